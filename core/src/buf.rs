@@ -1,0 +1,276 @@
+//! Memory for payload: aligned pages from a bounded pool, and shared immutable slices of them. Knows nothing of what they hold.
+//!
+//! A [`PageMut`] has one owner, who writes. Frozen, it becomes a [`Slice`] that may be cloned, cut and sent to another shard. The
+//! pool keeps a handle to what it froze and takes the page back once nobody else holds one: no drop hook, one atomic per clone.
+
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+use alloc::sync::Arc;
+use alloc::vec;
+use alloc::vec::Vec;
+use core::fmt;
+use core::ops::Deref;
+
+use crate::limits::{BLOCK_BYTES, PAGE_BYTES_MAX, PAGE_BYTES_MIN};
+
+/// A writable page with one owner. Pages of at least a block start at a multiple of [`BLOCK_BYTES`] in memory.
+pub struct PageMut {
+    /// Holds the page and the slack that its alignment costs; never moves.
+    bytes: Box<[u8]>,
+    start: usize,
+    len: usize,
+}
+
+impl PageMut {
+    /// A zeroed page outside of any pool.
+    pub fn with_len(len: usize) -> Self {
+        let slack = if len >= BLOCK_BYTES { BLOCK_BYTES } else { 0 };
+        let bytes = vec![0_u8; len + slack].into_boxed_slice();
+        let start = if slack == 0 { 0 } else { bytes.as_ptr().align_offset(BLOCK_BYTES) };
+        assert!(start <= slack, "the slack covers the alignment");
+        Self { bytes, start, len }
+    }
+
+    /// Takes bytes over as they are, without alignment.
+    pub fn from_vec(bytes: Vec<u8>) -> Self {
+        let len = bytes.len();
+        Self { bytes: bytes.into_boxed_slice(), start: 0, len }
+    }
+
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    pub fn as_slice(&self) -> &[u8] {
+        &self.bytes[self.start..self.start + self.len]
+    }
+
+    pub fn as_mut_slice(&mut self) -> &mut [u8] {
+        &mut self.bytes[self.start..self.start + self.len]
+    }
+}
+
+impl fmt::Debug for PageMut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PageMut({} B)", self.len)
+    }
+}
+
+/// Shared immutable bytes: a range of a frozen page. Cloning copies no byte.
+#[derive(Clone)]
+pub struct Slice {
+    page: Arc<PageMut>,
+    start: u32,
+    end: u32,
+}
+
+impl Slice {
+    /// The whole of `bytes`, owned outside of any pool.
+    pub fn from_vec(bytes: Vec<u8>) -> Self {
+        Self::from_page(Arc::new(PageMut::from_vec(bytes)))
+    }
+
+    fn from_page(page: Arc<PageMut>) -> Self {
+        assert!(page.len() <= PAGE_BYTES_MAX, "a page is bounded");
+        let end = u32::try_from(page.len()).expect("a page is below 4 GiB");
+        Self { page, start: 0, end }
+    }
+
+    pub fn len(&self) -> usize {
+        (self.end - self.start) as usize
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.start == self.end
+    }
+
+    pub fn as_slice(&self) -> &[u8] {
+        &self.page.as_slice()[self.start as usize..self.end as usize]
+    }
+
+    /// The bytes `from..to` of this slice. Panics outside of it.
+    #[must_use]
+    pub fn cut(&self, from: usize, to: usize) -> Self {
+        assert!(from <= to && to <= self.len(), "a cut lies within its slice");
+        let from = u32::try_from(from).expect("bounded by the page");
+        let to = u32::try_from(to).expect("bounded by the page");
+        Self { page: Arc::clone(&self.page), start: self.start + from, end: self.start + to }
+    }
+
+    /// The slice behind `part`, which was borrowed from this one. Panics for foreign bytes.
+    #[must_use]
+    pub fn cut_to(&self, part: &[u8]) -> Self {
+        if part.is_empty() {
+            return self.cut(0, 0);
+        }
+        let from = (part.as_ptr() as usize)
+            .checked_sub(self.as_slice().as_ptr() as usize)
+            .expect("the part was borrowed from this slice");
+        self.cut(from, from + part.len())
+    }
+
+    /// Bytes of memory that this slice keeps alive.
+    pub fn pinned_bytes(&self) -> usize {
+        self.page.len()
+    }
+}
+
+impl Deref for Slice {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        self.as_slice()
+    }
+}
+
+impl fmt::Debug for Slice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Slice({} B)", self.len())
+    }
+}
+
+impl PartialEq for Slice {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_slice() == other.as_slice()
+    }
+}
+
+impl Eq for Slice {}
+
+const CLASSES: usize = (PAGE_BYTES_MAX / PAGE_BYTES_MIN).ilog2() as usize + 1;
+
+/// Pages in powers of two between [`PAGE_BYTES_MIN`] and [`PAGE_BYTES_MAX`], bounded in total.
+///
+/// Invariant: the bytes of all pages that this pool made and has not dropped are at most `bytes_max`.
+pub struct Pool {
+    bytes_max: usize,
+    /// Bytes of every page that is lent, frozen or idle.
+    bytes: usize,
+    idle: [Vec<PageMut>; CLASSES],
+    frozen: VecDeque<Arc<PageMut>>,
+}
+
+impl Pool {
+    pub fn new(bytes_max: usize) -> Self {
+        Self { bytes_max, bytes: 0, idle: core::array::from_fn(|_| Vec::new()), frozen: VecDeque::new() }
+    }
+
+    /// A page of at least `len` bytes; what it holds is left over from its last use. `None` is back-pressure.
+    pub fn alloc(&mut self, len: usize) -> Option<PageMut> {
+        let class = class_of(len)?;
+        if let Some(page) = self.idle[class].pop() {
+            return Some(page);
+        }
+        self.sweep();
+        if let Some(page) = self.idle[class].pop() {
+            return Some(page);
+        }
+        let len = PAGE_BYTES_MIN << class;
+        if self.bytes + len > self.bytes_max {
+            self.drop_idle();
+        }
+        if self.bytes + len > self.bytes_max {
+            return None;
+        }
+        self.bytes += len;
+        Some(PageMut::with_len(len))
+    }
+
+    /// Takes a page back that nobody needs any more.
+    pub fn give_back(&mut self, page: PageMut) {
+        let class = class_of(page.len()).expect("pages of a pool have a class");
+        assert!(page.len() == PAGE_BYTES_MIN << class, "the page is of this pool");
+        self.idle[class].push(page);
+    }
+
+    /// Makes a page immutable and shared; it comes home by itself once all slices of it are gone.
+    pub fn freeze(&mut self, page: PageMut) -> Slice {
+        let page = Arc::new(page);
+        self.frozen.push_back(Arc::clone(&page));
+        Slice::from_page(page)
+    }
+
+    /// Takes back the frozen pages that nobody holds any more.
+    pub fn sweep(&mut self) {
+        for _ in 0..self.frozen.len() {
+            let Some(page) = self.frozen.pop_front() else { break };
+            match Arc::try_unwrap(page) {
+                Ok(page) => self.give_back(page),
+                Err(page) => self.frozen.push_back(page),
+            }
+        }
+    }
+
+    /// Bytes of pages that somebody holds. Zero when all came home.
+    pub fn bytes_in_use(&mut self) -> usize {
+        self.sweep();
+        let idle: usize = self.idle.iter().flatten().map(PageMut::len).sum();
+        self.bytes - idle
+    }
+
+    fn drop_idle(&mut self) {
+        for pages in &mut self.idle {
+            for page in pages.drain(..) {
+                self.bytes -= page.len();
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Pool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Pool({} of {} B)", self.bytes, self.bytes_max)
+    }
+}
+
+fn class_of(len: usize) -> Option<usize> {
+    if len > PAGE_BYTES_MAX {
+        return None;
+    }
+    let size = len.max(PAGE_BYTES_MIN).next_power_of_two();
+    Some((size / PAGE_BYTES_MIN).ilog2() as usize)
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+
+    use super::{PageMut, Pool, Slice};
+    use crate::limits::BLOCK_BYTES;
+
+    #[test]
+    fn pages_of_a_block_are_aligned() {
+        for len in [4096, 8192, 1 << 20] {
+            let page = PageMut::with_len(len);
+            assert_eq!(page.as_slice().as_ptr() as usize % BLOCK_BYTES, 0);
+            assert_eq!(page.len(), len);
+        }
+    }
+
+    #[test]
+    fn a_frozen_page_comes_home_when_the_last_slice_goes() {
+        let mut pool = Pool::new(8192);
+        let mut page = pool.alloc(5000).expect("within the bound");
+        page.as_mut_slice()[0] = 7;
+        let slice = pool.freeze(page);
+        let part = slice.cut(0, 10);
+        assert!(pool.alloc(4096).is_none(), "the bound holds while a slice lives");
+        drop(slice);
+        assert_eq!(part[0], 7);
+        assert_eq!(pool.bytes_in_use(), 8192);
+        drop(part);
+        assert_eq!(pool.bytes_in_use(), 0);
+        assert!(pool.alloc(4096).is_some(), "an idle page of another class makes room");
+    }
+
+    #[test]
+    fn cut_to_finds_the_borrowed_part() {
+        let slice = Slice::from_vec(vec![1, 2, 3, 4, 5]).cut(1, 5);
+        let part = &slice[1..3];
+        assert_eq!(slice.cut_to(part).as_slice(), [3, 4]);
+    }
+}

@@ -1,0 +1,39 @@
+//! Every bound of the core in one place, with its relation to the others asserted at compile time. Full means back-pressure.
+
+/// Bytes of a block: the unit of O_DIRECT, of a WAL frame and of a destaging write.
+pub const BLOCK_BYTES: usize = 4096;
+
+/// Largest request frame, as Kafka's `socket.request.max.bytes`.
+pub const REQUEST_BYTES_MAX: usize = 100 * 1024 * 1024;
+
+/// Largest record batch a topic may allow; the default of `max.message.bytes` is 1,048,588.
+pub const BATCH_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// Largest page of a [`crate::buf::Pool`]: it holds a whole request frame.
+pub const PAGE_BYTES_MAX: usize = 128 * 1024 * 1024;
+
+/// Smallest page of a [`crate::buf::Pool`].
+pub const PAGE_BYTES_MIN: usize = 1024;
+
+/// Requests of one connection that may be in work before it is read no further.
+pub const CONNECTION_REQUESTS_MAX: usize = 64;
+
+/// Response bytes of one connection that may wait for the socket before it is read no further.
+pub const CONNECTION_SEND_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// Connections of one shard.
+pub const CONNECTIONS_MAX: usize = 65_536;
+
+/// Batches kept per producer and partition to answer a duplicate with its original offset (KIP-98).
+pub const PRODUCER_BATCHES_RETAINED: usize = 5;
+
+/// A segment takes an index entry at least this many bytes after the last one (`index.interval.bytes`).
+pub const INDEX_INTERVAL_BYTES: u32 = 4096;
+
+/// Longest topic name, as Kafka's.
+pub const TOPIC_NAME_BYTES_MAX: usize = 249;
+
+const _: () = assert!(REQUEST_BYTES_MAX <= PAGE_BYTES_MAX, "a request fits one page");
+const _: () = assert!(BATCH_BYTES_MAX < REQUEST_BYTES_MAX, "a batch fits a request");
+const _: () = assert!(PAGE_BYTES_MIN.is_power_of_two() && PAGE_BYTES_MAX.is_power_of_two());
+const _: () = assert!(BLOCK_BYTES.is_power_of_two() && PAGE_BYTES_MIN <= BLOCK_BYTES);

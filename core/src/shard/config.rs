@@ -1,0 +1,105 @@
+//! What a node is told before it starts. Read once; the file formats that it comes from are the node's business.
+
+use alloc::string::String;
+
+use crate::id::NodeId;
+use crate::time::Duration;
+
+/// The configuration of a node, the same for all its shards.
+#[derive(Debug, Clone)]
+pub struct Config {
+    pub node: NodeId,
+    /// Shards of this node; at least one.
+    pub shards: u16,
+    /// The address that Metadata answers with; `None` means the one that the client dialled.
+    pub advertised: Option<(String, u16)>,
+    pub topic_defaults: TopicConfig,
+    /// Partitions of a topic that does not say (`num.partitions`).
+    pub partitions_default: i32,
+    /// Whether Metadata may create topics (`auto.create.topics.enable`).
+    pub auto_create_topics: bool,
+    /// Bytes of pages that a shard may hold: requests, WAL groups, tail cache, reads.
+    pub memory_bytes: usize,
+    pub wal: WalConfig,
+}
+
+/// Settings of a topic under Kafka's names, with Kafka's defaults.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TopicConfig {
+    /// `segment.bytes`
+    pub segment_bytes: u32,
+    /// `segment.ms`
+    pub segment_age_max: Duration,
+    /// `retention.ms`; `None` keeps for ever.
+    pub retention: Option<Duration>,
+    /// `retention.bytes` per partition; `None` is without bound.
+    pub retention_bytes: Option<u64>,
+    /// `max.message.bytes`
+    pub batch_bytes_max: u32,
+    /// `min.insync.replicas`
+    pub min_insync_replicas: u16,
+    /// `message.timestamp.type` is `LogAppendTime`.
+    pub timestamp: TimestampType,
+}
+
+/// `message.timestamp.type`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TimestampType {
+    CreateTime,
+    LogAppendTime,
+}
+
+/// Sizes of the write-ahead log of a shard.
+#[derive(Debug, Clone)]
+pub struct WalConfig {
+    /// The first file is this long, so that a new node starts at once; each next one doubles up to `file_bytes_max`.
+    pub file_bytes_min: u64,
+    pub file_bytes_max: u64,
+    /// Bytes of all files of a stream. At three quarters destaging is hurried, at all of them produce waits.
+    pub bytes_max: u64,
+    /// Unsealed data is destaged at the latest after this long.
+    pub destage_interval: Duration,
+    /// Silence after a group that makes the shard write a `Seal` frame.
+    pub seal_after: Duration,
+}
+
+impl Default for TopicConfig {
+    fn default() -> Self {
+        Self {
+            segment_bytes: 1 << 30,
+            segment_age_max: Duration::from_secs(7 * 86_400),
+            retention: Some(Duration::from_secs(7 * 86_400)),
+            retention_bytes: None,
+            batch_bytes_max: 1_048_588,
+            min_insync_replicas: 1,
+            timestamp: TimestampType::CreateTime,
+        }
+    }
+}
+
+impl Default for WalConfig {
+    fn default() -> Self {
+        Self {
+            file_bytes_min: 4 << 20,
+            file_bytes_max: 256 << 20,
+            bytes_max: 1 << 30,
+            destage_interval: Duration::from_secs(5),
+            seal_after: Duration::from_millis(10),
+        }
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            node: NodeId(1),
+            shards: 1,
+            advertised: None,
+            topic_defaults: TopicConfig::default(),
+            partitions_default: 1,
+            auto_create_topics: true,
+            memory_bytes: 512 << 20,
+            wal: WalConfig::default(),
+        }
+    }
+}
