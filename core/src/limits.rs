@@ -37,3 +37,21 @@ const _: () = assert!(REQUEST_BYTES_MAX <= PAGE_BYTES_MAX, "a request fits one p
 const _: () = assert!(BATCH_BYTES_MAX < REQUEST_BYTES_MAX, "a batch fits a request");
 const _: () = assert!(PAGE_BYTES_MIN.is_power_of_two() && PAGE_BYTES_MAX.is_power_of_two());
 const _: () = assert!(BLOCK_BYTES.is_power_of_two() && PAGE_BYTES_MIN <= BLOCK_BYTES);
+
+/// Largest frame of the write-ahead log: one batch of the largest size, its entry and the header.
+pub const WAL_FRAME_BYTES_MAX: usize = BATCH_BYTES_MAX + 2 * BLOCK_BYTES;
+
+/// A frame takes no further batch once it holds this much; several frames go to disk in one write.
+pub const WAL_FRAME_BYTES_USUAL: usize = 256 * 1024;
+
+/// Bytes of frames in one write to the write-ahead log, unless a single frame is larger.
+pub const WAL_WRITE_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Bytes of frames that may wait for the write in flight before produce waits.
+pub const WAL_WAITING_BYTES_MAX: usize = 32 * 1024 * 1024;
+
+const _: () = assert!(WAL_FRAME_BYTES_MAX <= PAGE_BYTES_MAX, "a frame fits one page");
+const _: () = assert!(WAL_FRAME_BYTES_USUAL <= WAL_WRITE_BYTES_MAX);
+
+/// Bytes that recovery reads at a time, unless a single frame or batch is larger.
+pub const RECOVERY_READ_BYTES: usize = 1024 * 1024;

@@ -1,51 +1,402 @@
 //! A node before its shards run: reads the data directory back, then hands each shard its part. Lives on one thread.
+//!
+//! In order: the superblock (an empty directory is formatted), every WAL stream up to its end, the metadata log and what it says,
+//! then partition by partition the footers, the active segment and what the WAL holds of it. Nothing is written that a second
+//! attempt could not find out again, so a crash in the middle of recovery is recovered from in the same way. What the WAL
+//! holds stays there and in memory as the tail of its partition; it is destaged once the shards run.
 
+mod inventory;
+mod metadata;
+mod partition;
+mod stream;
+
+use alloc::collections::{BTreeMap, VecDeque};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::{Config, Effect, Event, FileMeta, Input, Shard};
-use crate::id::ShardId;
-use crate::time::{Instant, Now};
+use self::inventory::Inventory;
+use self::metadata::MetadataRead;
+use self::partition::PartitionBoot;
+use self::stream::StreamBoot;
+use super::owner::{Inheritance, Legacy, Pin, StreamHold, log_config, replica_role};
+use super::{
+    DiskError, DiskErrorAt, DiskStep, Effect, Event, FileChange, FileMeta, Halt, Input, Outcome, Shard,
+    placement,
+};
+use crate::buf::{PageMut, Slice};
+use crate::config::{Config, TimestampType, TopicConfig};
+use crate::controller::Controller;
+use crate::id::{FileId, OpId, PartitionId, ShardId, StreamId, TopicId, Uuid};
+use crate::log::Log;
+use crate::prng::Prng;
+use crate::replica::Replica;
+use crate::storage::superblock::Superblock;
+use crate::storage::walk::WalkedEntry;
+use crate::time::Now;
+
+/// What the boot is at.
+#[derive(Debug)]
+enum Phase {
+    ReadSuperblock,
+    WriteSuperblock,
+    Stream(StreamBoot),
+    Partition(PartitionBoot),
+    Metadata(MetadataRead),
+    /// Files of topics that were deleted before the crash and not yet removed.
+    Removals(Vec<FileId>),
+    Done,
+    Halted,
+}
+
+/// The next effect of a phase, or its end.
+enum Step {
+    Do(Disk),
+    Over,
+}
+
+/// A disk effect without its id.
+#[derive(Debug)]
+enum Disk {
+    Read { file: FileId, at: u64, len: usize },
+    Change { file: FileId, change: FileChange },
+}
 
 /// Recovery of a node as a state machine of its own, driven as a [`Shard`] is, with disk inputs and effects only.
 #[derive(Debug)]
 pub struct Boot {
     config: Arc<Config>,
-    seed: u64,
+    prng: Prng,
+    phase: Phase,
+    inventory: Inventory,
+    superblock: Option<Superblock>,
+    /// Streams in the order of their ids; their place here is their number as a pin.
+    streams: Vec<(StreamId, Vec<u64>)>,
+    streams_left: VecDeque<StreamId>,
+    /// What the streams hold, with the number of the stream.
+    entries: BTreeMap<PartitionId, Vec<(u32, WalkedEntry)>>,
+    partitions_left: VecDeque<PartitionId>,
+    logs: BTreeMap<PartitionId, Log>,
+    controller: Option<Controller>,
+    waiting: Option<(OpId, FileId, DiskStep)>,
+    next_op: u64,
+    halt: Option<Halt>,
+    events: VecDeque<Event>,
 }
 
 impl Boot {
-    /// `files` is what stands in the data directory; an empty one is formatted. `seed` makes ids and nothing else.
+    /// `files` is what stands in the data directory; an empty one is formatted. `seed` makes ids and must differ from start to
+    /// start.
     pub fn new(config: Arc<Config>, seed: u64, files: Vec<FileMeta>, _now: Now) -> Self {
-        drop(files);
-        Self { config, seed }
+        let inventory = Inventory::new(files);
+        let mut prng = Prng::new(seed);
+        let mut superblock = None;
+        let phase = if inventory.is_empty() {
+            superblock = Some(Superblock {
+                cluster: config.cluster.unwrap_or_else(|| uuid(&mut prng)),
+                node: config.node,
+                directory: uuid(&mut prng),
+            });
+            Phase::WriteSuperblock
+        } else {
+            Phase::ReadSuperblock
+        };
+        let streams_left = inventory.streams.keys().copied().collect();
+        Self {
+            config,
+            prng,
+            phase,
+            inventory,
+            superblock,
+            streams: Vec::new(),
+            streams_left,
+            entries: BTreeMap::new(),
+            partitions_left: VecDeque::new(),
+            logs: BTreeMap::new(),
+            controller: None,
+            waiting: None,
+            next_op: 0,
+            halt: None,
+            events: VecDeque::new(),
+        }
     }
 
-    pub fn handle(&mut self, _now: Now, _input: Input) {}
+    /// Takes the completion of a disk effect.
+    pub fn handle(&mut self, _now: Now, input: Input) {
+        let Input::Disk { op, outcome } = input else { return };
+        let Some((waiting, file, during)) = self.waiting.take() else { return };
+        assert!(waiting == op, "one effect is in flight at a time");
+        match outcome {
+            Outcome::Done => {}
+            Outcome::Read { page, len } => {
+                let slice = Slice::from_page(page);
+                let len = slice.len().min(len as usize);
+                self.on_read(slice.cut(0, len));
+            }
+            Outcome::Failed { error, .. } => {
+                self.stop(Halt::DiskFailed { file, error: DiskErrorAt { error, during } });
+            }
+        }
+    }
 
     /// The next effect. `None` while [`Self::is_done`] is false means: wait for a completion.
     pub fn poll(&mut self, _now: Now) -> Option<Effect> {
+        if let Some(halt) = self.halt.take() {
+            return Some(Effect::Halt(halt));
+        }
+        while self.waiting.is_none() {
+            match self.step() {
+                Some(Step::Do(disk)) => return Some(self.issue(disk)),
+                Some(Step::Over) => self.on_phase_over(),
+                None => return self.halt.take().map(Effect::Halt),
+            }
+        }
         None
     }
 
     pub fn poll_event(&mut self) -> Option<Event> {
-        None
+        self.events.pop_front()
     }
 
     /// Whether all is read back and the shards can start. Never after an [`Effect::Halt`].
     pub fn is_done(&self) -> bool {
-        true
+        matches!(self.phase, Phase::Done)
+    }
+
+    fn stop(&mut self, halt: Halt) {
+        self.phase = Phase::Halted;
+        self.events.push_back(Event::Halted(halt));
+        self.halt = Some(halt);
+    }
+
+    fn step(&mut self) -> Option<Step> {
+        Some(match &mut self.phase {
+            Phase::ReadSuperblock => match self.inventory.superblock {
+                Some(len) if len <= 4096 => {
+                    let len = usize::try_from(len).expect("checked to be short");
+                    Step::Do(Disk::Read { file: FileId::Superblock, at: 0, len })
+                }
+                Some(_) | None => {
+                    self.stop(Halt::ForeignDirectory);
+                    return None;
+                }
+            },
+            Phase::WriteSuperblock => match self.inventory.superblock.replace(0) {
+                Some(_) => Step::Over,
+                None => {
+                    let bytes = self.superblock.expect("made when the directory was found empty").encode();
+                    Step::Do(Disk::Change { file: FileId::Superblock, change: FileChange::Replace { bytes } })
+                }
+            },
+            Phase::Stream(stream) => stream.next(),
+            Phase::Partition(partition) => partition.next(),
+            Phase::Metadata(read) => match read.next(&self.logs[&PartitionId::METADATA]) {
+                Ok(step) => step,
+                Err(error) => {
+                    self.stop(Halt::MetadataUnreadable { at: error });
+                    return None;
+                }
+            },
+            Phase::Removals(files) => match files.pop() {
+                Some(file) => Step::Do(Disk::Change { file, change: FileChange::Delete }),
+                None => Step::Over,
+            },
+            Phase::Done | Phase::Halted => return None,
+        })
+    }
+
+    fn issue(&mut self, disk: Disk) -> Effect {
+        let op = OpId(self.next_op);
+        self.next_op += 1;
+        match disk {
+            Disk::Read { file, at, len } => {
+                self.waiting = Some((op, file, DiskStep::Read));
+                Effect::Read { op, file, at, into: PageMut::with_len(len) }
+            }
+            Disk::Change { file, change } => {
+                self.waiting = Some((op, file, DiskStep::Change));
+                Effect::File { op, file, change }
+            }
+        }
+    }
+
+    fn on_read(&mut self, bytes: Slice) {
+        match &mut self.phase {
+            Phase::ReadSuperblock => match Superblock::decode(&bytes) {
+                Ok(superblock) if self.is_ours(&superblock) => {
+                    self.superblock = Some(superblock);
+                    self.on_phase_over();
+                }
+                Ok(_) | Err(_) => self.stop(Halt::ForeignDirectory),
+            },
+            Phase::Stream(stream) => stream.on_read(bytes),
+            Phase::Partition(partition) => partition.on_read(bytes),
+            Phase::Metadata(read) => read.on_read(bytes),
+            Phase::WriteSuperblock | Phase::Removals(_) | Phase::Done | Phase::Halted => {}
+        }
+    }
+
+    fn is_ours(&self, superblock: &Superblock) -> bool {
+        superblock.node == self.config.node && self.config.cluster.is_none_or(|id| id == superblock.cluster)
+    }
+
+    fn on_phase_over(&mut self) {
+        self.phase = match core::mem::replace(&mut self.phase, Phase::Halted) {
+            Phase::ReadSuperblock | Phase::WriteSuperblock => self.next_stream(),
+            Phase::Stream(stream) => {
+                self.on_stream_over(stream);
+                self.next_stream()
+            }
+            Phase::Partition(partition) => {
+                self.on_partition_over(partition);
+                self.next_partition()
+            }
+            Phase::Metadata(read) => {
+                self.controller = Some(read.finish());
+                self.after_metadata()
+            }
+            Phase::Removals(_) => Phase::Done,
+            phase @ (Phase::Done | Phase::Halted) => phase,
+        };
+    }
+
+    fn next_stream(&mut self) -> Phase {
+        match self.streams_left.pop_front() {
+            Some(stream) => Phase::Stream(StreamBoot::new(stream, self.inventory.streams[&stream].clone())),
+            None => Phase::Partition(self.boot_partition(PartitionId::METADATA)),
+        }
+    }
+
+    fn on_stream_over(&mut self, stream: StreamBoot) {
+        let (walked, files) = stream.finish();
+        let number = u32::try_from(self.streams.len()).expect("few streams stand at once");
+        let stream = walked.stream;
+        if let Some(lsn) = walked.torn {
+            self.events.push_back(Event::TornTail { stream, lsn: lsn.0 });
+        }
+        for (first, last) in walked.rotten {
+            self.events.push_back(Event::Rot { stream, first: first.0, last: last.0 });
+        }
+        self.streams.push((stream, files.files.into_keys().collect()));
+        for entry in walked.entries {
+            self.entries.entry(entry.entry.partition).or_default().push((number, entry));
+        }
+    }
+
+    fn boot_partition(&mut self, id: PartitionId) -> PartitionBoot {
+        let topic = self.controller.as_ref().and_then(|c| c.image().topic_by_id(id.topic).cloned());
+        let config = topic.map_or_else(metadata_topic_config, |topic| topic.config.clone());
+        let files = self.inventory.partitions.get(&id).cloned().unwrap_or_default();
+        let entries = self.entries.remove(&id).unwrap_or_default();
+        PartitionBoot::new(id, log_config(&config), files, entries)
+    }
+
+    fn on_partition_over(&mut self, partition: PartitionBoot) {
+        let (id, log, report) = partition.finish();
+        for &base in &report.rebuilt_footers {
+            self.events.push_back(Event::FooterRebuilt { partition: id, base });
+        }
+        for extent in &report.faulty {
+            self.events.push_back(Event::Faulty { partition: id, base: extent.base, last: extent.last });
+        }
+        let (log_start, log_end) = (log.log_start(), log.log_end());
+        self.events.push_back(Event::Recovered { partition: id, log_start, log_end });
+        self.logs.insert(id, log);
+    }
+
+    fn next_partition(&mut self) -> Phase {
+        if self.controller.is_none() {
+            return Phase::Metadata(MetadataRead::new(Arc::clone(&self.config)));
+        }
+        match self.partitions_left.pop_front() {
+            Some(id) => Phase::Partition(self.boot_partition(id)),
+            None => Phase::Removals(self.files_of_deleted_topics()),
+        }
+    }
+
+    /// The topics are known: their partitions are read back. What belongs to no topic is left alone.
+    fn after_metadata(&mut self) -> Phase {
+        let image = self.controller.as_ref().expect("just read").image();
+        let known = self.inventory.partitions.keys().chain(self.entries.keys());
+        let mut ids: Vec<PartitionId> = known.copied().filter(|id| image.partition(*id).is_some()).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        self.partitions_left = ids.into();
+        self.next_partition()
+    }
+
+    fn files_of_deleted_topics(&self) -> Vec<FileId> {
+        let controller = self.controller.as_ref().expect("read before the partitions");
+        let gone = |topic: &TopicId| controller.was_deleted(*topic);
+        let partitions = self.inventory.partitions.keys().filter(|id| gone(&id.topic));
+        partitions.flat_map(|id| self.inventory.files_of(*id)).collect()
     }
 
     /// The shards of this node, in the order of their ids.
-    pub fn into_shards(self, now: Now) -> Vec<Shard> {
-        (0..self.config.shards)
-            .map(|id| Shard::new(Arc::clone(&self.config), ShardId(id), self.seed, now))
-            .collect()
+    pub fn into_shards(mut self, now: Now) -> Vec<Shard> {
+        assert!(self.is_done(), "recovery is over");
+        let superblock = self.superblock.expect("read or written first");
+        let controller = self.controller.take().expect("the metadata was read");
+        let image = controller.image();
+        let count = self.config.shards;
+        let mut parts: Vec<Inheritance> = (0..count)
+            .map(|_| Inheritance {
+                image: Arc::clone(&image),
+                partitions: Vec::new(),
+                legacy: self.streams.iter().map(|(stream, _)| Legacy { stream: *stream, pins: 0 }).collect(),
+            })
+            .collect();
+        for (id, log) in core::mem::take(&mut self.logs) {
+            let part = &mut parts[usize::from(placement::owner(id, count).0)];
+            for batch in log.undestaged() {
+                if let Pin::Legacy(stream) = Pin::decode(batch.wal_file) {
+                    part.legacy[stream as usize].pins += 1;
+                }
+            }
+            let topic = image.topic_by_id(id.topic);
+            let config = topic.map_or_else(metadata_topic_config, |topic| topic.config.clone());
+            let role = replica_role(self.config.node, image.partition(id), &config);
+            part.partitions.push((id, Replica::new(role, log), config.timestamp));
+        }
+        let holds = self.stream_holds(&parts);
+        let mut controller = Some((controller, superblock.cluster, holds));
+        let mut shards = Vec::new();
+        for (id, part) in (0..count).zip(parts) {
+            let stream = StreamId(uuid(&mut self.prng));
+            let seed = self.prng.next_u64();
+            let config = Arc::clone(&self.config);
+            shards.push(Shard::new(config, ShardId(id), seed, stream, part, controller.take(), now));
+        }
+        shards
     }
 
-    /// When to call [`Self::poll`] again without an input; boot has no timers.
-    pub fn deadline(&self) -> Option<Instant> {
-        None
+    /// Who still needs which stream of an earlier life.
+    fn stream_holds(&self, parts: &[Inheritance]) -> Vec<StreamHold> {
+        let holders = |place: usize| parts.iter().filter(|part| part.legacy[place].pins > 0).count();
+        self.streams
+            .iter()
+            .enumerate()
+            .map(|(place, (stream, files))| StreamHold {
+                stream: *stream,
+                files: files.clone(),
+                holders: holders(place),
+            })
+            .collect()
     }
+}
+
+/// How `__cluster_metadata` is kept: for ever, in segments of moderate size.
+fn metadata_topic_config() -> TopicConfig {
+    TopicConfig {
+        segment_bytes: 64 << 20,
+        retention: None,
+        retention_bytes: None,
+        timestamp: TimestampType::CreateTime,
+        ..TopicConfig::default()
+    }
+}
+
+fn uuid(prng: &mut Prng) -> Uuid {
+    let mut bytes = [0; 16];
+    prng.fill(&mut bytes);
+    Uuid(bytes)
 }

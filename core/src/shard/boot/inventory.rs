@@ -1,0 +1,63 @@
+//! What stands in the data directory, sorted by what it belongs to.
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+use crate::id::{FileId, Offset, PartitionId, StreamId};
+use crate::shard::FileMeta;
+
+#[derive(Debug, Default)]
+pub(super) struct Inventory {
+    pub(super) superblock: Option<u64>,
+    pub(super) streams: BTreeMap<StreamId, StreamFiles>,
+    pub(super) partitions: BTreeMap<PartitionId, PartitionFiles>,
+}
+
+#[derive(Debug, Default, Clone)]
+pub(super) struct StreamFiles {
+    /// Lengths by number.
+    pub(super) files: BTreeMap<u64, u64>,
+    pub(super) checkpoint: Option<u64>,
+}
+
+#[derive(Debug, Default, Clone)]
+pub(super) struct PartitionFiles {
+    /// Lengths by base offset.
+    pub(super) segments: BTreeMap<Offset, u64>,
+    pub(super) footers: BTreeMap<Offset, u64>,
+}
+
+impl Inventory {
+    pub(super) fn new(files: Vec<FileMeta>) -> Self {
+        let mut inventory = Self::default();
+        for FileMeta { file, len } in files {
+            match file {
+                FileId::Superblock => inventory.superblock = Some(len),
+                FileId::Wal { stream, number } => {
+                    inventory.streams.entry(stream).or_default().files.insert(number, len);
+                }
+                FileId::Checkpoint { stream } => {
+                    inventory.streams.entry(stream).or_default().checkpoint = Some(len);
+                }
+                FileId::Segment { partition, base } => {
+                    inventory.partitions.entry(partition).or_default().segments.insert(base, len);
+                }
+                FileId::Footer { partition, base } => {
+                    inventory.partitions.entry(partition).or_default().footers.insert(base, len);
+                }
+            }
+        }
+        inventory
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.superblock.is_none() && self.streams.is_empty() && self.partitions.is_empty()
+    }
+
+    /// All files of a partition.
+    pub(super) fn files_of(&self, partition: PartitionId) -> Vec<FileId> {
+        let Some(files) = self.partitions.get(&partition) else { return Vec::new() };
+        let segments = files.segments.keys().map(|&base| FileId::Segment { partition, base });
+        segments.chain(files.footers.keys().map(|&base| FileId::Footer { partition, base })).collect()
+    }
+}

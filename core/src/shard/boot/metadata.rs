@@ -1,0 +1,96 @@
+//! Reading `__cluster_metadata` from its start to its end into the controller.
+
+use alloc::sync::Arc;
+
+use super::{Disk, Step};
+use crate::batch::Scratch;
+use crate::buf::Slice;
+use crate::config::Config;
+use crate::controller::{Controller, decode_records};
+use crate::id::{FileId, Offset, PartitionId};
+use crate::limits::RECOVERY_READ_BYTES;
+use crate::log::{DiskRead, Log, Minimum, ReadPlan, Selected, Wanted};
+
+#[derive(Debug)]
+pub(super) struct MetadataRead {
+    controller: Controller,
+    next: Offset,
+    end: Offset,
+    reading: Option<DiskRead>,
+    page: Option<Slice>,
+    scratch: Scratch,
+}
+
+impl MetadataRead {
+    pub(super) fn new(config: Arc<Config>) -> Self {
+        Self {
+            controller: Controller::new(config),
+            next: Offset::ZERO,
+            end: Offset::ZERO,
+            reading: None,
+            page: None,
+            scratch: Scratch::default(),
+        }
+    }
+
+    /// The next read, or the end of the log. The offset at which the log cannot be read is an error.
+    pub(super) fn next(&mut self, log: &Log) -> Result<Step, Offset> {
+        self.end = log.durable_end();
+        loop {
+            let wanted = Wanted {
+                from: self.next,
+                upto: self.end,
+                bytes_max: RECOVERY_READ_BYTES,
+                minimum: Minimum::AtLeastOne,
+            };
+            if let (Some(read), Some(page)) = (self.reading.take(), self.page.take()) {
+                match read.select(&page, wanted) {
+                    Selected::Batches(batches) => self.replay(&batches)?,
+                    Selected::NeedMore(read) => return Ok(self.read(read)),
+                    Selected::Empty | Selected::Faulty => return Err(self.next),
+                }
+                continue;
+            }
+            if self.next >= self.end {
+                return Ok(Step::Over);
+            }
+            match log.read(wanted) {
+                ReadPlan::Tail(batches) => {
+                    for batch in batches {
+                        self.replay(&batch)?;
+                    }
+                }
+                ReadPlan::Disk(read) => return Ok(self.read(read)),
+                ReadPlan::Empty | ReadPlan::OutOfRange | ReadPlan::Faulty => return Err(self.next),
+            }
+        }
+    }
+
+    fn read(&mut self, read: DiskRead) -> Step {
+        self.reading = Some(read);
+        let file = FileId::Segment { partition: PartitionId::METADATA, base: read.segment_base };
+        Step::Do(Disk::Read { file, at: read.at, len: read.len as usize })
+    }
+
+    pub(super) fn on_read(&mut self, page: Slice) {
+        self.page = Some(page);
+    }
+
+    fn replay(&mut self, batches: &Slice) -> Result<(), Offset> {
+        let mut rest = batches.as_slice();
+        while !rest.is_empty() {
+            let (records, behind) = decode_records(rest, &mut self.scratch).map_err(|_| self.next)?;
+            for (offset, record) in records {
+                self.controller.replay(offset, record);
+                self.next = offset.next();
+            }
+            rest = behind;
+        }
+        Ok(())
+    }
+
+    pub(super) fn finish(mut self) -> Controller {
+        self.controller.on_committed(self.end);
+        self.controller
+    }
+}

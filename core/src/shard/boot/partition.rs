@@ -1,0 +1,130 @@
+//! Reading one partition back: the footers of its segments, then what recovery of its log asks for, then cutting what is not to be
+//! believed.
+
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::vec::Vec;
+
+use super::inventory::PartitionFiles;
+use super::{Disk, Step};
+use crate::buf::Slice;
+use crate::id::{FileId, Offset, PartitionId};
+use crate::limits::FOOTER_BYTES_MAX;
+use crate::log::{Cut, Intact, Log, LogConfig, LogRecovery, RecoveryReport, SegmentFile, WalBatch};
+use crate::shard::FileChange;
+use crate::shard::owner::Pin;
+use crate::storage::frame::Content;
+use crate::storage::walk::WalkedEntry;
+
+#[derive(Debug)]
+pub(super) struct PartitionBoot {
+    pub(super) partition: PartitionId,
+    config: LogConfig,
+    files: PartitionFiles,
+    footers: BTreeMap<Offset, Slice>,
+    wal: Vec<WalBatch>,
+    at: At,
+}
+
+#[derive(Debug)]
+enum At {
+    /// Footers that are not read yet.
+    Footers(VecDeque<Offset>),
+    Recover(LogRecovery),
+    Cut(VecDeque<Cut>, Log, RecoveryReport),
+    Moving,
+}
+
+impl PartitionBoot {
+    pub(super) fn new(
+        partition: PartitionId,
+        config: LogConfig,
+        files: PartitionFiles,
+        entries: Vec<(u32, WalkedEntry)>,
+    ) -> Self {
+        let wal = entries.into_iter().map(|(stream, walked)| wal_batch(stream, walked)).collect();
+        let footers =
+            files.footers.keys().copied().filter(|base| files.segments.contains_key(base)).collect();
+        Self { partition, config, files, footers: BTreeMap::new(), wal, at: At::Footers(footers) }
+    }
+
+    pub(super) fn next(&mut self) -> Step {
+        loop {
+            match &mut self.at {
+                At::Footers(left) => match left.front() {
+                    Some(&base) => return Step::Do(self.read_footer(base)),
+                    None => self.start_recovery(),
+                },
+                At::Recover(recovery) => match recovery.next_read() {
+                    Some(read) => {
+                        let file = FileId::Segment { partition: self.partition, base: read.segment_base };
+                        return Step::Do(Disk::Read { file, at: read.at, len: read.len as usize });
+                    }
+                    None => self.finish_recovery(),
+                },
+                At::Cut(cuts, ..) => {
+                    let Some(cut) = cuts.pop_front() else { return Step::Over };
+                    let file = FileId::Segment { partition: self.partition, base: cut.segment_base };
+                    return Step::Do(Disk::Change { file, change: FileChange::Truncate { len: cut.len } });
+                }
+                At::Moving => unreachable!("no step ends between two states"),
+            }
+        }
+    }
+
+    fn read_footer(&self, base: Offset) -> Disk {
+        let len = self.files.footers.get(&base).copied().unwrap_or(0);
+        let len = usize::try_from(len).unwrap_or(usize::MAX).min(FOOTER_BYTES_MAX);
+        Disk::Read { file: FileId::Footer { partition: self.partition, base }, at: 0, len }
+    }
+
+    fn start_recovery(&mut self) {
+        let files = self
+            .files
+            .segments
+            .iter()
+            .map(|(&base, &len)| SegmentFile { base, len, footer: self.footers.remove(&base) })
+            .collect();
+        let wal = core::mem::take(&mut self.wal);
+        self.at = At::Recover(LogRecovery::new(self.config, files, wal));
+    }
+
+    fn finish_recovery(&mut self) {
+        let At::Recover(recovery) = core::mem::replace(&mut self.at, At::Moving) else { return };
+        let (log, report) = recovery.finish();
+        self.at = At::Cut(report.truncate.iter().copied().collect(), log, report);
+    }
+
+    pub(super) fn on_read(&mut self, bytes: Slice) {
+        match &mut self.at {
+            At::Footers(left) => {
+                if let Some(base) = left.pop_front() {
+                    self.footers.insert(base, bytes);
+                }
+            }
+            At::Recover(recovery) => recovery.on_read(&bytes),
+            At::Cut(..) | At::Moving => unreachable!("nothing was to be read"),
+        }
+    }
+
+    pub(super) fn finish(self) -> (PartitionId, Log, RecoveryReport) {
+        let At::Cut(_, log, report) = self.at else { unreachable!("the partition was read to its end") };
+        (self.partition, log, report)
+    }
+}
+
+fn wal_batch(stream: u32, walked: WalkedEntry) -> WalBatch {
+    let WalkedEntry { entry, bytes, content, .. } = walked;
+    WalBatch {
+        segment_base: entry.segment_base,
+        position: entry.position,
+        base: entry.base,
+        last: entry.last,
+        epoch: entry.leader_epoch,
+        bytes,
+        wal_file: Pin::Legacy(stream).encode(),
+        intact: match content {
+            Content::Sound => Intact::Yes,
+            Content::Broken => Intact::Faulty,
+        },
+    }
+}

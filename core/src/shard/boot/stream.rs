@@ -1,0 +1,94 @@
+//! Reading one WAL stream of an earlier life, then fencing it: what lies behind its end must not come back in a later recovery.
+
+use super::inventory::StreamFiles;
+use super::{Disk, Step};
+use crate::buf::Slice;
+use crate::id::{FileId, StreamId};
+use crate::shard::FileChange;
+use crate::storage::checkpoint::Checkpoint;
+use crate::storage::walk::{Walk, WalkRead, Walked};
+
+#[derive(Debug)]
+pub(super) struct StreamBoot {
+    stream: StreamId,
+    files: StreamFiles,
+    at: At,
+}
+
+#[derive(Debug)]
+enum At {
+    Checkpoint,
+    Walk(Walk, Option<WalkRead>),
+    Fence(Walked),
+    Over(Walked),
+    /// Between two states.
+    Moving,
+}
+
+impl StreamBoot {
+    pub(super) fn new(stream: StreamId, files: StreamFiles) -> Self {
+        let at = match files.checkpoint {
+            Some(_) => At::Checkpoint,
+            None => At::Walk(Walk::new(stream, files.files.clone(), None), None),
+        };
+        Self { stream, files, at }
+    }
+
+    pub(super) fn next(&mut self) -> Step {
+        let stream = self.stream;
+        match core::mem::replace(&mut self.at, At::Moving) {
+            At::Checkpoint => {
+                self.at = At::Checkpoint;
+                let len = usize::try_from(self.files.checkpoint.unwrap_or(0)).unwrap_or(0).min(4096);
+                Step::Do(Disk::Read { file: FileId::Checkpoint { stream }, at: 0, len })
+            }
+            At::Walk(mut walk, _) => match walk.next_read() {
+                Some(read) => {
+                    self.at = At::Walk(walk, Some(read));
+                    let file = FileId::Wal { stream, number: read.file };
+                    Step::Do(Disk::Read { file, at: read.at, len: read.len })
+                }
+                None => self.fence(walk.finish()),
+            },
+            At::Fence(walked) => {
+                self.at = At::Over(walked);
+                Step::Over
+            }
+            At::Over(walked) => {
+                self.at = At::Over(walked);
+                Step::Over
+            }
+            At::Moving => unreachable!("no step ends between two states"),
+        }
+    }
+
+    fn fence(&mut self, walked: Walked) -> Step {
+        let checkpoint = Checkpoint { last_lsn: Some(walked.last.0), ..walked.start };
+        if walked.start.last_lsn.is_some() || walked.entries.is_empty() {
+            self.at = At::Over(walked);
+            return Step::Over;
+        }
+        self.at = At::Fence(walked);
+        let change = FileChange::Replace { bytes: checkpoint.encode() };
+        Step::Do(Disk::Change { file: FileId::Checkpoint { stream: self.stream }, change })
+    }
+
+    pub(super) fn on_read(&mut self, bytes: Slice) {
+        match &mut self.at {
+            At::Checkpoint => {
+                let checkpoint = Checkpoint::decode(&bytes);
+                self.at = At::Walk(Walk::new(self.stream, self.files.files.clone(), checkpoint), None);
+            }
+            At::Walk(walk, read) => {
+                let read = read.take().expect("a read was asked for");
+                walk.on_read(read, bytes);
+            }
+            At::Fence(_) | At::Over(_) | At::Moving => unreachable!("nothing was to be read"),
+        }
+    }
+
+    pub(super) fn finish(self) -> (Walked, StreamFiles) {
+        let At::Over(walked) = self.at else { unreachable!("the stream was read to its end") };
+        (walked, self.files)
+    }
+}

@@ -1,0 +1,342 @@
+//! The partitions that a shard owns: takes calls to them, keeps their logs on disk, answers. Lives on its shard; knows nothing of
+//! connections, requests or the wire.
+//!
+//! What it does in parts: `produce` appends and acknowledges, `read` serves batches and offsets, `wal` drives the write-ahead
+//! log, `keep` destages, seals and deletes, `topics` follows the metadata.
+
+mod keep;
+mod produce;
+mod read;
+mod topics;
+mod wal;
+
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use self::keep::{DestageJob, Legacy, Remove};
+use self::produce::PendingAck;
+use self::read::ReadJob;
+use self::wal::CachedFrame;
+use super::message::{CallId, ShardMessage};
+use super::{DiskError, DiskErrorAt, DiskStep, Effect, Event, FileChange, Halt, Outcome, Timer};
+use crate::batch::Scratch;
+use crate::buf::Pool;
+use crate::config::{Config, TimestampType};
+use crate::controller::Image;
+use crate::id::{FileId, Offset, OpId, PartitionId, ShardId, StreamId};
+use crate::replica::{PartitionOp, Replica};
+use crate::storage::frame::Lsn;
+use crate::storage::wal::{FrozenFrame, Wal, WalSizes};
+use crate::time::{Duration, Instant, Now};
+
+/// How long to wait before a full disk is tried again.
+const FULL_RETRY: Duration = Duration::from_secs(1);
+
+/// One partition of this shard.
+#[derive(Debug)]
+struct Partition {
+    replica: Replica,
+    timestamp: TimestampType,
+    /// A job of `keep` is at work on its files; at most one is.
+    keeping: Keeping,
+    /// Batches that are on their way into a newer frame.
+    carried: u32,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Keeping {
+    Idle,
+    Busy,
+}
+
+/// A call to a partition and whom to answer.
+#[derive(Debug)]
+struct Call {
+    from: ShardId,
+    call: CallId,
+    op: PartitionOp,
+}
+
+/// What a disk effect was for.
+#[derive(Debug)]
+enum Op {
+    WalWrite { file: u64, frames: Vec<FrozenFrame> },
+    WalChange { file: u64, step: DiskStep },
+    WalCheckpoint,
+    Read(ReadJob),
+    Destage(DestageJob),
+    Seal { partition: PartitionId, base: Offset },
+    /// An empty file for the active segment, so that its name keeps the next offset.
+    CreateActive { partition: PartitionId, base: Offset },
+    Remove { partition: PartitionId, base: Offset, what: Remove },
+    /// Removing what nothing refers to any more; if it fails, the next start tries again.
+    Forget,
+}
+
+/// The owner's side of a shard.
+#[derive(Debug)]
+pub(super) struct Owner {
+    id: ShardId,
+    config: Arc<Config>,
+    image: Arc<Image>,
+    partitions: BTreeMap<PartitionId, Partition>,
+    /// Partitions that may hold bytes which are in the WAL alone.
+    dirty: BTreeSet<PartitionId>,
+    keep_queue: VecDeque<PartitionId>,
+    keep_jobs: usize,
+    /// Partitions that were deleted while a job was at work on their files.
+    doomed: BTreeMap<PartitionId, Vec<FileId>>,
+    wal: Wal,
+    wal_pool: Pool,
+    read_pool: Pool,
+    destage_pool: Pool,
+    /// Frames whose pages serve as tail cache, oldest first, and their bytes.
+    cache: VecDeque<CachedFrame>,
+    cache_bytes: usize,
+    legacy: Vec<Legacy>,
+    ops: BTreeMap<OpId, Op>,
+    next_op: u64,
+    acks: BTreeMap<u64, PendingAck>,
+    next_token: u64,
+    watches: BTreeMap<u64, (ShardId, CallId, PartitionId)>,
+    watch_tokens: BTreeMap<(ShardId, CallId), u64>,
+    /// Produce calls that wait for room in the WAL, in order.
+    parked: VecDeque<Call>,
+    /// Reads that wait for a page.
+    starved: VecDeque<Call>,
+    /// Calls from homes whose metadata is newer than this shard's.
+    early: Vec<(u64, Call)>,
+    scratch: Scratch,
+    effects: VecDeque<Effect>,
+    messages: VecDeque<(ShardId, ShardMessage)>,
+    events: VecDeque<Event>,
+    destage_at: Option<Instant>,
+    retention_at: Instant,
+    full_until: Option<Instant>,
+    halted: bool,
+}
+
+/// What a shard inherits from recovery.
+#[derive(Debug)]
+pub(super) struct Inheritance {
+    pub(super) image: Arc<Image>,
+    pub(super) partitions: Vec<(PartitionId, Replica)>,
+    pub(super) legacy: Vec<Legacy>,
+}
+
+impl Owner {
+    pub(super) fn new(
+        config: Arc<Config>,
+        id: ShardId,
+        stream: StreamId,
+        inheritance: Inheritance,
+        now: Now,
+    ) -> Self {
+        let sizes = WalSizes {
+            file_bytes_min: config.wal.file_bytes_min,
+            file_bytes_max: config.wal.file_bytes_max,
+            bytes_max: config.wal.bytes_max,
+            seal_after: config.wal.seal_after,
+        };
+        let memory = config.memory_bytes;
+        let dirty: BTreeSet<PartitionId> = inheritance.partitions.iter().map(|(id, _)| *id).collect();
+        let destage_at = (!dirty.is_empty()).then(|| now.mono + config.wal.destage_interval);
+        let partitions = inheritance
+            .partitions
+            .into_iter()
+            .map(|(id, replica)| (id, Partition { replica, keeping: Keeping::Idle, carried: 0 }))
+            .collect();
+        let mut owner = Self {
+            id,
+            image: Arc::clone(&inheritance.image),
+            partitions,
+            dirty,
+            keep_queue: VecDeque::new(),
+            keep_jobs: 0,
+            doomed: BTreeMap::new(),
+            wal: Wal::new(sizes, stream),
+            wal_pool: Pool::new(memory / 2),
+            read_pool: Pool::new(memory / 8),
+            destage_pool: Pool::new(memory / 8),
+            cache: VecDeque::new(),
+            cache_bytes: 0,
+            legacy: inheritance.legacy,
+            ops: BTreeMap::new(),
+            next_op: 0,
+            acks: BTreeMap::new(),
+            next_token: 0,
+            watches: BTreeMap::new(),
+            watch_tokens: BTreeMap::new(),
+            parked: VecDeque::new(),
+            starved: VecDeque::new(),
+            early: Vec::new(),
+            scratch: Scratch::default(),
+            effects: VecDeque::new(),
+            messages: VecDeque::new(),
+            events: VecDeque::new(),
+            destage_at,
+            retention_at: now.mono + config.retention_check_interval,
+            full_until: None,
+            halted: false,
+            config,
+        };
+        owner.on_image(now, inheritance.image);
+        owner
+    }
+
+    /// A call from a home. It waits if the home knows of metadata that this shard has not seen.
+    pub(super) fn on_call(&mut self, now: Now, from: ShardId, call: CallId, image_version: u64, op: PartitionOp) {
+        let call = Call { from, call, op };
+        if image_version > self.image.version {
+            self.early.push((image_version, call));
+        } else {
+            self.start(now, call);
+        }
+    }
+
+    fn start(&mut self, now: Now, call: Call) {
+        match call.op {
+            PartitionOp::Produce(_) if self.parked.is_empty() => self.produce(now, call),
+            PartitionOp::Produce(_) => self.parked.push_back(call),
+            PartitionOp::Fetch(_) | PartitionOp::ListOffsets(_) => self.read(call),
+        }
+    }
+
+    /// A disk effect ended.
+    pub(super) fn on_disk(&mut self, now: Now, op: OpId, outcome: Outcome) {
+        let Some(op) = self.ops.remove(&op) else { return };
+        if self.halted {
+            return;
+        }
+        match op {
+            Op::WalWrite { file, frames } => self.on_wal_written(now, file, &frames, outcome),
+            Op::WalChange { file, step } => self.on_wal_changed(now, file, step, outcome),
+            Op::WalCheckpoint => self.on_wal_checkpointed(now, outcome),
+            Op::Read(job) => self.on_read_done(job, outcome),
+            Op::Destage(job) => self.on_destage_step(now, job, outcome),
+            Op::Seal { partition, base } => self.on_sealed(now, partition, base, outcome),
+            Op::CreateActive { partition, base } => self.on_active_created(now, partition, base, outcome),
+            Op::Remove { partition, base, what } => self.on_removed(now, partition, base, what),
+            Op::Forget => {}
+        }
+    }
+
+    /// One turn over all that is due, then the next effect.
+    pub(super) fn poll(&mut self, now: Now) -> Option<Effect> {
+        if self.effects.is_empty() && !self.halted {
+            self.on_timers(now);
+            self.turn_wal(now);
+            self.turn_keep(now);
+        }
+        self.effects.pop_front()
+    }
+
+    pub(super) fn poll_message(&mut self) -> Option<(ShardId, ShardMessage)> {
+        self.messages.pop_front()
+    }
+
+    pub(super) fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    fn on_timers(&mut self, now: Now) {
+        if self.full_until.is_some_and(|at| at <= now.mono) {
+            self.full_until = None;
+            self.wal.retry_full();
+            self.events.push_back(Event::StorageRoomAgain);
+            self.hurry();
+        }
+        if self.destage_at.is_some_and(|at| at <= now.mono) {
+            self.destage_at = None;
+            self.hurry();
+        }
+        if self.retention_at <= now.mono {
+            self.retention_at = now.mono + self.config.retention_check_interval;
+            self.check_retention(now);
+        }
+    }
+
+    pub(super) fn deadline(&self) -> Option<(Instant, Timer)> {
+        let times = [
+            self.wal.deadline().map(|at| (at, Timer::Seal)),
+            self.destage_at.map(|at| (at, Timer::Destage)),
+            self.full_until.map(|at| (at, Timer::Full)),
+            Some((self.retention_at, Timer::Retention)),
+        ];
+        times.into_iter().flatten().min()
+    }
+
+    /// Whether all that was accepted is on disk.
+    pub(super) fn is_flushed(&self) -> bool {
+        self.wal.is_idle() && self.parked.is_empty()
+    }
+
+    fn issue(&mut self, op: Op, effect: impl FnOnce(OpId) -> Effect) {
+        let id = OpId(self.next_op);
+        self.next_op += 1;
+        self.ops.insert(id, op);
+        self.effects.push_back(effect(id));
+    }
+
+    fn issue_change(&mut self, op: Op, file: FileId, change: FileChange) {
+        self.issue(op, |op| Effect::File { op, file, change });
+    }
+
+    fn reply(&mut self, to: ShardId, call: CallId, reply: crate::replica::PartitionReply) {
+        self.messages.push_back((to, ShardMessage::Reply { call, reply }));
+    }
+
+    /// The disk broke a promise: what is on it is unknown until a restart reads it back.
+    fn halt(&mut self, file: FileId, error: DiskError, during: DiskStep) {
+        let halt = Halt::DiskFailed { file, error: DiskErrorAt { error, during } };
+        self.halted = true;
+        self.effects.clear();
+        self.events.push_back(Event::Halted(halt));
+        self.effects.push_back(Effect::Halt(halt));
+    }
+
+    /// The disk is full: produce is refused where it needs room, and everything is tried again in a while.
+    fn on_full(&mut self, now: Now) {
+        if self.full_until.is_none() {
+            self.events.push_back(Event::StorageFull);
+        }
+        self.full_until = Some(now.mono + FULL_RETRY);
+        self.refuse_parked();
+    }
+
+    pub(super) fn invariants(&self) {
+        self.wal.invariants();
+        for partition in self.partitions.values() {
+            partition.replica.invariants();
+        }
+        assert!(self.cache_bytes == self.cache.iter().map(|f| f.page_bytes).sum::<usize>());
+    }
+}
+
+/// Names a frame to a log as the place that pins a batch: frames of this life by number, streams of earlier lives by a mark.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pin {
+    Frame(Lsn),
+    Legacy(u32),
+}
+
+const LEGACY_MARK: u64 = 1 << 63;
+
+impl Pin {
+    pub(super) const fn encode(self) -> u64 {
+        match self {
+            Self::Frame(lsn) => lsn.0,
+            Self::Legacy(index) => LEGACY_MARK | index as u64,
+        }
+    }
+
+    const fn decode(pin: u64) -> Self {
+        if pin & LEGACY_MARK == 0 {
+            Self::Frame(Lsn(pin))
+        } else {
+            #[expect(clippy::cast_possible_truncation, reason = "only an index of 32 bits carries the mark")]
+            Self::Legacy((pin & !LEGACY_MARK) as u32)
+        }
+    }
+}

@@ -1,0 +1,376 @@
+//! Keeping logs on disk: bytes go from the WAL to segments, full segments are sealed, old ones deleted, and what is too small to
+//! be destaged is carried forward so that old WAL files come free. One job per partition, a few per shard.
+
+use alloc::vec::Vec;
+
+use super::{Keeping, Op, Owner, Pin};
+use crate::buf::{PageMut, Slice};
+use crate::id::{FileId, Offset, PartitionId, ShardId, StreamId};
+use crate::limits::{BLOCK_BYTES, DESTAGE_JOBS_MAX};
+use crate::log::{CreateFile, Destage, DestagePlan};
+use crate::shard::message::ShardMessage;
+use crate::shard::{DiskError, DiskStep, Durability, Effect, Event, FileChange, Outcome};
+use crate::storage::frame::{Entry, Lsn};
+use crate::storage::wal::Append;
+use crate::time::Now;
+
+/// Where a destaging stands: the step that is on its way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    Create,
+    Write,
+    /// The last block of a full segment was padded; the file is cut back to its length.
+    Cut,
+    Sync,
+}
+
+/// Which file of a segment is being removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Remove {
+    Segment,
+    Footer,
+}
+
+/// Moving one run of bytes into a segment file.
+#[derive(Debug)]
+pub(super) struct DestageJob {
+    partition: PartitionId,
+    segment_base: Offset,
+    at: u64,
+    until: u64,
+    bytes: Slice,
+    step: Step,
+}
+
+/// A WAL stream of an earlier life that still holds tails of this shard.
+#[derive(Debug)]
+pub(super) struct Legacy {
+    pub(super) stream: StreamId,
+    pub(super) pins: usize,
+}
+
+impl Owner {
+    pub(super) fn mark_dirty(&mut self, partition: PartitionId) {
+        self.dirty.insert(partition);
+    }
+
+    pub(super) fn queue_keep(&mut self, partition: PartitionId) {
+        if !self.keep_queue.contains(&partition) {
+            self.keep_queue.push_back(partition);
+        }
+    }
+
+    /// Everything that is dirty shall be looked at now.
+    pub(super) fn hurry(&mut self) {
+        self.keep_queue = self.dirty.iter().copied().collect();
+    }
+
+    pub(super) fn turn_keep(&mut self, now: Now) {
+        if self.destage_at.is_none() && !self.dirty.is_empty() {
+            self.destage_at = Some(now.mono + self.config.wal.destage_interval);
+        }
+        if self.full_until.is_some() {
+            return;
+        }
+        while self.keep_jobs < DESTAGE_JOBS_MAX {
+            let Some(id) = self.keep_queue.pop_front() else { break };
+            self.keep(id);
+        }
+        self.turn_wal(now);
+    }
+
+    /// Starts what the partition needs most: a seal, a run to destage, or carrying its last bytes forward.
+    fn keep(&mut self, id: PartitionId) {
+        let Some(partition) = self.partitions.get_mut(&id) else {
+            self.dirty.remove(&id);
+            return;
+        };
+        if partition.keeping == Keeping::Busy {
+            return;
+        }
+        let log = partition.replica.log();
+        if let Some(plan) = log.seal_plan() {
+            partition.keeping = Keeping::Busy;
+            self.keep_jobs += 1;
+            let (file, bytes) =
+                (FileId::Footer { partition: id, base: plan.segment_base }, Slice::from_vec(plan.footer));
+            let op = Op::Seal { partition: id, base: plan.segment_base };
+            self.issue_change(op, file, FileChange::Replace { bytes });
+        } else if let Some(plan) = log.destage_plan(Destage::Blocks) {
+            self.start_destage(id, plan);
+        } else if log.undestaged().next().is_none() {
+            self.dirty.remove(&id);
+        } else {
+            self.carry_forward(id);
+        }
+    }
+
+    fn start_destage(&mut self, id: PartitionId, plan: DestagePlan) {
+        let len = usize::try_from(plan.until - plan.at).expect("a run is bounded").next_multiple_of(BLOCK_BYTES);
+        let Some(mut page) = self.destage_pool.alloc(len) else { return };
+        fill(&mut page, len, &plan.bytes);
+        let bytes = self.destage_pool.freeze(page).cut(0, len);
+        let create = plan.create == CreateFile::Yes;
+        let step = if create { Step::Create } else { Step::Write };
+        let DestagePlan { segment_base, at, until, .. } = plan;
+        self.partitions.get_mut(&id).expect("it was looked up").keeping = Keeping::Busy;
+        self.keep_jobs += 1;
+        self.issue_step(DestageJob { partition: id, segment_base, at, until, bytes, step });
+    }
+
+    fn issue_step(&mut self, job: DestageJob) {
+        let file = FileId::Segment { partition: job.partition, base: job.segment_base };
+        let (at, until, bytes) = (job.at, job.until, job.bytes.clone());
+        match job.step {
+            Step::Create => self.issue_change(Op::Destage(job), file, FileChange::Create { len: 0 }),
+            Step::Write => self.issue(Op::Destage(job), |op| {
+                let durability = Durability::Cached;
+                Effect::Write { op, file, at, parts: alloc::vec![bytes], durability }
+            }),
+            Step::Cut => self.issue_change(Op::Destage(job), file, FileChange::Truncate { len: until }),
+            Step::Sync => self.issue(Op::Destage(job), |op| Effect::Sync { op, file }),
+        }
+    }
+
+    pub(super) fn on_destage_step(&mut self, now: Now, mut job: DestageJob, outcome: Outcome) {
+        let id = job.partition;
+        if let Outcome::Failed { error, .. } = outcome {
+            let file = FileId::Segment { partition: id, base: job.segment_base };
+            if error == DiskError::Full && job.step != Step::Sync {
+                self.end_job(id);
+                self.on_full(now);
+            } else {
+                let during = match job.step {
+                    Step::Create => DiskStep::Create,
+                    Step::Write => DiskStep::Write,
+                    Step::Cut => DiskStep::Change,
+                    Step::Sync => DiskStep::Sync,
+                };
+                self.halt(file, error, during);
+            }
+            return;
+        }
+        if !self.partitions.contains_key(&id) {
+            self.end_job(id);
+            return;
+        }
+        job.step = match job.step {
+            Step::Create => {
+                let partition = self.partitions.get_mut(&id).expect("checked above");
+                partition.replica.log_mut().on_file_created(job.segment_base);
+                Step::Write
+            }
+            Step::Write if job.until % BLOCK_BYTES as u64 != 0 => Step::Cut,
+            Step::Write | Step::Cut => Step::Sync,
+            Step::Sync => {
+                self.on_destaged(&job);
+                return;
+            }
+        };
+        self.issue_step(job);
+    }
+
+    fn on_destaged(&mut self, job: &DestageJob) {
+        let partition = self.partitions.get_mut(&job.partition).expect("checked by the caller");
+        let released = partition.replica.log_mut().on_destaged(job.segment_base, job.until);
+        for pin in released {
+            self.release(pin);
+        }
+        self.events.push_back(Event::Destaged { partition: job.partition, bytes: job.until - job.at });
+        self.end_job(job.partition);
+        self.queue_keep(job.partition);
+    }
+
+    pub(super) fn on_sealed(&mut self, now: Now, id: PartitionId, base: Offset, outcome: Outcome) {
+        match outcome {
+            Outcome::Failed { error: DiskError::Full, .. } => {
+                self.end_job(id);
+                self.on_full(now);
+                return;
+            }
+            Outcome::Failed { error, .. } => {
+                self.halt(FileId::Footer { partition: id, base }, error, DiskStep::Change);
+                return;
+            }
+            Outcome::Done | Outcome::Read { .. } => {}
+        }
+        if let Some(partition) = self.partitions.get_mut(&id) {
+            partition.replica.log_mut().on_sealed(base);
+            self.events.push_back(Event::SegmentSealed { partition: id, base });
+        }
+        self.end_job(id);
+        self.queue_keep(id);
+    }
+
+    /// The job on a partition's files is over. If the partition was deleted meanwhile, its files go now.
+    fn end_job(&mut self, id: PartitionId) {
+        self.keep_jobs -= 1;
+        match self.partitions.get_mut(&id) {
+            Some(partition) => partition.keeping = Keeping::Idle,
+            None => self.delete_doomed(id),
+        }
+    }
+
+    /// Writes the last bytes of a partition to the WAL again if they hold up a stream of an earlier life, or the older half of a
+    /// log that grows too long.
+    fn carry_forward(&mut self, id: PartitionId) {
+        let threshold = if self.wal.is_pressed() || self.cache_bytes > self.config.memory_bytes / 4 {
+            self.wal.carry_until()
+        } else {
+            Lsn(0)
+        };
+        let partition = self.partitions.get_mut(&id).expect("looked up by the caller");
+        if partition.carried > 0 {
+            return;
+        }
+        let log = partition.replica.log();
+        let holds_up = |pin: u64| match Pin::decode(pin) {
+            Pin::Frame(lsn) => lsn <= threshold,
+            Pin::Legacy(_) => true,
+        };
+        let batches: Vec<(Entry, Slice)> = log
+            .undestaged()
+            .filter(|batch| batch.is_durable && holds_up(batch.pin))
+            .map(|batch| {
+                let entry = Entry {
+                    partition: id,
+                    segment_base: batch.segment_base,
+                    position: batch.position,
+                    len: u32::try_from(batch.bytes.len()).expect("a batch is bounded"),
+                    base: batch.base,
+                    last: batch.last,
+                    leader_epoch: batch.epoch,
+                    crc: 0,
+                };
+                (entry, batch.bytes.clone())
+            })
+            .collect();
+        for (entry, bytes) in batches {
+            if !self.wal.reserve(&mut self.wal_pool, bytes.len(), Append::CarriedForward) {
+                break;
+            }
+            self.wal.push(entry, &bytes, Append::CarriedForward, |_| {});
+            self.partitions.get_mut(&id).expect("looked up by the caller").carried += 1;
+            self.events.push_back(Event::CarriedForward { partition: id, base: entry.base });
+        }
+    }
+
+    /// A carried batch is durable in its newer frame; the older one need not hold it any more.
+    pub(super) fn on_carried(&mut self, id: PartitionId, base: Offset, bytes: Slice, lsn: Lsn) {
+        let pin = Pin::Frame(lsn).encode();
+        let Some(partition) = self.partitions.get_mut(&id) else {
+            self.release(pin);
+            return;
+        };
+        partition.carried -= 1;
+        // Destaged meanwhile: nobody needs the newer copy.
+        let old = partition.replica.log_mut().recopy(base, bytes, pin).unwrap_or(pin);
+        self.release(old);
+    }
+
+    pub(super) fn check_retention(&mut self, now: Now) {
+        let ids: Vec<PartitionId> = self.partitions.keys().copied().collect();
+        for id in ids {
+            if id == PartitionId::METADATA {
+                continue;
+            }
+            self.retire(now, id);
+        }
+    }
+
+    fn retire(&mut self, now: Now, id: PartitionId) {
+        let Some(partition) = self.partitions.get_mut(&id) else { return };
+        if let Some(base) = partition.replica.log_mut().roll_if_due(now) {
+            self.events.push_back(Event::SegmentRolled { partition: id, base });
+            self.queue_keep(id);
+        }
+        let partition = self.partitions.get_mut(&id).expect("looked up above");
+        let high_watermark = partition.replica.high_watermark();
+        let log = partition.replica.log_mut();
+        if partition.keeping == Keeping::Idle
+            && let Some(base) = log.needs_file(now, high_watermark)
+        {
+            partition.keeping = Keeping::Busy;
+            self.keep_jobs += 1;
+            let file = FileId::Segment { partition: id, base };
+            self.issue_change(Op::CreateActive { partition: id, base }, file, FileChange::Create { len: 0 });
+            return;
+        }
+        if partition.keeping == Keeping::Idle
+            && let Some(&base) = log.expired(now, high_watermark).first()
+        {
+            log.on_deleted(base);
+            partition.keeping = Keeping::Busy;
+            self.keep_jobs += 1;
+            self.events.push_back(Event::SegmentDeleted { partition: id, base });
+            self.issue_remove(id, base, Remove::Segment);
+        }
+    }
+
+    /// Segments go oldest first and one by one, each before its footer: a crash in between leaves a log without a hole.
+    fn issue_remove(&mut self, id: PartitionId, base: Offset, what: Remove) {
+        let file = match what {
+            Remove::Segment => FileId::Segment { partition: id, base },
+            Remove::Footer => FileId::Footer { partition: id, base },
+        };
+        self.issue_change(Op::Remove { partition: id, base, what }, file, FileChange::Delete);
+    }
+
+    /// A file that could not be removed is left to the next start, which finds it again.
+    pub(super) fn on_removed(&mut self, now: Now, id: PartitionId, base: Offset, what: Remove) {
+        match what {
+            Remove::Segment => self.issue_remove(id, base, Remove::Footer),
+            Remove::Footer => {
+                self.end_job(id);
+                self.retire(now, id);
+            }
+        }
+    }
+
+    pub(super) fn on_active_created(&mut self, now: Now, id: PartitionId, base: Offset, outcome: Outcome) {
+        match outcome {
+            Outcome::Failed { error: DiskError::Full, .. } => self.on_full(now),
+            Outcome::Failed { error, .. } => {
+                self.halt(FileId::Segment { partition: id, base }, error, DiskStep::Create);
+                return;
+            }
+            Outcome::Done | Outcome::Read { .. } => {
+                if let Some(partition) = self.partitions.get_mut(&id) {
+                    partition.replica.log_mut().on_file_created(base);
+                }
+            }
+        }
+        self.end_job(id);
+        self.retire(now, id);
+    }
+
+    pub(super) fn release_legacy(&mut self, index: u32) {
+        let legacy = &mut self.legacy[index as usize];
+        assert!(legacy.pins > 0, "a pin is released once");
+        legacy.pins -= 1;
+        if legacy.pins == 0 {
+            let stream = legacy.stream;
+            self.messages.push_back((ShardId(0), ShardMessage::StreamReleased { stream }));
+        }
+    }
+
+    /// Removes the files of a stream that no shard needs any more.
+    pub(super) fn remove_stream(&mut self, stream: StreamId, files: &[u64]) {
+        for &number in files {
+            self.issue_change(Op::Forget, FileId::Wal { stream, number }, FileChange::Delete);
+        }
+        self.issue_change(Op::Forget, FileId::Checkpoint { stream }, FileChange::Delete);
+    }
+}
+
+/// Copies the parts into the page and pads with zeroes up to `len`.
+fn fill(page: &mut PageMut, len: usize, parts: &[Slice]) {
+    let mut at = 0;
+    let out = page.as_mut_slice();
+    for part in parts {
+        out[at..at + part.len()].copy_from_slice(part);
+        at += part.len();
+    }
+    assert!(at <= len, "the parts are the run");
+    out[at..len].fill(0);
+}

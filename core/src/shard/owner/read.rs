@@ -1,0 +1,246 @@
+//! Reading: fetches and offset look-ups, from the tail at once, from segments through the disk.
+
+use alloc::vec;
+use alloc::vec::Vec;
+
+use super::{Call, Op, Owner};
+use crate::batch::BatchView;
+use crate::buf::Slice;
+use crate::id::{FileId, LeaderEpoch, Offset, PartitionId};
+use crate::log::{
+    DiskRead, ReadPlan, Selected, TimestampOffset, TimestampPlan, TimestampQuery, TimestampScan, Wanted,
+};
+use crate::replica::{
+    FetchOp, ListOffsetsOp, OffsetReply, OffsetTarget, PartitionError, PartitionOp, PartitionReply, ReadReply, Replica,
+};
+use crate::shard::{Effect, Outcome};
+
+/// A read of a segment on behalf of a call.
+#[derive(Debug)]
+pub(super) struct ReadJob {
+    call: Call,
+    read: DiskRead,
+    purpose: Purpose,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Purpose {
+    Fetch(Wanted),
+    Timestamp(TimestampQuery),
+}
+
+/// How far a call came.
+enum Progress {
+    Reply(PartitionReply),
+    Disk(DiskRead, Purpose),
+}
+
+impl From<PartitionError> for Progress {
+    fn from(error: PartitionError) -> Self {
+        Self::Reply(PartitionReply::Failed(error))
+    }
+}
+
+impl Owner {
+    pub(super) fn read(&mut self, call: Call) {
+        let id = call.op.partition();
+        let progress = match (self.partitions.get(&id), &call.op) {
+            (None, _) => PartitionError::Unknown.into(),
+            (Some(partition), PartitionOp::Fetch(op)) => plan_fetch(&partition.replica, op),
+            (Some(partition), PartitionOp::ListOffsets(op)) => plan_offset(&partition.replica, op),
+            (Some(_), PartitionOp::Produce(_)) => unreachable!("produce calls go another way"),
+        };
+        self.go_on(call, progress);
+    }
+
+    fn go_on(&mut self, call: Call, progress: Progress) {
+        match progress {
+            Progress::Reply(reply) => self.finish_read(&call, reply),
+            Progress::Disk(read, purpose) => self.read_disk(ReadJob { call, read, purpose }),
+        }
+    }
+
+    /// Answers, and remembers the call if it wants to be woken and got less than it hoped for.
+    fn finish_read(&mut self, call: &Call, mut reply: PartitionReply) {
+        if let (PartitionReply::Read(read), PartitionOp::Fetch(op)) = (&mut reply, &call.op) {
+            let bytes: usize = read.records.iter().map(Slice::len).sum();
+            if !read.more && bytes < op.watch_below as usize {
+                read.watched = self.watch(call, op.partition, read.next);
+            }
+        }
+        self.reply(call.from, call.call, reply);
+    }
+
+    fn watch(&mut self, call: &Call, id: PartitionId, next: Offset) -> bool {
+        let token = self.next_token;
+        self.next_token += 1;
+        let Some(partition) = self.partitions.get_mut(&id) else { return false };
+        partition.replica.watch(next, token);
+        self.watches.insert(token, (call.from, call.call, id));
+        self.watch_tokens.insert((call.from, call.call), token);
+        true
+    }
+
+    fn read_disk(&mut self, job: ReadJob) {
+        let Some(page) = self.read_pool.alloc(job.read.len as usize) else {
+            self.starved.push_back(job.call);
+            return;
+        };
+        let file = FileId::Segment { partition: job.call.op.partition(), base: job.read.segment_base };
+        let at = job.read.at;
+        self.issue(Op::Read(job), |op| Effect::Read { op, file, at, into: page });
+    }
+
+    pub(super) fn on_read_done(&mut self, job: ReadJob, outcome: Outcome) {
+        let id = job.call.op.partition();
+        let page = match outcome {
+            Outcome::Read { page, len } => self.read_pool.freeze(page).cut(0, len as usize),
+            Outcome::Failed { page, .. } => {
+                if let Some(page) = page {
+                    self.read_pool.give_back(page);
+                }
+                self.on_unreadable(job);
+                return;
+            }
+            Outcome::Done => unreachable!("a read ends with its page"),
+        };
+        let Some(partition) = self.partitions.get(&id) else {
+            self.reply(job.call.from, job.call.call, PartitionReply::Failed(PartitionError::Unknown));
+            return;
+        };
+        let progress = match job.purpose {
+            Purpose::Fetch(wanted) => match job.read.select(&page, wanted) {
+                Selected::Batches(batches) => read_reply(&partition.replica, wanted, vec![batches]),
+                Selected::Empty => read_reply(&partition.replica, wanted, Vec::new()),
+                Selected::NeedMore(read) => Progress::Disk(read, job.purpose),
+                Selected::Faulty => PartitionError::Faulty.into(),
+            },
+            Purpose::Timestamp(query) => match job.read.scan_timestamp(&page, query) {
+                TimestampScan::Found(found) => offset_reply(&partition.replica, Some(found)),
+                TimestampScan::GoOn(from) => {
+                    plan_timestamp(&partition.replica, TimestampQuery { from, ..query })
+                }
+                TimestampScan::NeedMore(read) => Progress::Disk(read, job.purpose),
+                TimestampScan::Faulty => PartitionError::Faulty.into(),
+            },
+        };
+        self.go_on(job.call, progress);
+    }
+
+    /// The file is gone because its segment was deleted meanwhile, or the disk cannot read it.
+    fn on_unreadable(&mut self, job: ReadJob) {
+        let deleted = self.partitions.get(&job.call.op.partition()).is_none_or(|partition| {
+            job.read.segment_base < partition.replica.log().log_start()
+        });
+        if deleted {
+            self.read(job.call);
+        } else {
+            let failed = PartitionReply::Failed(PartitionError::Faulty);
+            self.reply(job.call.from, job.call.call, failed);
+        }
+    }
+
+    /// Reads that found no page are tried again.
+    pub(super) fn feed_starved(&mut self) {
+        for _ in 0..self.starved.len() {
+            let Some(call) = self.starved.pop_front() else { break };
+            self.read(call);
+        }
+    }
+}
+
+fn check_epoch(replica: &Replica, known: Option<LeaderEpoch>) -> Result<(), PartitionError> {
+    match known {
+        Some(known) if known < replica.leader_epoch() => Err(PartitionError::FencedLeaderEpoch),
+        Some(known) if known > replica.leader_epoch() => Err(PartitionError::UnknownLeaderEpoch),
+        Some(_) | None => Ok(()),
+    }
+}
+
+fn plan_fetch(replica: &Replica, op: &FetchOp) -> Progress {
+    if let Err(error) = check_epoch(replica, op.current_leader_epoch) {
+        return error.into();
+    }
+    let wanted = Wanted {
+        from: op.offset,
+        upto: replica.high_watermark(),
+        bytes_max: op.bytes_max as usize,
+        minimum: op.minimum,
+    };
+    match replica.log().read(wanted) {
+        ReadPlan::Empty => read_reply(replica, wanted, Vec::new()),
+        ReadPlan::Tail(batches) => read_reply(replica, wanted, batches),
+        ReadPlan::Disk(read) => Progress::Disk(read, Purpose::Fetch(wanted)),
+        ReadPlan::OutOfRange => PartitionError::OffsetOutOfRange.into(),
+        ReadPlan::Faulty => PartitionError::Faulty.into(),
+    }
+}
+
+fn read_reply(replica: &Replica, wanted: Wanted, records: Vec<Slice>) -> Progress {
+    let next = records.last().map_or(wanted.from, end_of_last_batch);
+    Progress::Reply(PartitionReply::Read(ReadReply {
+        records,
+        next,
+        high_watermark: replica.high_watermark(),
+        last_stable_offset: replica.high_watermark(),
+        log_start_offset: replica.log().log_start(),
+        more: next < replica.high_watermark(),
+        watched: false,
+    }))
+}
+
+/// One past the last record of the batches in a row that `bytes` holds.
+fn end_of_last_batch(bytes: &Slice) -> Offset {
+    let mut rest = bytes.as_slice();
+    let mut end = Offset::ZERO;
+    while let Ok((view, behind)) = BatchView::parse(rest) {
+        end = view.last_offset().next();
+        rest = behind;
+    }
+    assert!(rest.is_empty(), "what is served is whole batches");
+    end
+}
+
+fn plan_offset(replica: &Replica, op: &ListOffsetsOp) -> Progress {
+    if let Err(error) = check_epoch(replica, op.current_leader_epoch) {
+        return error.into();
+    }
+    let plain = |offset| {
+        let leader_epoch = epoch_of(replica, offset);
+        Progress::Reply(PartitionReply::Offset(OffsetReply { timestamp: None, offset: Some(offset), leader_epoch }))
+    };
+    let (from, upto) = (replica.log().log_start(), replica.high_watermark());
+    match op.target {
+        OffsetTarget::Earliest => plain(from),
+        OffsetTarget::Latest => plain(upto),
+        OffsetTarget::MaxTimestamp => match replica.log().timestamp_max(upto) {
+            Some(timestamp) => plan_timestamp(replica, TimestampQuery { timestamp, from, upto }),
+            None => offset_reply(replica, None),
+        },
+        OffsetTarget::At(timestamp) => plan_timestamp(replica, TimestampQuery { timestamp, from, upto }),
+    }
+}
+
+fn plan_timestamp(replica: &Replica, query: TimestampQuery) -> Progress {
+    match replica.log().find_timestamp(query) {
+        TimestampPlan::Found(found) => offset_reply(replica, Some(found)),
+        TimestampPlan::NotFound => offset_reply(replica, None),
+        TimestampPlan::Disk(read) => Progress::Disk(read, Purpose::Timestamp(query)),
+        TimestampPlan::Faulty => PartitionError::Faulty.into(),
+    }
+}
+
+fn offset_reply(replica: &Replica, found: Option<TimestampOffset>) -> Progress {
+    Progress::Reply(PartitionReply::Offset(OffsetReply {
+        timestamp: found.map(|found| found.timestamp),
+        offset: found.map(|found| found.offset),
+        leader_epoch: found.and_then(|found| epoch_of(replica, found.offset)),
+    }))
+}
+
+/// The epoch in which the record at `offset` was written; for the end of the log, the newest one.
+fn epoch_of(replica: &Replica, offset: Offset) -> Option<LeaderEpoch> {
+    let epochs = replica.log().epochs().entries();
+    let after = epochs.partition_point(|epoch| epoch.start <= offset);
+    after.checked_sub(1).map(|place| epochs[place].epoch)
+}

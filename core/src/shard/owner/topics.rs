@@ -1,0 +1,136 @@
+//! Following the metadata: partitions come and go with their topics.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use super::{Keeping, Owner, Partition};
+use crate::config::TopicConfig;
+use crate::controller::Image;
+use crate::id::{FileId, PartitionId};
+use crate::log::{Log, LogConfig};
+use crate::replica::{PartitionError, PartitionReply, Replica};
+use crate::shard::{FileChange, placement};
+use crate::time::Now;
+
+/// What a log is told of its topic's configuration.
+pub(in crate::shard) fn log_config(config: &TopicConfig) -> LogConfig {
+    LogConfig {
+        segment_bytes: config.segment_bytes,
+        segment_age_max: config.segment_age_max,
+        retention: config.retention,
+        retention_bytes: config.retention_bytes,
+        index_interval_bytes: crate::limits::INDEX_INTERVAL_BYTES,
+    }
+}
+
+impl Owner {
+    /// Newer metadata: partitions of this shard are made, configured or given up, and calls that waited for it go on.
+    pub(in crate::shard) fn on_image(&mut self, now: Now, image: Arc<Image>) {
+        assert!(image.version >= self.image.version, "metadata does not go back");
+        self.image = image;
+        let gone: Vec<PartitionId> = self
+            .partitions
+            .keys()
+            .copied()
+            .filter(|id| *id != PartitionId::METADATA && self.image.partition(*id).is_none())
+            .collect();
+        for id in gone {
+            self.delete_partition(id);
+        }
+        let image = Arc::clone(&self.image);
+        for topic in image.topics() {
+            for (id, state) in topic.partitions() {
+                if placement::owner(id, self.config.shards) != self.id {
+                    continue;
+                }
+                match self.partitions.get_mut(&id) {
+                    Some(partition) => {
+                        partition.timestamp = topic.config.timestamp;
+                        partition.replica.configure(log_config(&topic.config), topic.config.min_insync_replicas);
+                    }
+                    None => {
+                        let log = Log::new(log_config(&topic.config), crate::id::Offset::ZERO);
+                        let role = replica_role(self.config.node, state, &topic.config);
+                        self.adopt(id, Replica::new(role, log), topic.config.timestamp);
+                    }
+                }
+            }
+        }
+        self.start_early(now);
+    }
+
+    pub(super) fn adopt(&mut self, id: PartitionId, replica: Replica, timestamp: crate::config::TimestampType) {
+        let partition = Partition { replica, timestamp, keeping: Keeping::Idle, carried: 0 };
+        let before = self.partitions.insert(id, partition);
+        assert!(before.is_none(), "a partition is made once");
+    }
+
+    fn start_early(&mut self, now: Now) {
+        let version = self.image.version;
+        let (due, early) = core::mem::take(&mut self.early).into_iter().partition(|(wants, _)| *wants <= version);
+        self.early = early;
+        let due: Vec<_> = due;
+        for (_, call) in due {
+            self.start(now, call);
+        }
+    }
+
+    /// The topic was deleted: who waits is told, what pins the WAL lets go, and the files are removed.
+    fn delete_partition(&mut self, id: PartitionId) {
+        let Some(partition) = self.partitions.remove(&id) else { return };
+        self.dirty.remove(&id);
+        let pins: Vec<u64> = partition
+            .replica
+            .log()
+            .undestaged()
+            .filter(|batch| batch.bytes.is_some())
+            .map(|batch| batch.wal_file)
+            .collect();
+        for pin in pins {
+            self.release(pin);
+        }
+        let waiting: Vec<u64> =
+            self.acks.iter().filter(|(_, ack)| ack.partition == id).map(|(token, _)| *token).collect();
+        for token in waiting {
+            if let Some(ack) = self.acks.remove(&token) {
+                self.reply(ack.to, ack.call, PartitionReply::Failed(PartitionError::Unknown));
+            }
+        }
+        let watching: Vec<u64> =
+            self.watches.iter().filter(|(_, watch)| watch.2 == id).map(|(token, _)| *token).collect();
+        self.wake(watching);
+        let files: Vec<FileId> = partition
+            .replica
+            .log()
+            .files()
+            .flat_map(|base| [FileId::Segment { partition: id, base }, FileId::Footer { partition: id, base }])
+            .collect();
+        if partition.keeping == Keeping::Busy {
+            self.doomed.insert(id, files);
+        } else {
+            self.remove_files(files);
+        }
+    }
+
+    /// The last job on a deleted partition's files is over.
+    pub(super) fn delete_doomed(&mut self, id: PartitionId) {
+        let files = self.doomed.remove(&id).unwrap_or_default();
+        self.remove_files(files);
+    }
+
+    fn remove_files(&mut self, files: Vec<FileId>) {
+        for file in files {
+            self.issue_change(super::Op::Forget, file, FileChange::Delete);
+        }
+    }
+
+    /// A home needs the watch of a call no more.
+    pub(in crate::shard) fn on_unwatch(&mut self, from: crate::id::ShardId, call: super::CallId) {
+        let Some(token) = self.watch_tokens.remove(&(from, call)) else { return };
+        if let Some((_, _, id)) = self.watches.remove(&token)
+            && let Some(partition) = self.partitions.get_mut(&id)
+        {
+            partition.replica.unwatch(token);
+        }
+    }
+}

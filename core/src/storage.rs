@@ -1,0 +1,9 @@
+//! A shard's disk as bytes: the write-ahead log, its recovery, checkpoints and the superblock. Knows partitions only as places
+//! in segment files; what a batch means is `log`'s business.
+
+pub mod checkpoint;
+pub mod frame;
+pub mod superblock;
+pub mod wal;
+pub mod walk;
+mod wrap;

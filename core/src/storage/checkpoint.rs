@@ -1,0 +1,65 @@
+//! Where recovery of a WAL stream begins, and where it ends if the stream is closed. An accelerator and a fence: without it the
+//! stream is walked from its first file.
+
+use rkyv::rancor::Failure;
+use rkyv::{Archive, Deserialize, Serialize};
+
+use super::frame::Lsn;
+use super::wrap::Envelope;
+use crate::buf::Slice;
+
+const ENVELOPE: Envelope = Envelope { magic: *b"HWCP", version: 1 };
+
+/// The part of a stream that recovery has to walk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Archive, Serialize, Deserialize)]
+pub struct Checkpoint {
+    /// The first file that is needed, and the first frame's place in it.
+    pub file: u64,
+    pub at: u64,
+    /// The number of the frame that stands there; all before it are destaged.
+    pub lsn: u64,
+    /// Set once a stream is walked after a crash: what stands behind this frame was never durable and must not come back.
+    pub last_lsn: Option<u64>,
+}
+
+impl Checkpoint {
+    pub fn encode(&self) -> Slice {
+        let archive = rkyv::to_bytes::<Failure>(self).expect("a plain struct is always archived");
+        ENVELOPE.seal(&archive)
+    }
+
+    /// Reads a checkpoint from untrusted bytes.
+    pub fn decode(bytes: &[u8]) -> Option<Self> {
+        let archive = ENVELOPE.open(bytes)?;
+        rkyv::from_bytes::<Self, Failure>(&archive).ok()
+    }
+
+    pub fn first_lsn(&self) -> Lsn {
+        Lsn(self.lsn)
+    }
+}
+
+/// Reads any bytes as a checkpoint; for fuzzing.
+pub fn fuzz(data: &[u8]) {
+    if let Some(checkpoint) = Checkpoint::decode(data) {
+        assert_eq!(checkpoint.encode().as_slice(), data);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Checkpoint;
+
+    #[test]
+    fn a_checkpoint_with_any_bit_flipped_is_refused() {
+        let checkpoint = Checkpoint { file: 3, at: 8192, lsn: 77, last_lsn: Some(90) };
+        let bytes = checkpoint.encode().to_vec();
+        assert_eq!(Checkpoint::decode(&bytes), Some(checkpoint));
+        for bit in 0..bytes.len() * 8 {
+            let mut broken = bytes.clone();
+            broken[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(Checkpoint::decode(&broken), None, "bit {bit}");
+        }
+        assert_eq!(Checkpoint::decode(&bytes[..bytes.len() - 1]), None);
+    }
+}
