@@ -23,3 +23,4 @@ pub mod limits;
 pub mod prng;
 pub mod shard;
 pub mod time;
+pub mod wire;

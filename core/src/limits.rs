@@ -33,6 +33,20 @@ pub const INDEX_INTERVAL_BYTES: u32 = 4096;
 /// Longest topic name, as Kafka's.
 pub const TOPIC_NAME_BYTES_MAX: usize = 249;
 
+/// Longest string of the wire protocol: its length is an i16, and Kafka holds compact strings to the same bound.
+pub const WIRE_STRING_BYTES_MAX: usize = 32_767;
+
+/// Memory that decoding a frame may take whatever its length ...
+pub const DECODE_BYTES_MIN: usize = 64 * 1024;
+
+/// ... and for each of its bytes: the densest honest element is a string of one byte, 16 in memory ...
+pub const DECODE_FACTOR: usize = 16;
+
+/// ... and at most. Record bytes are borrowed and do not count; the largest honest frame describes a million partitions.
+pub const DECODE_BYTES_MAX: usize = 256 * 1024 * 1024;
+
+const _: () = assert!(WIRE_STRING_BYTES_MAX == i16::MAX as usize);
+const _: () = assert!(DECODE_BYTES_MIN < DECODE_BYTES_MAX);
 const _: () = assert!(REQUEST_BYTES_MAX <= PAGE_BYTES_MAX, "a request fits one page");
 const _: () = assert!(BATCH_BYTES_MAX < REQUEST_BYTES_MAX, "a batch fits a request");
 const _: () = assert!(PAGE_BYTES_MIN.is_power_of_two() && PAGE_BYTES_MAX.is_power_of_two());
