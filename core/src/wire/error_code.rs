@@ -1,11 +1,11 @@
 //! Kafka's error codes: their numbers, their names and whether a client may try again. Knows no situation that calls for one.
 
 macro_rules! error_codes {
-    ($($variant:ident = $code:literal $name:literal $retry:ident,)*) => {
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+    ($($(#[$attribute:meta])? $variant:ident = $code:literal $name:literal $retry:ident,)*) => {
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
         #[repr(i16)]
         pub enum ErrorCode {
-            $(#[doc = $name] $variant = $code,)*
+            $(#[doc = $name] $(#[$attribute])? $variant = $code,)*
         }
 
         impl ErrorCode {
@@ -41,6 +41,7 @@ macro_rules! error_codes {
 
 error_codes! {
     UnknownServerError = -1 "UNKNOWN_SERVER_ERROR" false,
+    #[default]
     None = 0 "NONE" false,
     OffsetOutOfRange = 1 "OFFSET_OUT_OF_RANGE" false,
     CorruptMessage = 2 "CORRUPT_MESSAGE" true,
@@ -175,10 +176,4 @@ error_codes! {
     StreamsInvalidTopologyEpoch = 131 "STREAMS_INVALID_TOPOLOGY_EPOCH" false,
     StreamsTopologyFenced = 132 "STREAMS_TOPOLOGY_FENCED" false,
     ShareSessionLimitReached = 133 "SHARE_SESSION_LIMIT_REACHED" true,
-}
-
-impl Default for ErrorCode {
-    fn default() -> Self {
-        Self::None
-    }
 }
