@@ -18,9 +18,12 @@
 extern crate alloc;
 
 pub mod buf;
+pub mod config;
+pub mod controller;
 pub mod id;
 pub mod limits;
 pub mod prng;
+pub mod replica;
 pub mod shard;
 pub mod time;
 pub mod wire;

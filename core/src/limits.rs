@@ -47,6 +47,18 @@ pub const DECODE_BYTES_MAX: usize = 256 * 1024 * 1024;
 
 const _: () = assert!(WIRE_STRING_BYTES_MAX == i16::MAX as usize);
 const _: () = assert!(DECODE_BYTES_MIN < DECODE_BYTES_MAX);
+/// Longest value of a topic setting.
+pub const CONFIG_VALUE_BYTES_MAX: usize = 32_767;
+
+/// Partitions that one CreateTopics may create, as Kafka's controller.
+pub const CREATE_PARTITIONS_MAX: usize = 10_000;
+
+/// Partitions of all topics.
+pub const PARTITIONS_MAX: usize = 1_000_000;
+
+/// Producer ids that the controller hands to a shard at once.
+pub const PRODUCER_ID_BLOCK: u32 = 1_000;
+
 const _: () = assert!(REQUEST_BYTES_MAX <= PAGE_BYTES_MAX, "a request fits one page");
 const _: () = assert!(BATCH_BYTES_MAX < REQUEST_BYTES_MAX, "a batch fits a request");
 const _: () = assert!(PAGE_BYTES_MIN.is_power_of_two() && PAGE_BYTES_MAX.is_power_of_two());

@@ -1,16 +1,16 @@
 //! The boundary of the core: what comes in, what goes out, and the turn between.
 
 pub mod boot;
-pub mod config;
 pub mod effect;
 pub mod event;
 pub mod input;
 pub mod message;
+pub mod placement;
 #[expect(clippy::module_inception, reason = "the file of the type that gives the module its name")]
 pub mod shard;
 
+pub use crate::config::{self, Config, TimestampType, TopicConfig, WalConfig};
 pub use boot::Boot;
-pub use config::{Config, TimestampType, TopicConfig, WalConfig};
 pub use effect::{CloseReason, DiskErrorAt, DiskStep, Durability, Effect, FileChange, Halt};
 pub use event::Event;
 pub use input::{DiskError, FileMeta, Input, Outcome};

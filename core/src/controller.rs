@@ -1,0 +1,18 @@
+//! The controller: a state machine over the records of `__cluster_metadata`, on shard 0. It decides, as records, what topics and
+//! ids there are; the shard that hosts it appends the records and says when they are committed. Knows nothing of requests,
+//! connections or storage.
+
+pub mod command;
+pub mod image;
+pub mod record;
+mod state;
+pub mod topic_config;
+
+pub use command::{
+    Command, ControllerReply, CreateTopicError, CreateTopics, CreatedTopic, DeleteTopicError, DeletedTopic,
+    Intent, NewTopic, TopicRef,
+};
+pub use image::{Image, PartitionImage, TopicImage};
+pub use record::{MetadataRecord, RecordError};
+pub use state::{Controller, METADATA_TOPIC, check_name};
+pub use topic_config::ConfigError;

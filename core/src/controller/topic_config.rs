@@ -1,0 +1,251 @@
+//! Kafka's topic settings: which names there are, what values they take, and what they come to. Knows no topics.
+
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+
+use crate::config::{TimestampType, TopicConfig};
+use crate::limits::{BATCH_BYTES_MAX, CONFIG_VALUE_BYTES_MAX};
+use crate::time::Duration;
+
+/// Why a setting is refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ConfigError {
+    UnknownName {
+        name: String,
+    },
+    /// A name that the request holds twice.
+    Repeated {
+        name: String,
+    },
+    NullValue {
+        name: String,
+    },
+    Invalid {
+        name: String,
+        value: String,
+        /// What the value must be, as the end of a sentence that begins with "must be".
+        must_be: &'static str,
+    },
+}
+
+/// What a value must look like.
+#[derive(Clone, Copy)]
+enum Kind {
+    Integer { min: i64, max: i64, must_be: &'static str },
+    Boolean,
+    Fraction,
+    OneOf { values: &'static [&'static str], must_be: &'static str },
+    Any,
+}
+
+const INT: Kind = Kind::Integer { min: 0, max: i32::MAX as i64, must_be: "an integer of at least 0" };
+const LONG: Kind = Kind::Integer { min: 0, max: i64::MAX, must_be: "an integer of at least 0" };
+const LONG_MINUS_1: Kind = Kind::Integer { min: -1, max: i64::MAX, must_be: "an integer of at least -1" };
+const LONG_MINUS_2: Kind = Kind::Integer { min: -2, max: i64::MAX, must_be: "an integer of at least -2" };
+const LONG_1: Kind = Kind::Integer { min: 1, max: i64::MAX, must_be: "an integer of at least 1" };
+const SEGMENT_BYTES: Kind =
+    Kind::Integer { min: 1 << 20, max: i32::MAX as i64, must_be: "between 1048576 and 2147483647" };
+const BATCH_BYTES: Kind =
+    Kind::Integer { min: 0, max: BATCH_BYTES_MAX as i64, must_be: "between 0 and 67108864" };
+const REPLICAS: Kind = Kind::Integer { min: 1, max: i16::MAX as i64, must_be: "between 1 and 32767" };
+const LEVEL: Kind = Kind::Integer { min: i32::MIN as i64, max: i32::MAX as i64, must_be: "an integer" };
+const CLEANUP: Kind =
+    Kind::OneOf { values: &["delete"], must_be: "\"delete\": compaction is not served by this version" };
+const CODEC: Kind = Kind::OneOf {
+    values: &["uncompressed", "zstd", "lz4", "snappy", "gzip", "producer"],
+    must_be: "one of uncompressed, zstd, lz4, snappy, gzip, producer",
+};
+const TIMESTAMP: Kind =
+    Kind::OneOf { values: &["CreateTime", "LogAppendTime"], must_be: "one of CreateTime, LogAppendTime" };
+
+/// Every topic setting of Kafka 4.3, in the order of names.
+const SETTINGS: [(&str, Kind); 33] = [
+    ("cleanup.policy", CLEANUP),
+    ("compression.gzip.level", LEVEL),
+    ("compression.lz4.level", LEVEL),
+    ("compression.type", CODEC),
+    ("compression.zstd.level", LEVEL),
+    ("delete.retention.ms", LONG),
+    ("file.delete.delay.ms", LONG),
+    ("flush.messages", LONG_1),
+    ("flush.ms", LONG),
+    ("follower.replication.throttled.replicas", Kind::Any),
+    ("index.interval.bytes", INT),
+    ("leader.replication.throttled.replicas", Kind::Any),
+    ("local.retention.bytes", LONG_MINUS_2),
+    ("local.retention.ms", LONG_MINUS_2),
+    ("max.compaction.lag.ms", LONG_1),
+    ("max.message.bytes", BATCH_BYTES),
+    ("message.timestamp.after.max.ms", LONG),
+    ("message.timestamp.before.max.ms", LONG),
+    ("message.timestamp.type", TIMESTAMP),
+    ("min.cleanable.dirty.ratio", Kind::Fraction),
+    ("min.compaction.lag.ms", LONG),
+    ("min.insync.replicas", REPLICAS),
+    ("preallocate", Kind::Boolean),
+    ("remote.log.copy.disable", Kind::Boolean),
+    ("remote.log.delete.on.disable", Kind::Boolean),
+    ("remote.storage.enable", Kind::Boolean),
+    ("retention.bytes", LONG_MINUS_1),
+    ("retention.ms", LONG_MINUS_1),
+    ("segment.bytes", SEGMENT_BYTES),
+    ("segment.index.bytes", INT),
+    ("segment.jitter.ms", LONG),
+    ("segment.ms", LONG_1),
+    ("unclean.leader.election.enable", Kind::Boolean),
+];
+
+/// Checks one setting on its own.
+pub fn check(name: &str, value: &str) -> Result<(), ConfigError> {
+    let Ok(place) = SETTINGS.binary_search_by(|(known, _)| (*known).cmp(name)) else {
+        return Err(ConfigError::UnknownName { name: String::from(name) });
+    };
+    let must_be = match violation(SETTINGS[place].1, value) {
+        None if value.len() > CONFIG_VALUE_BYTES_MAX => "shorter than 32768 bytes",
+        None => return Ok(()),
+        Some(must_be) => must_be,
+    };
+    // The value goes back to the client in a message: a long one is cut.
+    let shown = value.chars().take(64).collect();
+    Err(ConfigError::Invalid { name: String::from(name), value: shown, must_be })
+}
+
+fn violation(kind: Kind, value: &str) -> Option<&'static str> {
+    let value = value.trim();
+    let (holds, must_be) = match kind {
+        Kind::Integer { min, max, must_be } => {
+            (value.parse::<i64>().is_ok_and(|number| (min..=max).contains(&number)), must_be)
+        }
+        Kind::Boolean => {
+            let holds = value.eq_ignore_ascii_case("true") || value.eq_ignore_ascii_case("false");
+            (holds, "true or false")
+        }
+        Kind::Fraction => (is_fraction(value), "between 0 and 1"),
+        Kind::OneOf { values, must_be } => (values.contains(&value), must_be),
+        Kind::Any => (true, ""),
+    };
+    (!holds).then_some(must_be)
+}
+
+/// Whether this is a decimal number in 0..=1, found without floating point.
+fn is_fraction(value: &str) -> bool {
+    let (whole, part) = value.split_once('.').unwrap_or((value, "0"));
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    if !digits(whole) || !digits(part) {
+        return false;
+    }
+    match whole.trim_start_matches('0') {
+        "" => true,
+        "1" => part.bytes().all(|byte| byte == b'0'),
+        _ => false,
+    }
+}
+
+/// What `configs` make of `defaults`. A value that does not check leaves the default: it was accepted by another version.
+pub fn resolve(defaults: &TopicConfig, configs: &BTreeMap<String, String>) -> TopicConfig {
+    let mut config = defaults.clone();
+    for (name, value) in configs {
+        if check(name, value).is_ok() {
+            set(&mut config, name, value.trim());
+        }
+    }
+    config
+}
+
+fn set(config: &mut TopicConfig, name: &str, value: &str) {
+    let number = value.parse::<i64>().unwrap_or(0);
+    // Checked before: what is negative means "without bound".
+    let positive = u64::try_from(number).ok();
+    match name {
+        "segment.bytes" => config.segment_bytes = u32::try_from(number).unwrap_or(config.segment_bytes),
+        "segment.ms" => config.segment_age_max = Duration::from_millis(positive.unwrap_or(u64::MAX)),
+        "retention.ms" => config.retention = positive.map(Duration::from_millis),
+        "retention.bytes" => config.retention_bytes = positive,
+        "max.message.bytes" => {
+            config.batch_bytes_max = u32::try_from(number).unwrap_or(config.batch_bytes_max)
+        }
+        "min.insync.replicas" => {
+            config.min_insync_replicas = u16::try_from(number).unwrap_or(config.min_insync_replicas);
+        }
+        "message.timestamp.type" => {
+            config.timestamp = match value {
+                "LogAppendTime" => TimestampType::LogAppendTime,
+                _ => TimestampType::CreateTime,
+            };
+        }
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::collections::BTreeMap;
+    use alloc::string::String;
+
+    use super::{ConfigError, SETTINGS, check, resolve};
+    use crate::config::{TimestampType, TopicConfig};
+    use crate::time::Duration;
+
+    #[test]
+    fn settings_are_sorted() {
+        assert!(SETTINGS.is_sorted_by(|(a, _), (b, _)| a < b), "check searches by halves");
+    }
+
+    #[test]
+    fn check_judges_values() {
+        for (name, value) in [
+            ("segment.bytes", "1048576"),
+            ("retention.ms", "-1"),
+            ("retention.bytes", "100"),
+            ("min.cleanable.dirty.ratio", "0.5"),
+            ("min.cleanable.dirty.ratio", "1"),
+            ("preallocate", "TRUE"),
+            ("cleanup.policy", "delete"),
+            ("compression.type", "producer"),
+        ] {
+            assert_eq!(check(name, value), Ok(()), "{name}={value}");
+        }
+        for (name, value) in [
+            ("segment.bytes", "1048575"),
+            ("segment.bytes", "2147483648"),
+            ("retention.ms", "-2"),
+            ("retention.ms", "soon"),
+            ("max.message.bytes", "67108865"),
+            ("min.insync.replicas", "0"),
+            ("min.cleanable.dirty.ratio", "1.1"),
+            ("min.cleanable.dirty.ratio", ".5"),
+            ("preallocate", "yes"),
+            ("cleanup.policy", "compact"),
+            ("message.timestamp.type", "createtime"),
+        ] {
+            assert!(matches!(check(name, value), Err(ConfigError::Invalid { .. })), "{name}={value}");
+        }
+        assert!(matches!(check("retention", "1"), Err(ConfigError::UnknownName { .. })));
+    }
+
+    #[test]
+    fn resolve_applies_what_is_set() {
+        let pairs = [
+            ("segment.bytes", "2097152"),
+            ("segment.ms", "60000"),
+            ("retention.ms", "-1"),
+            ("retention.bytes", "4096"),
+            ("max.message.bytes", "999"),
+            ("min.insync.replicas", "2"),
+            ("message.timestamp.type", "LogAppendTime"),
+        ];
+        let configs: BTreeMap<String, String> =
+            pairs.iter().map(|(name, value)| (String::from(*name), String::from(*value))).collect();
+        let config = resolve(&TopicConfig::default(), &configs);
+        let expected = TopicConfig {
+            segment_bytes: 2_097_152,
+            segment_age_max: Duration::from_millis(60_000),
+            retention: None,
+            retention_bytes: Some(4096),
+            batch_bytes_max: 999,
+            min_insync_replicas: 2,
+            timestamp: TimestampType::LogAppendTime,
+        };
+        assert_eq!(config, expected);
+    }
+}
