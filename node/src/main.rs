@@ -1,2 +1,48 @@
-//! placeholder
-fn main() {}
+//! The binary `highwater`: reads the command line, runs what it says, and turns failures into words and exit codes.
+
+mod banner;
+mod broker;
+mod cli;
+mod config;
+mod http;
+mod logs;
+mod metrics;
+mod observer;
+mod run;
+mod signals;
+mod words;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::Parser;
+use highwater_cli::Failure;
+
+use cli::{Cli, Command};
+
+fn main() -> ExitCode {
+    match dispatch(Cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            // A closed standard error leaves the exit code to speak.
+            let _ = writeln!(std::io::stderr(), "error: {failure}");
+            ExitCode::from(failure.exit.code())
+        }
+    }
+}
+
+fn dispatch(cli: Cli) -> Result<(), Failure> {
+    match cli.command {
+        Command::Dev(args) => {
+            let settings = config::for_dev(args)?;
+            logs::init(cli.log.as_deref())?;
+            run::run(settings, run::Greeting::Banner)
+        }
+        Command::Serve(args) => {
+            let settings = config::for_serve(args)?;
+            logs::init(cli.log.as_deref())?;
+            run::run(settings, run::Greeting::LogLine)
+        }
+        Command::User(command) => highwater_cli::run(command),
+    }
+}

@@ -1,0 +1,144 @@
+use std::path::Path;
+
+use highwater_cli::{Exit, Pair};
+use highwater_core::id::NodeId;
+use highwater_core::time::Duration;
+
+use super::*;
+
+fn dev(sets: &[(&str, &str)]) -> Result<Settings, Failure> {
+    let sets = sets.iter().map(|(key, value)| Pair { key: (*key).into(), value: (*value).into() }).collect();
+    for_dev(DevArgs { sets, ..DevArgs::default() })
+}
+
+fn from_toml(text: &str) -> Result<Settings, Failure> {
+    let mut settings = defaults();
+    apply(&collect(file::parse(text, Path::new("a.toml"))?)?, &mut settings)?;
+    Ok(settings)
+}
+
+#[test]
+fn dev_needs_nothing() {
+    let settings = dev(&[]).unwrap();
+    assert_eq!(settings.listen.to_string(), "127.0.0.1:9092");
+    assert_eq!(settings.http_if_busy, HttpIfBusy::UseFreePort);
+    assert_eq!(settings.data_dir, Path::new("highwater-data"));
+}
+
+#[test]
+fn dev_fails_on_a_busy_http_port_that_was_asked_for() {
+    assert_eq!(dev(&[("http.listen", "127.0.0.1:1")]).unwrap().http_if_busy, HttpIfBusy::Fail);
+}
+
+#[test]
+fn file_sets_what_the_core_is_told() {
+    let settings = from_toml(
+        "node.id = 7\nlisteners = [\"PLAINTEXT://:19092\"]\nadvertised.listeners = \"PLAINTEXT://[fe80::1]:9\"\n\
+         io = \"epoll\"\nnum.partitions = 0x10\nauto.create.topics.enable = false\nmessage.max.bytes = 1_000\n\
+         [log]\ndirs = \"/data\"\nretention.bytes = -1\nsegment.bytes = 1048576\n",
+    )
+    .unwrap();
+    assert_eq!(settings.core.node, NodeId(7));
+    assert_eq!(settings.listen.to_string(), "0.0.0.0:19092");
+    assert_eq!(settings.core.advertised, Some(("fe80::1".into(), 9)));
+    assert_eq!(settings.io, IoDriver::Epoll);
+    assert_eq!(settings.core.partitions_default, 16);
+    assert!(!settings.core.auto_create_topics);
+    assert_eq!(settings.core.topic_defaults.batch_bytes_max, 1000);
+    assert_eq!(settings.data_dir, Path::new("/data"));
+    assert_eq!(settings.core.topic_defaults.retention_bytes, None);
+    assert_eq!(settings.core.topic_defaults.segment_bytes, 1 << 20);
+}
+
+#[test]
+fn finest_unit_of_a_time_wins_whatever_the_order() {
+    let settings = dev(&[("log.retention.ms", "5"), ("log.retention.hours", "1")]).unwrap();
+    assert_eq!(settings.core.topic_defaults.retention, Some(Duration::from_millis(5)));
+    let settings = dev(&[("log.retention.minutes", "2"), ("log.retention.hours", "1")]).unwrap();
+    assert_eq!(settings.core.topic_defaults.retention, Some(Duration::from_secs(120)));
+    let settings = dev(&[("log.retention.hours", "-1")]).unwrap();
+    assert_eq!(settings.core.topic_defaults.retention, None);
+}
+
+#[test]
+fn unknown_key_names_the_nearest_and_its_line() {
+    let failure = from_toml("# a comment\nnum.partition = 3\n").unwrap_err();
+    assert_eq!(failure.exit, Exit::Usage);
+    assert_eq!(failure.place, "a.toml:2");
+    assert_eq!(failure.fix, "did you mean num.partitions?");
+    let failure = dev(&[("log.retention.msec", "3")]).unwrap_err();
+    assert_eq!(failure.fix, "did you mean log.retention.ms?");
+    let failure = dev(&[("zzz", "3")]).unwrap_err();
+    assert!(failure.fix.starts_with("the keys are: node.id, broker.id, "), "{}", failure.fix);
+}
+
+#[test]
+fn wrong_value_says_the_allowed_range() {
+    let failure = dev(&[("num.partitions", "0")]).unwrap_err();
+    assert_eq!(failure.what, "num.partitions cannot be \"0\"");
+    assert_eq!(failure.fix, "give it a whole number from 1 to 100000");
+    for (key, value) in [
+        ("shards", "257"),
+        ("node.id", "-1"),
+        ("io", "iocp"),
+        ("listeners", "9092"),
+        ("listeners", "SASL_SSL://a:1"),
+        ("listeners", "a:1,b:2"),
+        ("listeners", "::1:9092"),
+        ("listeners", "a:65536"),
+        ("advertised.listeners", "0.0.0.0:9092"),
+        ("log.dirs", "/a,/b"),
+        ("message.max.bytes", "67108865"),
+        ("log.retention.ms", "-2"),
+        ("log.retention.hours", "9223372036854775807"),
+        ("log.roll.ms", "0"),
+        ("wal.file.bytes.min", "1048577"),
+        ("auto.create.topics.enable", "yes"),
+    ] {
+        let failure = dev(&[(key, value)]).expect_err(key);
+        assert_eq!((failure.exit, failure.place.as_str()), (Exit::Usage, "--set"), "{key}={value}");
+    }
+}
+
+#[test]
+fn every_key_is_reachable_by_each_of_its_names() {
+    for key in KEYS {
+        for name in [key.name].iter().chain(key.aliases) {
+            assert!(std::ptr::eq(Key::named(name).unwrap(), key), "{name}");
+        }
+    }
+}
+
+#[test]
+fn key_said_twice_is_refused_under_any_of_its_names() {
+    let failure = dev(&[("broker.id", "1"), ("node.id", "2")]).unwrap_err();
+    assert_eq!(failure.what, "node.id is set twice");
+    let args = DevArgs {
+        listen: Some("a:1".into()),
+        sets: vec![Pair { key: "listeners".into(), value: "b:2".into() }],
+        ..DevArgs::default()
+    };
+    assert_eq!(for_dev(args).unwrap_err().place, "--set and --listen");
+}
+
+#[test]
+fn set_goes_before_the_file() {
+    let path = std::env::temp_dir().join(format!("highwater-config-{}.toml", std::process::id()));
+    std::fs::write(&path, "log.dirs = \"/data\"\nnum.partitions = 3\n").unwrap();
+    let sets = vec![Pair { key: "num.partitions".into(), value: "5".into() }];
+    let settings = for_serve(ServeArgs { config: path.clone(), sets }).unwrap();
+    assert_eq!(settings.core.partitions_default, 5);
+    std::fs::write(&path, "num.partitions = 3\n").unwrap();
+    let failure = for_serve(ServeArgs { config: path.clone(), sets: Vec::new() }).unwrap_err();
+    assert!(failure.why.contains("log.dirs"), "{failure}");
+    std::fs::remove_file(&path).unwrap();
+    let failure = for_serve(ServeArgs { config: path, sets: Vec::new() }).unwrap_err();
+    assert!(failure.what.contains("cannot be read"), "{failure}");
+}
+
+#[test]
+fn file_that_is_not_toml_says_the_line() {
+    assert_eq!(from_toml("a = 1\nb =\n").unwrap_err().place, "a.toml:2");
+    assert_eq!(from_toml("node.id = 1.5\n").unwrap_err().why, "node.id is a float");
+    assert_eq!(from_toml("node.id = [[1.5]]\n").unwrap_err().why, "node.id is a array");
+}

@@ -1,0 +1,154 @@
+//! The life of a node process: take the ports, start the shards, say so, wait for the end, end in order.
+
+use std::io::{self, IsTerminal, Write};
+use std::path::Path;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use highwater_cli::{Exit, Failure};
+
+use crate::banner::{self, Banner, Style};
+use crate::broker::{self, Broker};
+use crate::config::Settings;
+use crate::http::{self, Pages};
+use crate::metrics::{Facts, Metrics};
+use crate::observer::{Observer, Phase};
+use crate::signals;
+
+/// How long the shards may take to end in order. What they acknowledged is on disk, so to go on without them loses nothing.
+const STOP_WITHIN: Duration = Duration::from_millis(900);
+
+/// Why the node ends.
+#[derive(Debug)]
+pub(crate) enum Ending {
+    /// A signal asked for it.
+    Asked { signal: &'static str },
+    /// All shards have ended, for this reason if not because they were asked to.
+    Shards(Result<(), Failure>),
+}
+
+/// How a node says that it serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Greeting {
+    Banner,
+    LogLine,
+}
+
+/// Runs a node until it ends.
+pub(crate) fn run(settings: Settings, greeting: Greeting) -> Result<(), Failure> {
+    let started = Instant::now();
+    let observer = Arc::new(Observer::new(settings.core.shards));
+    let facts = Arc::new(OnceLock::new());
+    let (endings, ended) = mpsc::channel();
+    signals::listen(Arc::clone(&observer), endings.clone()).map_err(|e| no_thread("signals", &e))?;
+    let listener = http::bind(&settings.http, settings.http_if_busy)?;
+    let metrics = Metrics::new(Arc::clone(&observer), Arc::clone(&facts));
+    let pages = Arc::new(Pages { observer: Arc::clone(&observer), metrics });
+    let http = http::serve(listener, pages).map_err(|e| no_thread("HTTP", &e))?;
+
+    let mut broker = broker::start(&settings, &observer)?;
+    let ready_after = started.elapsed();
+    facts
+        .set(Facts {
+            io_driver: broker.io_driver.to_owned(),
+            io_reason: broker.io_reason.clone(),
+            seconds_to_ready: ready_after.as_secs_f64(),
+        })
+        .expect("the facts are set here only");
+    observer.enter(Phase::Serving);
+    greet(&Greetings { broker: &broker, http, ready_after, data_dir: &settings.data_dir, greeting });
+
+    broker.when_ended(move |result| {
+        // A failed send means that nobody waits any more.
+        let _ = endings.send(Ending::Shards(result));
+    })?;
+    wait(&broker, &observer, &ended)
+}
+
+fn wait(broker: &Broker, observer: &Observer, ended: &Receiver<Ending>) -> Result<(), Failure> {
+    let first = ended.recv().expect("the thread that waits for the shards sends before it ends");
+    observer.enter(Phase::Stopping);
+    let signal = match first {
+        Ending::Shards(result) => return result,
+        Ending::Asked { signal } => signal,
+    };
+    tracing::info!(signal, "stopping");
+    let asked = Instant::now();
+    broker.stop();
+    loop {
+        match ended.recv_timeout(STOP_WITHIN.saturating_sub(asked.elapsed())) {
+            Ok(Ending::Shards(result)) => {
+                if result.is_ok() {
+                    tracing::info!("stopped");
+                }
+                return result;
+            }
+            Ok(Ending::Asked { .. }) => {}
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return Err(too_slow()),
+        }
+    }
+}
+
+fn too_slow() -> Failure {
+    Failure {
+        exit: Exit::Timeout,
+        what: "the node ended before its shards had".into(),
+        place: "the shards".into(),
+        why: format!("they did not end within {} ms; the disk may be slow", STOP_WITHIN.as_millis()),
+        fix: "nothing: every acknowledged record is on disk, and the next start reads it back".into(),
+    }
+}
+
+fn no_thread(name: &str, error: &io::Error) -> Failure {
+    Failure {
+        exit: Exit::Failed,
+        what: format!("cannot start the thread for {name}"),
+        place: "this process".into(),
+        why: error.to_string(),
+        fix: "look at the limits on processes and open files (ulimit -u, ulimit -n)".into(),
+    }
+}
+
+struct Greetings<'a> {
+    broker: &'a Broker,
+    http: std::net::SocketAddr,
+    ready_after: Duration,
+    data_dir: &'a Path,
+    greeting: Greeting,
+}
+
+fn greet(about: &Greetings<'_>) {
+    let Greetings { broker, http, ready_after, data_dir, greeting } = about;
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        kafka = %broker.address,
+        %http,
+        data_dir = %data_dir.display(),
+        durability = broker.durability,
+        io_driver = broker.io_driver,
+        io_reason = broker.io_reason,
+        shards = broker.shards,
+        ready_ms = u64::try_from(ready_after.as_millis()).unwrap_or(u64::MAX),
+        "ready"
+    );
+    match greeting {
+        Greeting::LogLine => return,
+        Greeting::Banner => {}
+    }
+    let command = banner::own_command();
+    let banner = Banner {
+        kafka: broker.address,
+        http: *http,
+        data_dir,
+        durability: broker.durability,
+        io: &broker.io_reason,
+        shards: broker.shards,
+        ready_after: *ready_after,
+        command: &command,
+    };
+    let mut out = io::stdout().lock();
+    let style = if out.is_terminal() { Style::Terminal } else { Style::Plain };
+    // A reader that went away is no reason to end a broker.
+    let _ = out.write_all(banner.text(style).as_bytes()).and_then(|()| out.flush());
+}

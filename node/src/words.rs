@@ -1,0 +1,79 @@
+//! The core's closed enums in a user's words. Owns no decision.
+
+use highwater_cli::{Exit, Failure};
+use highwater_core::id::FileId;
+use highwater_core::shard::{CloseReason, DiskError, DiskStep, Halt};
+
+/// What the end of a shard means to whoever runs the node.
+pub(crate) fn halt(halt: Halt) -> Failure {
+    match halt {
+        Halt::Stopped => Failure {
+            exit: Exit::Failed,
+            what: "the node stopped".into(),
+            place: "the node".into(),
+            why: "it was asked to".into(),
+            fix: "start it again".into(),
+        },
+        Halt::ForeignDirectory => Failure {
+            exit: Exit::Failed,
+            what: "the data directory belongs to another node or cluster".into(),
+            place: "its superblock".into(),
+            why: "the superblock cannot be read, or names another cluster, node id or format".into(),
+            fix: "give the directory that this node wrote, the node.id that it was written with, or an empty directory".into(),
+        },
+        Halt::DiskFailed { file, error } => Failure {
+            exit: Exit::Failed,
+            what: format!("the disk failed to {}", step(error.during)),
+            place: file_words(file),
+            why: match error.error {
+                DiskError::Io => "the kernel reports an input/output error".into(),
+                DiskError::Full => "there is no room left on the device, or the quota is used up".into(),
+                DiskError::ReadOnly => "the file or its directory may not be written".into(),
+                DiskError::NotFound => "a file that the node wrote is gone".into(),
+            },
+            fix: match error.error {
+                DiskError::Io => "look at the kernel log and the disk, then start again: what was acknowledged is read back".into(),
+                DiskError::Full => "make room, then start again: what was acknowledged is still there".into(),
+                DiskError::ReadOnly => "mount the file system writable and give this user the directory".into(),
+                DiskError::NotFound => "restore the directory as a whole; its files belong together".into(),
+            },
+        },
+    }
+}
+
+fn step(step: DiskStep) -> &'static str {
+    match step {
+        DiskStep::Write => "write",
+        DiskStep::Sync => "make a write durable",
+        DiskStep::Read => "read",
+        DiskStep::Create => "create a file",
+        DiskStep::Change => "rename, truncate or delete a file",
+    }
+}
+
+fn file_words(file: FileId) -> String {
+    match file {
+        FileId::Superblock => "the superblock".into(),
+        FileId::Wal { stream, number } => format!("write-ahead log {}, file {number}", stream.0),
+        FileId::Checkpoint { stream } => format!("the checkpoint of write-ahead log {}", stream.0),
+        FileId::Segment { partition, base } => {
+            format!("the segment of partition {partition} from offset {base} on")
+        }
+        FileId::Footer { partition, base } => {
+            format!("the footer of partition {partition} from offset {base} on")
+        }
+    }
+}
+
+/// The label of a metric and the reason in a log line.
+pub(crate) fn close_reason(reason: CloseReason) -> &'static str {
+    match reason {
+        CloseReason::FrameLength => "frame_length",
+        CloseReason::Malformed => "malformed",
+        CloseReason::Unsupported => "unsupported",
+        CloseReason::UnacknowledgedFailure => "unacknowledged_failure",
+        CloseReason::TooMany => "too_many",
+        CloseReason::Dripping => "dripping",
+        CloseReason::Stopping => "stopping",
+    }
+}
