@@ -1,14 +1,58 @@
-//! placeholder
+//! The project's own commands: `cargo xtask test` is all a contributor needs to know. It knows how to run things, not what they do.
+
 mod codegen;
+mod dump_segments;
+mod process;
+mod provide;
+mod steps;
+mod tidy;
 mod wire;
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+const USAGE: &str = "\
+usage: cargo xtask COMMAND
+
+  test [--only STEP,..]     run every check, or the named ones
+  ci [--only STEP,..]       the same with plain output
+  tidy                      the rules of the house
+  codegen [--check]         write the generated files, or check that they are fresh
+  wire FILE                 judge the codec by messages that Kafka encoded
+  dump-segments DIR..       read the sealed segments of data directories with Kafka's own tool
+";
+
 fn main() -> ExitCode {
-    let args: Vec<String> = std::env::args().skip(1).collect();
-    match args.split_first() {
-        Some((name, rest)) if name == "codegen" => codegen::run(rest),
-        Some((name, rest)) if name == "wire" => wire::run(rest),
-        _ => ExitCode::from(2),
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match arguments.split_first() {
+        Some((name, rest)) if name == "codegen" => return codegen::run(rest),
+        Some((name, rest)) if name == "wire" => return wire::run(rest),
+        Some(_) | None => {}
+    }
+    match run(&root(), &arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The root of the repository.
+fn root() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.ancestors().nth(2).expect("xtask lies two levels under the root").to_path_buf()
+}
+
+fn run(root: &Path, arguments: &[String]) -> Result<(), String> {
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match arguments.as_slice() {
+        ["test", rest @ ..] => steps::run(root, steps::Output::Terminal, rest),
+        ["ci", rest @ ..] => steps::run(root, steps::Output::Plain, rest),
+        ["tidy"] => tidy::run(root),
+        ["dump-segments", directories @ ..] if !directories.is_empty() => {
+            dump_segments::run(root, directories)
+        }
+        _ => Err(USAGE.into()),
     }
 }
