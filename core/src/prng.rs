@@ -46,8 +46,7 @@ impl Prng {
     pub const fn below(&mut self, bound: u64) -> u64 {
         assert!(bound > 0, "a draw needs at least one outcome");
         let wide = (self.next_u64() as u128) * (bound as u128);
-        let high = (wide >> 64) as u64;
-        high
+        (wide >> 64) as u64
     }
 
     /// A number in `low..=high`.
