@@ -17,6 +17,7 @@
 
 extern crate alloc;
 
+pub mod batch;
 pub mod buf;
 pub mod config;
 pub mod controller;

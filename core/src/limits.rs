@@ -58,6 +58,20 @@ pub const PARTITIONS_MAX: usize = 1_000_000;
 
 /// Producer ids that the controller hands to a shard at once.
 pub const PRODUCER_ID_BLOCK: u32 = 1_000;
+/// Any batch may expand to this many bytes, however short it is: a large record of one repeated byte is legal.
+pub const DECOMPRESSED_BYTES_FREE: usize = 16 * 1024 * 1024;
+
+/// Beyond [`DECOMPRESSED_BYTES_FREE`], a batch may expand to this many times its length; deflate itself cannot exceed it by much.
+pub const DECOMPRESSION_RATIO_MAX: usize = 1024;
+
+/// No batch may expand to more than this.
+pub const DECOMPRESSED_BYTES_MAX: usize = 128 * 1024 * 1024;
+
+/// Bytes that a [`crate::batch::Scratch`] keeps between two batches.
+pub const SCRATCH_BYTES_KEPT: usize = 4 * 1024 * 1024;
+
+/// Largest window of a zstd frame for which a [`crate::batch::Scratch`] keeps its decoder. zstd asks for more only above level 19.
+pub const ZSTD_WINDOW_BYTES_KEPT: usize = 8 * 1024 * 1024;
 
 const _: () = assert!(REQUEST_BYTES_MAX <= PAGE_BYTES_MAX, "a request fits one page");
 const _: () = assert!(BATCH_BYTES_MAX < REQUEST_BYTES_MAX, "a batch fits a request");
@@ -81,3 +95,5 @@ const _: () = assert!(WAL_FRAME_BYTES_USUAL <= WAL_WRITE_BYTES_MAX);
 
 /// Bytes that recovery reads at a time, unless a single frame or batch is larger.
 pub const RECOVERY_READ_BYTES: usize = 1024 * 1024;
+const _: () = assert!(DECOMPRESSED_BYTES_FREE <= DECOMPRESSED_BYTES_MAX);
+const _: () = assert!(BATCH_BYTES_MAX <= DECOMPRESSED_BYTES_MAX, "what fits uncompressed fits compressed");
