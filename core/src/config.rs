@@ -2,6 +2,7 @@
 
 use alloc::string::String;
 
+pub use crate::batch::TimestampType;
 use crate::id::NodeId;
 use crate::time::Duration;
 
@@ -40,13 +41,6 @@ pub struct TopicConfig {
     pub min_insync_replicas: u16,
     /// `message.timestamp.type` is `LogAppendTime`.
     pub timestamp: TimestampType,
-}
-
-/// `message.timestamp.type`
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TimestampType {
-    CreateTime,
-    LogAppendTime,
 }
 
 /// Sizes of the write-ahead log of a shard.
