@@ -23,6 +23,7 @@ pub mod config;
 pub mod controller;
 pub mod id;
 pub mod limits;
+pub mod log;
 pub mod prng;
 pub mod replica;
 pub mod shard;

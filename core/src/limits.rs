@@ -72,6 +72,29 @@ pub const SCRATCH_BYTES_KEPT: usize = 4 * 1024 * 1024;
 
 /// Largest window of a zstd frame for which a [`crate::batch::Scratch`] keeps its decoder. zstd asks for more only above level 19.
 pub const ZSTD_WINDOW_BYTES_KEPT: usize = 8 * 1024 * 1024;
+/// Producers whose sequence one partition remembers; beyond it the one that wrote least recently is forgotten.
+pub const PRODUCERS_PER_PARTITION_MAX: usize = 10_000;
+
+/// One destaging write of one partition is at most this long.
+pub const DESTAGE_BYTES_MAX: u64 = 4 * 1024 * 1024;
+
+/// Destaging without hurry waits for whole blocks of this many bytes.
+pub const DESTAGE_RUN_BYTES: u64 = 64 * 1024;
+
+/// One read of a segment is at most this long, except where a single batch is longer.
+pub const SEGMENT_READ_BYTES_MAX: u32 = 1024 * 1024;
+
+/// Longest distance of two entries of a segment's index, whatever `index.interval.bytes` says.
+pub const INDEX_INTERVAL_BYTES_MAX: u32 = 64 * 1024;
+
+/// A footer holds one CRC for each stretch of a segment of this length.
+pub const FOOTER_CRC_BYTES: usize = 64 * 1024;
+
+/// Longest footer that is read back; a longer one is not one of ours.
+pub const FOOTER_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// Longest stretch of lost bytes that one stand-in covers when a log is recovered.
+pub const HOLE_BYTES_MAX: u32 = 1024 * 1024;
 
 const _: () = assert!(REQUEST_BYTES_MAX <= PAGE_BYTES_MAX, "a request fits one page");
 const _: () = assert!(BATCH_BYTES_MAX < REQUEST_BYTES_MAX, "a batch fits a request");
@@ -97,3 +120,8 @@ const _: () = assert!(WAL_FRAME_BYTES_USUAL <= WAL_WRITE_BYTES_MAX);
 pub const RECOVERY_READ_BYTES: usize = 1024 * 1024;
 const _: () = assert!(DECOMPRESSED_BYTES_FREE <= DECOMPRESSED_BYTES_MAX);
 const _: () = assert!(BATCH_BYTES_MAX <= DECOMPRESSED_BYTES_MAX, "what fits uncompressed fits compressed");
+const _: () = assert!(DESTAGE_BYTES_MAX.is_multiple_of(BLOCK_BYTES as u64), "destaging writes whole blocks");
+const _: () = assert!(DESTAGE_RUN_BYTES <= DESTAGE_BYTES_MAX, "a run fits one destaging write");
+const _: () = assert!(INDEX_INTERVAL_BYTES <= INDEX_INTERVAL_BYTES_MAX, "the default is allowed");
+const _: () =
+    assert!(2 * INDEX_INTERVAL_BYTES_MAX <= SEGMENT_READ_BYTES_MAX, "a read reaches past an index interval");

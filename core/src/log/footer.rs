@@ -1,0 +1,208 @@
+//! The footer of a sealed segment: all that can be told of it without reading it. Written once; may always be made again from the
+//! segment, so what is in doubt is not believed: first the envelope's CRC, then the archive's own check, then its sense.
+
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+
+use rkyv::rancor::Failure;
+use rkyv::util::AlignedVec;
+use rkyv::{Archive, Deserialize, Serialize};
+
+use crate::id::{LeaderEpoch, Offset, ProducerEpoch, ProducerId};
+use crate::limits::{FOOTER_BYTES_MAX, FOOTER_CRC_BYTES, PRODUCER_BATCHES_RETAINED};
+use crate::log::index::{Index, IndexEntry};
+use crate::log::producer_state::{Producer, ProducerState, RetainedBatch};
+use crate::log::segment::Segment;
+use crate::log::{EpochStart, Extent};
+use crate::time::Timestamp;
+
+const MAGIC: [u8; 4] = *b"HWFT";
+const SCHEMA: u16 = 1;
+/// An archive of another major version has another layout.
+const RKYV_MAJOR: u16 = 8;
+/// Magic, schema, major version of rkyv, payload length, CRC of the payload and of what stands before it.
+const ENVELOPE_BYTES: usize = 16;
+
+#[derive(Archive, Serialize, Deserialize)]
+struct Archived {
+    base: i64,
+    len: u32,
+    end: i64,
+    timestamp_max: Option<i64>,
+    index: Vec<(u32, u32, i64)>,
+    epochs: Vec<(i32, i64)>,
+    producers: Vec<ArchivedProducer>,
+    /// Transactions that were aborted: producer, first and last offset, last stable offset.
+    aborted: Vec<(i64, i64, i64, i64)>,
+    faulty: Vec<(i64, i64)>,
+    crcs: Vec<u32>,
+}
+
+#[derive(Archive, Serialize, Deserialize)]
+struct ArchivedProducer {
+    id: i64,
+    epoch: i16,
+    last: i64,
+    /// First and last sequence, base and last offset, timestamp.
+    batches: Vec<(i32, i32, i64, i64, i64)>,
+}
+
+/// A footer that was found sound.
+#[derive(Debug)]
+pub struct Footer {
+    pub base: Offset,
+    pub len: u32,
+    pub end: Offset,
+    pub timestamp_max: Option<Timestamp>,
+    pub index: Index,
+    pub epochs: Vec<EpochStart>,
+    /// The producers at the end of the segment.
+    pub producers: ProducerState,
+    pub faulty: Vec<Extent>,
+    pub crcs: Vec<u32>,
+}
+
+pub(super) fn encode(segment: &Segment, epochs: &[EpochStart], faulty: &[Extent]) -> Vec<u8> {
+    let producers = segment.producers.iter().flatten().map(|(id, producer)| ArchivedProducer {
+        id: id.0,
+        epoch: producer.epoch.0,
+        last: producer.last.0,
+        batches: producer
+            .batches
+            .iter()
+            .map(|batch| {
+                let (base, last) = (batch.base.0, batch.last.0);
+                (batch.first_sequence, batch.last_sequence, base, last, batch.timestamp.0)
+            })
+            .collect(),
+    });
+    let index = segment.index.entries().iter();
+    let archived = Archived {
+        base: segment.base.0,
+        len: segment.len,
+        end: segment.end.0,
+        timestamp_max: segment.timestamp_max.map(|timestamp| timestamp.0),
+        index: index
+            .map(|entry| (entry.offset_delta, entry.position, entry.timestamp_max_before.0))
+            .collect(),
+        epochs: epochs.iter().map(|entry| (entry.epoch.0, entry.start.0)).collect(),
+        producers: producers.collect(),
+        aborted: Vec::new(),
+        faulty: faulty.iter().map(|extent| (extent.base.0, extent.last.0)).collect(),
+        crcs: segment.crcs.all(),
+    };
+    let payload = rkyv::to_bytes::<Failure>(&archived).expect("an archive in memory cannot fail");
+    let mut bytes = Vec::with_capacity(ENVELOPE_BYTES + payload.len());
+    bytes.extend_from_slice(&MAGIC);
+    bytes.extend_from_slice(&SCHEMA.to_be_bytes());
+    bytes.extend_from_slice(&RKYV_MAJOR.to_be_bytes());
+    bytes.extend_from_slice(
+        &u32::try_from(payload.len()).expect("a footer is bounded by its segment").to_be_bytes(),
+    );
+    let crc = envelope_crc(&bytes, &payload);
+    bytes.extend_from_slice(&crc.to_be_bytes());
+    bytes.extend_from_slice(&payload);
+    bytes
+}
+
+fn envelope_crc(head: &[u8], payload: &[u8]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(head);
+    hasher.update(payload);
+    hasher.finalize()
+}
+
+/// The footer in `bytes`, if it is one of this version and undamaged. What follows it is ignored.
+pub fn decode(bytes: &[u8]) -> Option<Footer> {
+    let (head, rest) = bytes.split_at_checked(ENVELOPE_BYTES)?;
+    let (head, crc) = head.split_at(ENVELOPE_BYTES - 4);
+    let mut expected = Vec::with_capacity(8);
+    expected.extend_from_slice(&MAGIC);
+    expected.extend_from_slice(&SCHEMA.to_be_bytes());
+    expected.extend_from_slice(&RKYV_MAJOR.to_be_bytes());
+    if head[..8] != expected {
+        return None;
+    }
+    let len = u32::from_be_bytes(head[8..12].try_into().ok()?) as usize;
+    let payload = rest.get(..len).filter(|_| len <= FOOTER_BYTES_MAX)?;
+    if envelope_crc(head, payload).to_be_bytes() != crc {
+        return None;
+    }
+    decode_payload(payload)
+}
+
+/// An archive whose CRC was right, or in fuzzing any bytes.
+fn decode_payload(payload: &[u8]) -> Option<Footer> {
+    let mut aligned = AlignedVec::<16>::with_capacity(payload.len());
+    aligned.extend_from_slice(payload);
+    let archived = rkyv::from_bytes::<Archived, Failure>(&aligned).ok()?;
+    let (base, end) = (Offset(archived.base), Offset(archived.end));
+    if base.0 < 0 || end < base {
+        return None;
+    }
+    let entry = |(offset_delta, position, timestamp)| IndexEntry {
+        offset_delta,
+        position,
+        timestamp_max_before: Timestamp(timestamp),
+    };
+    let index = Index::from_entries(base, archived.index.into_iter().map(entry).collect(), archived.len)?;
+    let within = |offset: i64| base.0 <= offset && offset < end.0;
+    let epochs: Vec<_> = archived
+        .epochs
+        .into_iter()
+        .map(|(epoch, start)| EpochStart { epoch: LeaderEpoch(epoch), start: Offset(start) })
+        .collect();
+    let rising = epochs.windows(2).all(|pair| pair[0].epoch < pair[1].epoch && pair[0].start < pair[1].start);
+    let faulty: Vec<_> = archived
+        .faulty
+        .into_iter()
+        .map(|(base, last)| Extent { base: Offset(base), last: Offset(last) })
+        .collect();
+    let apart = faulty.windows(2).all(|pair| pair[0].last < pair[1].base);
+    let sound = rising
+        && apart
+        && epochs.iter().all(|entry| within(entry.start.0))
+        && faulty.iter().all(|extent| extent.base <= extent.last && extent.last < end)
+        && archived.crcs.len() == (archived.len as usize).div_ceil(FOOTER_CRC_BYTES);
+    if !sound {
+        return None;
+    }
+    let producers = archived.producers.into_iter().map(|producer| producer_of(producer, end));
+    Some(Footer {
+        base,
+        len: archived.len,
+        end,
+        timestamp_max: archived.timestamp_max.map(Timestamp),
+        index,
+        epochs,
+        producers: ProducerState::from_snapshot(producers.collect::<Option<_>>()?)?,
+        faulty,
+        crcs: archived.crcs,
+    })
+}
+
+fn producer_of(archived: ArchivedProducer, end: Offset) -> Option<(ProducerId, Producer)> {
+    if archived.batches.len() > PRODUCER_BATCHES_RETAINED || archived.last >= end.0 {
+        return None;
+    }
+    let batches: VecDeque<_> = archived
+        .batches
+        .into_iter()
+        .map(|batch| RetainedBatch {
+            first_sequence: batch.0,
+            last_sequence: batch.1,
+            base: Offset(batch.2),
+            last: Offset(batch.3),
+            timestamp: Timestamp(batch.4),
+        })
+        .collect();
+    let sound = batches.iter().all(|batch| batch.base <= batch.last && batch.last.0 <= archived.last);
+    let producer = Producer { epoch: ProducerEpoch(archived.epoch), last: Offset(archived.last), batches };
+    sound.then_some((ProducerId(archived.id), producer))
+}
+
+/// Takes any bytes as a footer, with and without the guard of the CRC.
+pub fn fuzz(data: &[u8]) {
+    drop(decode(data));
+    drop(decode_payload(data));
+}

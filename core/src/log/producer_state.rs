@@ -1,0 +1,153 @@
+//! Which batches of which producers a partition holds, so that each is appended once and in order (KIP-98, KIP-360). A fold of
+//! the batches in log order and of nothing else: a replica, a recovery and a leader must come to the same state.
+
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::vec::Vec;
+
+use crate::batch::{BatchInfo, NO_PRODUCER};
+use crate::id::{Offset, ProducerEpoch, ProducerId};
+use crate::limits::{PRODUCER_BATCHES_RETAINED, PRODUCERS_PER_PARTITION_MAX};
+use crate::log::{AppendError, Extent};
+use crate::time::Timestamp;
+
+/// A batch that is remembered to recognise its duplicate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RetainedBatch {
+    pub first_sequence: i32,
+    pub last_sequence: i32,
+    pub base: Offset,
+    pub last: Offset,
+    pub timestamp: Timestamp,
+}
+
+/// What is known of one producer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Producer {
+    pub epoch: ProducerEpoch,
+    /// The end of the log after this producer's last write; unique, so it also orders producers by age.
+    pub last: Offset,
+    /// The newest batches of this epoch, oldest first.
+    pub batches: VecDeque<RetainedBatch>,
+}
+
+/// Answer to whether a batch may be appended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    New,
+    Duplicate(RetainedBatch),
+}
+
+/// Whether the partition ever held a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum History {
+    Empty,
+    Written,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ProducerState {
+    producers: BTreeMap<ProducerId, Producer>,
+    by_age: BTreeMap<Offset, ProducerId>,
+}
+
+impl ProducerState {
+    /// Whether `info` continues its producer's sequence, repeats one of its last batches, or must be refused.
+    pub fn check(&self, info: &BatchInfo, history: History) -> Result<Verdict, AppendError> {
+        if info.producer_id == NO_PRODUCER {
+            return Ok(Verdict::New);
+        }
+        let Some(producer) = self.producers.get(&info.producer_id) else {
+            let first_lost = history == History::Empty && info.base_sequence != 0;
+            return if first_lost { Err(AppendError::OutOfOrderSequence) } else { Ok(Verdict::New) };
+        };
+        if info.producer_epoch < producer.epoch {
+            return Err(AppendError::InvalidProducerEpoch);
+        }
+        if info.producer_epoch == producer.epoch {
+            let last_sequence = info.last_sequence();
+            let repeated = producer.batches.iter().find(|batch| {
+                batch.first_sequence == info.base_sequence && batch.last_sequence == last_sequence
+            });
+            if let Some(batch) = repeated {
+                return Ok(Verdict::Duplicate(*batch));
+            }
+        }
+        let expected = match producer.batches.back() {
+            Some(last) if info.producer_epoch == producer.epoch => {
+                last.last_sequence.wrapping_add(1) & i32::MAX
+            }
+            Some(_) | None => 0,
+        };
+        if info.base_sequence == expected { Ok(Verdict::New) } else { Err(AppendError::OutOfOrderSequence) }
+    }
+
+    /// Takes in a batch that is in the log at `extent`, whether it was checked here or by another leader.
+    pub fn apply(&mut self, info: &BatchInfo, extent: Extent) {
+        let id = info.producer_id;
+        if id == NO_PRODUCER {
+            return;
+        }
+        let producer = self.producers.entry(id).or_insert_with(|| Producer {
+            epoch: info.producer_epoch,
+            last: extent.last,
+            batches: VecDeque::new(),
+        });
+        self.by_age.remove(&producer.last);
+        self.by_age.insert(extent.last, id);
+        producer.last = extent.last;
+        if producer.epoch != info.producer_epoch {
+            producer.epoch = info.producer_epoch;
+            producer.batches.clear();
+        }
+        if !info.control {
+            if producer.batches.len() == PRODUCER_BATCHES_RETAINED {
+                producer.batches.pop_front();
+            }
+            producer.batches.push_back(RetainedBatch {
+                first_sequence: info.base_sequence,
+                last_sequence: info.last_sequence(),
+                base: extent.base,
+                last: extent.last,
+                timestamp: info.max_timestamp,
+            });
+        }
+        if self.producers.len() > PRODUCERS_PER_PARTITION_MAX {
+            let (_, oldest) = self.by_age.pop_first().expect("every producer has an age");
+            self.producers.remove(&oldest);
+        }
+    }
+
+    pub fn snapshot(&self) -> Vec<(ProducerId, Producer)> {
+        self.producers.iter().map(|(id, producer)| (*id, producer.clone())).collect()
+    }
+
+    /// The state that [`Self::snapshot`] gave; `None` if it contradicts itself.
+    pub fn from_snapshot(snapshot: Vec<(ProducerId, Producer)>) -> Option<Self> {
+        if snapshot.len() > PRODUCERS_PER_PARTITION_MAX {
+            return None;
+        }
+        let count = snapshot.len();
+        let by_age: BTreeMap<_, _> = snapshot.iter().map(|(id, producer)| (producer.last, *id)).collect();
+        let bounded =
+            snapshot.iter().all(|(_, producer)| producer.batches.len() <= PRODUCER_BATCHES_RETAINED);
+        let producers: BTreeMap<_, _> = snapshot.into_iter().collect();
+        (bounded && by_age.len() == count && producers.len() == count).then_some(Self { producers, by_age })
+    }
+
+    pub fn len(&self) -> usize {
+        self.producers.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.producers.is_empty()
+    }
+
+    pub fn invariants(&self) {
+        assert!(self.producers.len() == self.by_age.len(), "every producer has one age");
+        assert!(self.producers.len() <= PRODUCERS_PER_PARTITION_MAX, "producers are bounded");
+        for (id, producer) in &self.producers {
+            assert!(self.by_age.get(&producer.last) == Some(id), "the ages are those of the producers");
+            assert!(producer.batches.len() <= PRODUCER_BATCHES_RETAINED, "retained batches are bounded");
+        }
+    }
+}

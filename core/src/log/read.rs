@@ -1,0 +1,351 @@
+//! Reading: which bytes answer a fetch or a question for a time, from memory or from a segment, and what of a page that was read back
+//! may be served. Checks the CRC of every batch from disk before a byte of it is served.
+
+use alloc::vec::Vec;
+
+use crate::batch::{BatchError, BatchView, HEADER_BYTES, first_record_at_or_after};
+use crate::buf::Slice;
+use crate::id::Offset;
+use crate::limits::{BLOCK_BYTES, INDEX_INTERVAL_BYTES_MAX, SEGMENT_READ_BYTES_MAX};
+use crate::log::Log;
+use crate::log::segment::Segment;
+use crate::time::Timestamp;
+
+/// Whether the first batch is returned even if it is longer than asked (KIP-74).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Minimum {
+    AtLeastOne,
+    Nothing,
+}
+
+/// What a fetch asks for: whole batches from the one that holds `from`, all below `upto`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wanted {
+    pub from: Offset,
+    /// The first offset that must not be returned: the high watermark.
+    pub upto: Offset,
+    pub bytes_max: usize,
+    pub minimum: Minimum,
+}
+
+/// How a fetch is answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ReadPlan {
+    /// Nothing there yet, or not within the bytes.
+    Empty,
+    Tail(Vec<Slice>),
+    Disk(DiskRead),
+    /// Before the log's start or behind its end.
+    OutOfRange,
+    /// The offset is lost on this node.
+    Faulty,
+}
+
+/// A read of a segment file: `len` bytes from `at`, which is at a block. The batches begin `skip` bytes in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DiskRead {
+    pub segment_base: Offset,
+    pub at: u64,
+    pub skip: u32,
+    pub len: u32,
+    /// Bytes of the file that may be read; behind it a write may be under way.
+    pub file_end: u64,
+}
+
+/// What of a page may be served.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Selected {
+    /// Whole batches in a row.
+    Batches(Slice),
+    Empty,
+    /// The page ends too early: read again from the same place, this long.
+    NeedMore(DiskRead),
+    Faulty,
+}
+
+/// A record's timestamp and offset.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TimestampOffset {
+    pub timestamp: Timestamp,
+    pub offset: Offset,
+}
+
+/// How a question for a time is answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TimestampPlan {
+    Found(TimestampOffset),
+    NotFound,
+    Disk(DiskRead),
+    Faulty,
+}
+
+/// What a page says to a question for a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TimestampScan {
+    Found(TimestampOffset),
+    /// Nothing here: ask the log again from this offset on.
+    GoOn(Offset),
+    NeedMore(DiskRead),
+    Faulty,
+}
+
+/// A question for the first record at or after a time, among the batches that end above `from` and below `upto`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TimestampQuery {
+    pub timestamp: Timestamp,
+    pub from: Offset,
+    pub upto: Offset,
+}
+
+impl Log {
+    fn is_faulty(&self, offset: Offset) -> bool {
+        let count = self.faulty.partition_point(|extent| extent.base <= offset);
+        count.checked_sub(1).is_some_and(|place| self.faulty[place].last >= offset)
+    }
+
+    /// How to answer a fetch.
+    pub fn read(&self, wanted: Wanted) -> ReadPlan {
+        let Wanted { from, upto, .. } = wanted;
+        if from < self.log_start || from > self.log_end() {
+            return ReadPlan::OutOfRange;
+        }
+        let upto = upto.min(self.durable_end);
+        if from >= upto {
+            return ReadPlan::Empty;
+        }
+        if self.is_faulty(from) {
+            return ReadPlan::Faulty;
+        }
+        if self.tail.first_base().is_some_and(|base| base <= from) {
+            return self.read_tail(Wanted { upto, ..wanted });
+        }
+        let segment = self.segment_of(from);
+        let position = segment.index.position_of_offset(from);
+        let len =
+            u32::try_from(wanted.bytes_max).unwrap_or(u32::MAX).saturating_add(INDEX_INTERVAL_BYTES_MAX);
+        DiskRead::plan(segment, position, len).map_or(ReadPlan::Faulty, ReadPlan::Disk)
+    }
+
+    fn read_tail(&self, wanted: Wanted) -> ReadPlan {
+        let mut batches = Vec::new();
+        let mut left = wanted.bytes_max;
+        for batch in self.tail.from_offset(wanted.from) {
+            let first = batches.is_empty() && wanted.minimum == Minimum::AtLeastOne;
+            let fits = batch.len as usize <= left || first;
+            if !fits || batch.last >= wanted.upto || self.is_faulty(batch.base) {
+                break;
+            }
+            left = left.saturating_sub(batch.len as usize);
+            batches.push(batch.slice().clone());
+        }
+        if batches.is_empty() { ReadPlan::Empty } else { ReadPlan::Tail(batches) }
+    }
+
+    /// The newest timestamp of the batches below `upto`.
+    pub fn timestamp_max(&self, upto: Offset) -> Option<Timestamp> {
+        let below = self.segments.iter().take_while(|segment| segment.base < upto);
+        below.filter_map(|segment| self.timestamp_max_of(segment, upto)).max()
+    }
+
+    /// Batches at or above `upto` are in memory as a rule; where they are not, the index answers for those before them, so that a
+    /// newest record may be missed that stands within one index interval before `upto`.
+    fn timestamp_max_of(&self, segment: &Segment, upto: Offset) -> Option<Timestamp> {
+        if segment.end <= upto {
+            return segment.timestamp_max;
+        }
+        let in_tail =
+            self.tail.iter().filter(|batch| batch.segment_base == segment.base && batch.last < upto);
+        in_tail.map(|batch| batch.timestamp_max).max().max(segment.index.timestamp_max_before(upto))
+    }
+
+    /// The first record at or after a time.
+    pub fn find_timestamp(&self, query: TimestampQuery) -> TimestampPlan {
+        let upto = query.upto.min(self.durable_end);
+        let mut from = query.from.max(self.log_start);
+        let first = self.segments.partition_point(|segment| segment.end <= from);
+        for segment in self.segments.range(first..) {
+            from = from.max(segment.base);
+            if from >= upto {
+                break;
+            }
+            if segment.timestamp_max.is_none_or(|newest| newest < query.timestamp) {
+                continue;
+            }
+            let held = self.tail.first_base().unwrap_or(self.log_end());
+            if from < held {
+                let by_time = segment.index.position_of_timestamp(query.timestamp);
+                let position = by_time.max(segment.index.position_of_offset(from));
+                if u64::from(position) < u64::from(self.held_from(segment)) {
+                    let read = DiskRead::plan(segment, position, SEGMENT_READ_BYTES_MAX);
+                    return read.map_or(TimestampPlan::Faulty, TimestampPlan::Disk);
+                }
+            }
+            let found = self.find_in_tail(segment, TimestampQuery { from, upto, ..query });
+            if found != TimestampPlan::NotFound {
+                return found;
+            }
+        }
+        TimestampPlan::NotFound
+    }
+
+    /// Where the batches of a segment begin that are in memory.
+    fn held_from(&self, segment: &Segment) -> u32 {
+        let first = self.tail.from_offset(segment.base).next();
+        first.filter(|batch| batch.segment_base == segment.base).map_or(segment.len, |batch| batch.position)
+    }
+
+    fn find_in_tail(&self, segment: &Segment, query: TimestampQuery) -> TimestampPlan {
+        for batch in self.tail.from_offset(query.from) {
+            if batch.segment_base != segment.base || batch.last >= query.upto {
+                break;
+            }
+            if self.is_faulty(batch.base) {
+                return TimestampPlan::Faulty;
+            }
+            if batch.timestamp_max < query.timestamp {
+                continue;
+            }
+            let Ok((view, _)) = BatchView::parse(batch.slice()) else { return TimestampPlan::Faulty };
+            match first_record_at_or_after(&view, query.timestamp) {
+                Ok(Some((timestamp, offset))) => {
+                    return TimestampPlan::Found(TimestampOffset { timestamp, offset });
+                }
+                Ok(None) => {}
+                Err(_) => return TimestampPlan::Faulty,
+            }
+        }
+        TimestampPlan::NotFound
+    }
+}
+
+const BLOCK: u32 = BLOCK_BYTES as u32;
+
+/// What stands at a place of a page.
+enum Step<'a> {
+    Batch(BatchView<'a>),
+    /// The batch needs the page to be this long.
+    Incomplete(u32),
+    End,
+    Wrong,
+}
+
+impl DiskRead {
+    /// A read of about `len` bytes behind `position`; `None` if the file holds nothing there.
+    fn plan(segment: &Segment, position: u32, len: u32) -> Option<Self> {
+        let at = position - position % BLOCK;
+        let skip = position - at;
+        let there = segment.destaged.checked_sub(at).filter(|there| *there > skip)?;
+        let len = len.min(SEGMENT_READ_BYTES_MAX).saturating_add(skip).min(there);
+        Some(Self {
+            segment_base: segment.base,
+            at: u64::from(at),
+            skip,
+            len,
+            file_end: u64::from(segment.destaged),
+        })
+    }
+
+    /// This read, long enough for `len` bytes; `None` if the file has not that many.
+    fn longer(self, len: u32) -> Option<Self> {
+        (len > self.len && self.at + u64::from(len) <= self.file_end).then_some(Self { len, ..self })
+    }
+
+    /// The batch at `place` of the page, which is cut to what was asked for.
+    fn step<'a>(&self, page: &'a [u8], place: usize) -> Step<'a> {
+        if self.at + place as u64 >= self.file_end {
+            return Step::End;
+        }
+        match BatchView::parse(page.get(place..).unwrap_or_default()) {
+            Ok((view, _)) => Step::Batch(view),
+            Err(BatchError::Incomplete { needed }) => {
+                let needed = needed.max(HEADER_BYTES) + place;
+                u32::try_from(needed).map_or(Step::Wrong, Step::Incomplete)
+            }
+            Err(_) => Step::Wrong,
+        }
+    }
+
+    /// What of `page` answers `wanted`. The page begins at the read's `at`; a page that is shorter than asked is as the file is.
+    pub fn select(self, page: &Slice, wanted: Wanted) -> Selected {
+        let page = page.cut(0, page.len().min(self.len as usize));
+        let mut place = self.skip as usize;
+        let mut start = None;
+        let mut before = None;
+        loop {
+            let view = match self.step(&page, place) {
+                Step::Batch(view) => view,
+                Step::Incomplete(needed) => {
+                    if start.is_some() {
+                        break;
+                    }
+                    return self.longer(needed).map_or(Selected::Faulty, Selected::NeedMore);
+                }
+                Step::End | Step::Wrong if start.is_some() => break,
+                Step::End | Step::Wrong => return Selected::Faulty,
+            };
+            if before.is_some_and(|last| view.base_offset() <= last) {
+                return start.map_or(Selected::Faulty, |start| Selected::Batches(page.cut(start, place)));
+            }
+            before = Some(view.last_offset());
+            if view.last_offset() >= wanted.from {
+                if view.last_offset() >= wanted.upto {
+                    break;
+                }
+                let first = *start.get_or_insert(place);
+                let one = first == place && wanted.minimum == Minimum::AtLeastOne;
+                if !one && place + view.len() - first > wanted.bytes_max {
+                    break;
+                }
+                if view.check_crc().is_err() {
+                    if first == place {
+                        return Selected::Faulty;
+                    }
+                    break;
+                }
+            }
+            place += view.len();
+        }
+        match start {
+            Some(start) if start < place => Selected::Batches(page.cut(start, place)),
+            Some(_) | None => Selected::Empty,
+        }
+    }
+
+    /// What `page` says to `query`.
+    pub fn scan_timestamp(self, page: &Slice, query: TimestampQuery) -> TimestampScan {
+        let page = page.cut(0, page.len().min(self.len as usize));
+        let mut place = self.skip as usize;
+        let mut next = None;
+        loop {
+            let view = match self.step(&page, place) {
+                Step::Batch(view) => view,
+                Step::Incomplete(needed) => {
+                    let longer = self.longer(needed).map_or(TimestampScan::Faulty, TimestampScan::NeedMore);
+                    return next.filter(|next| *next > query.from).map_or(longer, TimestampScan::GoOn);
+                }
+                Step::End => {
+                    let next = next.filter(|next| *next > query.from);
+                    return next.map_or(TimestampScan::Faulty, TimestampScan::GoOn);
+                }
+                Step::Wrong => return TimestampScan::Faulty,
+            };
+            if next.is_some_and(|next| view.base_offset() < next) || view.check_crc().is_err() {
+                return TimestampScan::Faulty;
+            }
+            if view.last_offset() >= query.upto {
+                return TimestampScan::GoOn(query.upto);
+            }
+            if view.last_offset() >= query.from && view.max_timestamp() >= query.timestamp {
+                match first_record_at_or_after(&view, query.timestamp) {
+                    Ok(Some((timestamp, offset))) => {
+                        return TimestampScan::Found(TimestampOffset { timestamp, offset });
+                    }
+                    Ok(None) => {}
+                    Err(_) => return TimestampScan::Faulty,
+                }
+            }
+            next = Some(view.end_offset());
+            place += view.len();
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! When a segment ends by age and when it is deleted. Wall clocks decide here, and only here, and only about old data.
+
+use alloc::vec::Vec;
+
+use crate::id::Offset;
+use crate::log::Log;
+use crate::log::segment::{File, Seal, Segment};
+use crate::time::Now;
+
+impl Log {
+    /// Ends the active segment if it is old enough to, or if all of it is past its retention. Gives its base then.
+    pub fn roll_if_due(&mut self, now: Now) -> Option<Offset> {
+        if self.is_aged(now) || self.is_past_retention(self.active(), now) { self.roll() } else { None }
+    }
+
+    fn is_past_retention(&self, segment: &Segment, now: Now) -> bool {
+        let (Some(retention), Some(newest)) = (self.config.retention, segment.timestamp_max) else {
+            return false;
+        };
+        let retention = i64::try_from(retention.as_millis()).unwrap_or(i64::MAX);
+        now.wall.0.saturating_sub(newest.0) > retention
+    }
+
+    /// The sealed segments, from the front, that time or size condemn, whether or not a later file keeps the log's end.
+    fn due(&self, now: Now, high_watermark: Offset) -> impl Iterator<Item = &Segment> {
+        let mut size_bytes = self.size_bytes();
+        self.segments.iter().take(self.segments.len() - 1).take_while(move |segment| {
+            let over = self
+                .config
+                .retention_bytes
+                .is_some_and(|most| size_bytes.saturating_sub(u64::from(segment.len)) >= most);
+            size_bytes -= u64::from(segment.len);
+            segment.seal == Seal::Sealed
+                && segment.end <= high_watermark
+                && (over || self.is_past_retention(segment, now))
+        })
+    }
+
+    /// Segments to delete now, oldest first. The last file of a log is never among them: its name keeps the next offset.
+    pub fn expired(&self, now: Now, high_watermark: Offset) -> Vec<Offset> {
+        let last_file = self.segments.iter().rev().find(|segment| segment.file == File::Present);
+        let Some(keep) = last_file.map(|segment| segment.base) else { return Vec::new() };
+        self.due(now, high_watermark).map(|segment| segment.base).filter(|base| *base < keep).collect()
+    }
+
+    /// The active segment, if its file must be created, empty as it may be, before a segment can be deleted.
+    pub fn needs_file(&self, now: Now, high_watermark: Offset) -> Option<Offset> {
+        let active = self.active();
+        let blocked = self.due(now, high_watermark).last()?;
+        let later =
+            self.segments.iter().any(|segment| segment.base > blocked.base && segment.file == File::Present);
+        (!later).then_some(active.base)
+    }
+
+    /// The deletion of the oldest segment begins: nobody reads it any more, and its files may go.
+    pub fn on_deleted(&mut self, base: Offset) {
+        let segment = self.segments.pop_front().expect("a log has a segment");
+        assert!(
+            segment.base == base && segment.seal == Seal::Sealed,
+            "sealed segments are deleted from the front"
+        );
+        self.log_start = self.segments.front().expect("the active segment stays").base;
+        self.tail.evict(self.log_start);
+        self.epochs.on_log_start(self.log_start);
+        self.faulty.retain(|extent| extent.last >= self.log_start);
+    }
+}

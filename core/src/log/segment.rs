@@ -1,0 +1,139 @@
+//! One segment of a log: what its file holds or will hold, and how much of it the disk has. Knows no I/O and no other segment.
+
+use alloc::vec::Vec;
+
+use crate::id::{Offset, ProducerId};
+use crate::limits::FOOTER_CRC_BYTES;
+use crate::log::index::{Index, IndexEntry};
+use crate::log::producer_state::Producer;
+use crate::time::Timestamp;
+
+/// Whether the segment's file exists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum File {
+    Absent,
+    Present,
+}
+
+/// Whether the segment is finished on disk, footer included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Seal {
+    Open,
+    Sealed,
+}
+
+#[derive(Debug)]
+pub struct Segment {
+    pub base: Offset,
+    /// The offset after the last batch; the base while there is none.
+    pub end: Offset,
+    /// Bytes of all placed batches.
+    pub len: u32,
+    /// Bytes from the start that the file holds durably.
+    pub destaged: u32,
+    pub file: File,
+    pub seal: Seal,
+    /// Wall clock when the first batch came.
+    pub opened: Option<Timestamp>,
+    pub timestamp_max: Option<Timestamp>,
+    pub index: Index,
+    pub crcs: BlockCrcs,
+    /// The producers as they were when the segment stopped being active; taken by its footer.
+    pub producers: Option<Vec<(ProducerId, Producer)>>,
+}
+
+/// A batch that a segment takes in.
+#[derive(Debug, Clone, Copy)]
+pub struct Entry {
+    pub base: Offset,
+    pub last: Offset,
+    pub len: u32,
+    pub timestamp_max: Timestamp,
+}
+
+impl Segment {
+    pub fn new(base: Offset) -> Self {
+        Self {
+            base,
+            end: base,
+            len: 0,
+            destaged: 0,
+            file: File::Absent,
+            seal: Seal::Open,
+            opened: None,
+            timestamp_max: None,
+            index: Index::new(base),
+            crcs: BlockCrcs::default(),
+            producers: None,
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.end == self.base
+    }
+
+    /// Takes a batch in at the end of the segment.
+    pub fn add(&mut self, entry: Entry, index_interval_bytes: u32) {
+        assert!(entry.base >= self.end && entry.last >= entry.base, "offsets rise");
+        let offset_delta = u32::try_from(entry.base.since(self.base)).expect("the segment rolled before");
+        if let Some(timestamp_max_before) = self.timestamp_max {
+            let entry = IndexEntry { offset_delta, position: self.len, timestamp_max_before };
+            self.index.offer(entry, index_interval_bytes);
+        }
+        self.timestamp_max = self.timestamp_max.max(Some(entry.timestamp_max));
+        self.len += entry.len;
+        self.end = entry.last.next();
+    }
+
+    pub fn on_sealed(&mut self) {
+        self.seal = Seal::Sealed;
+        self.index.thin();
+        self.crcs = BlockCrcs::default();
+        self.producers = None;
+    }
+
+    pub fn invariants(&self) {
+        assert!(self.base <= self.end, "a segment does not end before its base");
+        assert!(self.destaged <= self.len, "only what was placed is on disk");
+        assert!(self.destaged == 0 || self.file == File::Present, "bytes on disk are in a file");
+        assert!(self.index.is_monotone(), "the index is monotone");
+        assert!(
+            self.index.entries().last().is_none_or(|entry| entry.position < self.len),
+            "the index stays within"
+        );
+        assert!(self.seal == Seal::Open || self.destaged == self.len, "a sealed segment is on disk");
+    }
+}
+
+/// CRCs of a segment's stretches of [`FOOTER_CRC_BYTES`], built as its bytes come by.
+#[derive(Debug, Clone, Default)]
+pub struct BlockCrcs {
+    done: Vec<u32>,
+    hasher: crc32fast::Hasher,
+    hashed: usize,
+}
+
+impl BlockCrcs {
+    pub fn feed(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            let take = bytes.len().min(FOOTER_CRC_BYTES - self.hashed);
+            self.hasher.update(&bytes[..take]);
+            self.hashed += take;
+            bytes = &bytes[take..];
+            if self.hashed == FOOTER_CRC_BYTES {
+                self.done.push(self.hasher.clone().finalize());
+                self.hasher.reset();
+                self.hashed = 0;
+            }
+        }
+    }
+
+    /// The CRC of each stretch, the last one of what there is of it.
+    pub fn all(&self) -> Vec<u32> {
+        let mut all = self.done.clone();
+        if self.hashed > 0 {
+            all.push(self.hasher.clone().finalize());
+        }
+        all
+    }
+}
