@@ -116,7 +116,7 @@ impl Log {
         if self.is_faulty(from) {
             return ReadPlan::Faulty;
         }
-        if self.tail.first_base().is_some_and(|base| base <= from) {
+        if self.tail.from_offset(from).next().is_some_and(|batch| batch.base <= from) {
             return self.read_tail(Wanted { upto, ..wanted });
         }
         let segment = self.segment_of(from);
@@ -129,7 +129,12 @@ impl Log {
     fn read_tail(&self, wanted: Wanted) -> ReadPlan {
         let mut batches = Vec::new();
         let mut left = wanted.bytes_max;
+        let mut next = None;
         for batch in self.tail.from_offset(wanted.from) {
+            if next.is_some_and(|next| batch.base != next) {
+                break;
+            }
+            next = Some(batch.last.next());
             let first = batches.is_empty() && wanted.minimum == Minimum::AtLeastOne;
             let fits = batch.len as usize <= left || first;
             if !fits || batch.last >= wanted.upto || self.is_faulty(batch.base) {
@@ -171,14 +176,12 @@ impl Log {
             if segment.timestamp_max.is_none_or(|newest| newest < query.timestamp) {
                 continue;
             }
-            let held = self.tail.first_base().unwrap_or(self.log_end());
-            if from < held {
-                let by_time = segment.index.position_of_timestamp(query.timestamp);
-                let position = by_time.max(segment.index.position_of_offset(from));
-                if u64::from(position) < u64::from(self.held_from(segment)) {
-                    let read = DiskRead::plan(segment, position, SEGMENT_READ_BYTES_MAX);
-                    return read.map_or(TimestampPlan::Faulty, TimestampPlan::Disk);
-                }
+            let (held, held_position) = self.held_from(segment);
+            let by_time = segment.index.position_of_timestamp(query.timestamp);
+            let position = by_time.max(segment.index.position_of_offset(from));
+            if from < held && position < held_position {
+                let read = DiskRead::plan(segment, position, SEGMENT_READ_BYTES_MAX);
+                return read.map_or(TimestampPlan::Faulty, TimestampPlan::Disk);
             }
             let found = self.find_in_tail(segment, TimestampQuery { from, upto, ..query });
             if found != TimestampPlan::NotFound {
@@ -189,9 +192,10 @@ impl Log {
     }
 
     /// Where the batches of a segment begin that are in memory.
-    fn held_from(&self, segment: &Segment) -> u32 {
+    fn held_from(&self, segment: &Segment) -> (Offset, u32) {
         let first = self.tail.from_offset(segment.base).next();
-        first.filter(|batch| batch.segment_base == segment.base).map_or(segment.len, |batch| batch.position)
+        let first = first.filter(|batch| batch.segment_base == segment.base);
+        first.map_or((segment.end, segment.len), |batch| (batch.base, batch.position))
     }
 
     fn find_in_tail(&self, segment: &Segment, query: TimestampQuery) -> TimestampPlan {

@@ -1,10 +1,19 @@
-//! A log after a crash: put together from what segments hold and what the WAL still has. A state machine: it says what to read.
+//! A log after a crash: put together from what segments hold and what the WAL still has. A state machine that says what to read and
+//! does no I/O. A sealed segment with a good footer is taken as it is; any other is gone through batch by batch, where the WAL is
+//! believed before the disk. What is lost keeps its offsets and is marked faulty: nothing is ever numbered anew.
 
+mod hole;
+mod rebuild;
+
+use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 
 use crate::buf::Slice;
 use crate::id::{LeaderEpoch, Offset};
+use crate::log::footer::{self, Footer};
+use crate::log::segment::{BlockCrcs, File, Seal, Segment};
 use crate::log::{Extent, Log, LogConfig};
+use rebuild::{Rebuild, Step};
 
 /// A segment file as it stands in the directory.
 #[derive(Debug, Clone)]
@@ -61,27 +70,192 @@ pub struct RecoveryReport {
     pub truncate: Vec<Cut>,
 }
 
+/// What is known of one segment before it is gone through.
+#[derive(Debug)]
+struct Source {
+    base: Offset,
+    file: Option<SegmentFile>,
+    /// By position.
+    wal: BTreeMap<u32, WalBatch>,
+}
+
+/// Recovery of one log.
 #[derive(Debug)]
 pub struct LogRecovery {
     log: Log,
     report: RecoveryReport,
+    ahead: VecDeque<Source>,
+    current: Option<Rebuild>,
+    read: Option<RecoveryRead>,
+    /// The end of all that the WAL names: offsets below it were given away.
+    seen_end: Offset,
 }
 
 impl LogRecovery {
     /// `wal` in the order of the WAL. Entries of one batch may repeat; the later one keeps its WAL file.
-    pub fn new(config: LogConfig, _files: Vec<SegmentFile>, _wal: Vec<WalBatch>) -> Self {
-        Self { log: Log::new(config, Offset::ZERO), report: RecoveryReport::default() }
+    pub fn new(config: LogConfig, files: Vec<SegmentFile>, wal: Vec<WalBatch>) -> Self {
+        let mut log = Log::new(config, Offset::ZERO);
+        log.segments.clear();
+        let (ahead, seen_end) = sources(files, wal);
+        let report = RecoveryReport::default();
+        let mut recovery = Self { log, report, ahead, current: None, read: None, seen_end };
+        recovery.run();
+        recovery
     }
 
     /// The next read; `None` once all is known. Stays the same until it is answered.
     pub fn next_read(&self) -> Option<RecoveryRead> {
-        None
+        self.read
     }
 
     /// Answers [`Self::next_read`]: what stands in the file, less than asked at its end. Nothing means that it cannot be read.
-    pub fn on_read(&mut self, _bytes: &Slice) {}
+    pub fn on_read(&mut self, bytes: &Slice) {
+        if let (Some(read), Some(current)) = (self.read.take(), &mut self.current) {
+            current.on_read(&mut self.log, read, bytes);
+        }
+        self.run();
+    }
 
-    pub fn finish(self) -> (Log, RecoveryReport) {
+    /// The log, once there is nothing left to read.
+    pub fn finish(mut self) -> (Log, RecoveryReport) {
+        assert!(self.read.is_none() && self.current.is_none(), "recovery ends when all is read");
+        let log = &mut self.log;
+        if log.segments.back().is_none_or(|last| last.seal == Seal::Sealed) {
+            let end = log.segments.back().map_or(Offset::ZERO, |last| last.end);
+            log.segments.push_back(Segment::new(end));
+        }
+        if self.seen_end > log.log_end() {
+            log.lose(Extent { base: log.log_end(), last: Offset(self.seen_end.0 - 1) });
+            if log.active().is_empty() && log.active().file == File::Absent {
+                log.segments.pop_back();
+            } else {
+                log.end_active();
+            }
+            log.segments.push_back(Segment::new(self.seen_end));
+        }
+        log.log_start = log.segments.front().expect("a log has a segment").base;
+        log.durable_end = log.log_end();
+        self.report.faulty.clone_from(&log.faulty);
         (self.log, self.report)
+    }
+
+    /// Goes on until a read is needed or all is known.
+    fn run(&mut self) {
+        while self.read.is_none() {
+            let Some(current) = &mut self.current else {
+                let Some(source) = self.ahead.pop_front() else { return };
+                self.begin(source);
+                continue;
+            };
+            match current.step(&mut self.log) {
+                Step::Read(read) => self.read = Some(read),
+                Step::GoOn => {}
+                Step::Ended => {
+                    let current = self.current.take().expect("it was just stepped");
+                    current.end(&mut self.log, &mut self.report);
+                }
+            }
+        }
+    }
+
+    fn begin(&mut self, source: Source) {
+        let limit = self.ahead.front().map(|next| next.base);
+        match good_footer(&source, limit) {
+            Some(footer) => self.log.take_sealed(footer, limit),
+            None => self.current = Some(Rebuild::begin(&mut self.log, source, limit)),
+        }
+    }
+}
+
+/// The segments that there are, in order, and the end of what the WAL names. Of a segment without a file below the first file only
+/// WAL entries are left: it was deleted, for files are made in the order of segments.
+fn sources(files: Vec<SegmentFile>, wal: Vec<WalBatch>) -> (VecDeque<Source>, Offset) {
+    let first_file = files.iter().map(|file| file.base).min();
+    let mut sources: BTreeMap<Offset, Source> = BTreeMap::new();
+    let empty = |base| Source { base, file: None, wal: BTreeMap::new() };
+    for file in files.into_iter().filter(|file| file.base >= Offset::ZERO) {
+        let base = file.base;
+        sources.entry(base).or_insert_with(|| empty(base)).file = Some(file);
+    }
+    let mut seen_end = Offset::ZERO;
+    for batch in wal {
+        let sound = Offset::ZERO <= batch.segment_base
+            && batch.segment_base <= batch.base
+            && batch.base <= batch.last
+            && batch.last < Offset(i64::MAX);
+        if !sound || first_file.is_some_and(|first| batch.segment_base < first) {
+            continue;
+        }
+        seen_end = seen_end.max(batch.last.next());
+        let base = batch.segment_base;
+        let wal = &mut sources.entry(base).or_insert_with(|| empty(base)).wal;
+        let keep = wal
+            .get(&batch.position)
+            .is_some_and(|old| old.intact == Intact::Yes && batch.intact == Intact::Faulty);
+        if !keep {
+            wal.insert(batch.position, batch);
+        }
+    }
+    (sources.into_values().collect(), seen_end)
+}
+
+/// The footer of a segment, if it is sound and says what the file and the next segment say.
+fn good_footer(source: &Source, limit: Option<Offset>) -> Option<Footer> {
+    let file = source.file.as_ref()?;
+    let footer = footer::decode(file.footer.as_ref()?)?;
+    let fits = footer.base == source.base
+        && u64::from(footer.len) == file.len
+        && limit.is_none_or(|limit| footer.end <= limit);
+    fits.then_some(footer)
+}
+
+impl Log {
+    /// Marks offsets as lost here, merged with what was marked before. Comes in log order.
+    fn lose(&mut self, extent: Extent) {
+        match self.faulty.last_mut() {
+            Some(last) if extent.base <= last.last.next() => last.last = last.last.max(extent.last),
+            Some(_) | None => self.faulty.push(extent),
+        }
+    }
+
+    /// Marks what lies between the end of the newest segment and the base of the next.
+    fn lose_until(&mut self, limit: Option<Offset>) {
+        let end = self.log_end();
+        if let Some(limit) = limit.filter(|limit| *limit > end) {
+            self.lose(Extent { base: end, last: Offset(limit.0 - 1) });
+        }
+    }
+
+    /// Makes the active segment one to be sealed.
+    fn end_active(&mut self) {
+        let producers = self.producers.snapshot();
+        self.active_mut().producers = Some(producers);
+    }
+
+    /// Takes a sealed segment as its footer describes it.
+    fn take_sealed(&mut self, footer: Footer, limit: Option<Offset>) {
+        for entry in footer.epochs {
+            self.epochs.assign(entry);
+        }
+        self.producers = footer.producers;
+        let mut segment = Segment {
+            base: footer.base,
+            end: footer.end,
+            len: footer.len,
+            destaged: footer.len,
+            file: File::Present,
+            seal: Seal::Open,
+            opened: None,
+            timestamp_max: footer.timestamp_max,
+            index: footer.index,
+            crcs: BlockCrcs::default(),
+            producers: None,
+        };
+        segment.on_sealed();
+        self.segments.push_back(segment);
+        for extent in footer.faulty {
+            self.lose(extent);
+        }
+        self.lose_until(limit);
     }
 }

@@ -14,11 +14,10 @@ impl Log {
     }
 
     fn is_past_retention(&self, segment: &Segment, now: Now) -> bool {
-        let (Some(retention), Some(newest)) = (self.config.retention, segment.timestamp_max) else {
-            return false;
-        };
+        let Some(retention) = self.config.retention else { return segment.is_empty() };
         let retention = i64::try_from(retention.as_millis()).unwrap_or(i64::MAX);
-        now.wall.0.saturating_sub(newest.0) > retention
+        // Without a timestamp there is no batch, or none that can be read.
+        segment.timestamp_max.is_none_or(|newest| now.wall.0.saturating_sub(newest.0) > retention)
     }
 
     /// The sealed segments, from the front, that time or size condemn, whether or not a later file keeps the log's end.
