@@ -125,3 +125,6 @@ impl<'a> Wire<'a> for &'a str {
         writer.string(self);
     }
 }
+
+#[cfg(test)]
+mod tests;

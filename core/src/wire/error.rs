@@ -16,7 +16,7 @@ pub enum DecodeError {
     InvalidUtf8,
     /// A field is null that may not be in this version.
     UnexpectedNull,
-    /// A tagged field's value does not take the bytes that it says.
+    /// A tagged field's value does not take the bytes that it says, or the tags do not ascend.
     InvalidTag,
     /// The message would take more memory than its bytes justify.
     OverBudget,
@@ -33,7 +33,7 @@ impl fmt::Display for DecodeError {
             Self::InvalidVarint => "a varint does not end",
             Self::InvalidUtf8 => "a string is not UTF-8",
             Self::UnexpectedNull => "a field is null that may not be",
-            Self::InvalidTag => "a tagged field does not fill its size",
+            Self::InvalidTag => "a tagged field is out of order or does not fill its size",
             Self::OverBudget => "the message would take more memory than its bytes justify",
             Self::UnsupportedVersion => "the version is not supported",
         })

@@ -39,7 +39,7 @@ impl<'a> Reader<'a> {
         self.bytes
     }
 
-    /// Fails if bytes are left over. Kafka's brokers refuse a request that is longer than its message.
+    /// Fails if bytes are left over; whether that matters is for the caller to say.
     pub fn finish(self) -> Result<(), DecodeError> {
         self.check()?;
         if self.bytes.is_empty() { Ok(()) } else { Err(DecodeError::TrailingBytes) }
@@ -209,7 +209,7 @@ impl<'a> Reader<'a> {
         self.tags(&mut |_, _| false)
     }
 
-    /// The tagged fields at the end of a struct. `known` reads the value of a tag that it knows and says whether it did.
+    /// The tagged fields at the end of a struct, ascending. `known` reads the value of a tag that it knows and says whether it did.
     #[inline(never)]
     pub(super) fn tags(&mut self, known: &mut dyn FnMut(u32, &mut Self) -> bool) -> UnknownTags {
         if !self.flexible {
@@ -220,13 +220,18 @@ impl<'a> Reader<'a> {
             self.fail(DecodeError::Truncated);
         }
         let mut unknown = Vec::new();
+        let mut tag_min = 0;
         for left in (1..=count).rev() {
             let tag = self.varint();
             let len = usize::try_from(self.varint()).unwrap_or(usize::MAX);
             let value = self.take(len);
+            if tag < tag_min {
+                self.fail(DecodeError::InvalidTag);
+            }
             if self.error.is_some() {
                 break;
             }
+            tag_min = tag.saturating_add(1);
             let rest = core::mem::replace(&mut self.bytes, value);
             if known(tag, self) {
                 if !self.bytes.is_empty() {

@@ -23,12 +23,9 @@ impl UnknownTags {
     /// Memory that one field takes besides its value; the first one's share of the box is in it.
     pub(super) const BYTES_EACH: usize = size_of::<UnknownTag>() + size_of::<Tags>();
 
-    pub(super) fn new(mut tags: Vec<UnknownTag>) -> Self {
-        if tags.is_empty() {
-            return Self::NONE;
-        }
-        tags.sort_unstable_by_key(|tag| tag.tag);
-        Self(Some(Box::new(Tags(tags))))
+    /// `tags` ascend.
+    pub(super) fn new(tags: Vec<UnknownTag>) -> Self {
+        if tags.is_empty() { Self::NONE } else { Self(Some(Box::new(Tags(tags)))) }
     }
 
     pub(super) fn as_slice(&self) -> &[UnknownTag] {

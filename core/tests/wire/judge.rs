@@ -81,6 +81,7 @@ fn check(vector: &Vector) -> Result<(), String> {
     let codec = codec(vector).ok_or("no codec")?;
     let value = (codec.inspect)(vector.version, &vector.body).map_err(|error| format!("decode: {error}"))?;
     compare(&value, &vector.json, "")?;
+    (codec.decode)(vector.version, &vector.body).map_err(|error| format!("decode: {error}"))?;
     let recoded = (codec.recode)(vector.version, &vector.body).map_err(|error| format!("decode: {error}"))?;
     let recoded = recoded.map_err(|error| format!("encode: {error}"))?;
     if recoded == vector.body {

@@ -1,5 +1,6 @@
 //! The wire codec against Kafka's own bytes.
 
+mod hostile;
 mod judge;
 
 const VECTORS: &[u8] = include_bytes!("../data/vectors.ndjson.zst");

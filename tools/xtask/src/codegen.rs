@@ -8,7 +8,7 @@ mod schema;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::Command;
 
 use schema::Api;
 
@@ -21,27 +21,19 @@ struct Source {
     text: String,
 }
 
-/// Runs the command; `args` are those behind its name.
-pub(crate) fn run(args: &[String]) -> ExitCode {
-    let check = match args {
-        [] => false,
-        [flag] if flag == "--check" => true,
-        _ => {
-            eprintln!("usage: cargo xtask codegen [--check]");
-            return ExitCode::from(2);
+/// Runs the command; `arguments` are those behind its name.
+pub(crate) fn run(root: &Path, arguments: &[&str]) -> Result<(), String> {
+    let stale = generate(root).map_err(|error| format!("codegen: {error}"))?;
+    match arguments {
+        [] => write(&stale).map_err(|error| format!("codegen: {error}")),
+        ["--check"] if stale.is_empty() => Ok(()),
+        ["--check"] => {
+            let paths: Vec<String> =
+                stale.iter().map(|(path, _)| format!("stale: {}\n", path.display())).collect();
+            Err(format!("{}run `cargo xtask codegen`", paths.concat()))
         }
-    };
-    match generate(&root()).and_then(|stale| if check { Ok(report(&stale)) } else { write(&stale) }) {
-        Ok(code) => code,
-        Err(error) => {
-            eprintln!("codegen: {error}");
-            ExitCode::FAILURE
-        }
+        _ => Err("usage: cargo xtask codegen [--check]".into()),
     }
-}
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("xtask lies two levels deep").to_owned()
 }
 
 /// What differs between the tree and the schema: a path and the text that it should hold, `None` for a file too many.
@@ -106,18 +98,7 @@ fn format(root: &Path, sources: &mut [Source]) -> io::Result<()> {
     if status.success() { Ok(()) } else { Err(io::Error::other("rustfmt failed")) }
 }
 
-fn report(stale: &Stale) -> ExitCode {
-    for (path, _) in stale {
-        eprintln!("stale: {}", path.display());
-    }
-    if stale.is_empty() {
-        return ExitCode::SUCCESS;
-    }
-    eprintln!("run `cargo xtask codegen`");
-    ExitCode::FAILURE
-}
-
-fn write(stale: &Stale) -> io::Result<ExitCode> {
+fn write(stale: &Stale) -> io::Result<()> {
     for (path, text) in stale {
         match text {
             Some(text) => fs::write(path, text)?,
@@ -125,16 +106,19 @@ fn write(stale: &Stale) -> io::Result<ExitCode> {
         }
     }
     println!("{} files written", stale.len());
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{generate, root};
+    use std::path::Path;
+
+    use super::generate;
 
     #[test]
     fn generated_files_match_the_schema() {
-        let stale = generate(&root()).unwrap();
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap();
+        let stale = generate(root).unwrap();
         let paths: Vec<_> = stale.iter().map(|(path, _)| path).collect();
         assert!(paths.is_empty(), "run `cargo xtask codegen`: {paths:?}");
     }

@@ -24,11 +24,6 @@ usage: cargo xtask COMMAND
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    match arguments.split_first() {
-        Some((name, rest)) if name == "codegen" => return codegen::run(rest),
-        Some((name, rest)) if name == "wire" => return wire::run(rest),
-        Some(_) | None => {}
-    }
     match run(&root(), &arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -50,6 +45,8 @@ fn run(root: &Path, arguments: &[String]) -> Result<(), String> {
         ["test", rest @ ..] => steps::run(root, steps::Output::Terminal, rest),
         ["ci", rest @ ..] => steps::run(root, steps::Output::Plain, rest),
         ["tidy"] => tidy::run(root),
+        ["codegen", rest @ ..] => codegen::run(root, rest),
+        ["wire", file] => wire::run(root, file),
         ["dump-segments", directories @ ..] if !directories.is_empty() => {
             dump_segments::run(root, directories)
         }

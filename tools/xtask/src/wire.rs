@@ -2,20 +2,15 @@
 //! does not need the core.
 
 use std::path::Path;
-use std::process::{Command, ExitCode};
+use std::process::Command;
 
-/// Runs the command; `args` are those behind its name.
-pub(crate) fn run(args: &[String]) -> ExitCode {
-    let [file] = args else {
-        eprintln!("usage: cargo xtask wire FILE");
-        return ExitCode::from(2);
-    };
-    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../Cargo.toml");
+/// Judges `file`; its mismatches and its score go to standard output.
+pub(crate) fn run(root: &Path, file: &str) -> Result<(), String> {
     let status = Command::new("cargo")
         .args(["run", "--quiet", "--package", "highwater-core", "--example", "wire", "--manifest-path"])
-        .arg(manifest)
-        .arg("--")
-        .arg(file)
-        .status();
-    if status.is_ok_and(|status| status.success()) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        .arg(root.join("Cargo.toml"))
+        .args(["--", file])
+        .status()
+        .map_err(|error| format!("cargo: {error}"))?;
+    if status.success() { Ok(()) } else { Err(format!("wire: {file} does not match")) }
 }
