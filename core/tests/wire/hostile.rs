@@ -2,7 +2,8 @@
 
 use highwater_core::limits::{DECODE_BYTES_MAX, DECODE_BYTES_MIN, DECODE_FACTOR};
 use highwater_core::prng::Prng;
-use highwater_core::wire::inspect::{Codec, codecs, fuzz};
+use highwater_core::wire::DecodeError;
+use highwater_core::wire::inspect::{Codec, Kind, codecs, fuzz};
 
 use crate::judge::{codec, read};
 use crate::{VECTORS, judge::Vector};
@@ -101,6 +102,23 @@ fn dense_arrays_are_decoded_within_their_budget() {
             }
         }
     }
+}
+
+/// Each of two nested arrays says that it fills the frame, so that every count by itself fits the bytes that remain.
+#[test]
+fn nested_counts_share_one_budget() {
+    let describe_groups =
+        codecs().iter().find(|codec| codec.name == "DescribeGroups" && codec.kind == Kind::Response);
+    let describe_groups = describe_groups.unwrap();
+    let varint = |value: usize| [0, 7, 14].map(|shift| u8::try_from(value >> shift & 0x7f).unwrap() | 0x80);
+    let mut body = vec![1; 1 << 20];
+    // The throttle time, the groups of at least 12 bytes, an error code and four strings, the members of at least 7.
+    body[4..7].copy_from_slice(&varint((1 << 20) / 13));
+    body[7] = 0;
+    body[14..17].copy_from_slice(&varint((1 << 20) / 8));
+    body[17] = 0;
+    assert!(!decodes(describe_groups, 5, &body));
+    assert_eq!((describe_groups.decode)(5, &body), Err(DecodeError::OverBudget));
 }
 
 #[test]
