@@ -26,11 +26,12 @@ pub use read::{
     DiskRead, Minimum, ReadPlan, Selected, TimestampOffset, TimestampPlan, TimestampQuery, TimestampScan,
     Wanted,
 };
+pub use recovery::{Cut, Intact, LogRecovery, RecoveryRead, RecoveryReport, SegmentFile, WalBatch};
 pub use tail::TailBatch;
 
 use crate::batch::BatchInfo;
 use crate::buf::Slice;
-use crate::id::{LeaderEpoch, Offset};
+use crate::id::{LeaderEpoch, Offset, ProducerEpoch};
 use crate::time::{Duration, Now, Timestamp};
 use producer_state::{History, Verdict};
 use segment::{Entry, Seal, Segment};
@@ -84,9 +85,9 @@ pub enum AppendError {
     /// Longer than a whole segment.
     TooLarge,
     /// A newer incarnation of the producer has written.
-    InvalidProducerEpoch,
+    InvalidProducerEpoch { current: ProducerEpoch, found: ProducerEpoch },
     /// The sequence neither continues nor repeats.
-    OutOfOrderSequence,
+    OutOfOrderSequence { expected: i32, found: i32 },
 }
 
 /// A partition's log. `log_start ≤ durable_end ≤ log_end`; the last segment is the active one.

@@ -3,6 +3,7 @@
 
 mod high_watermark;
 mod isr;
+pub mod op;
 #[cfg(test)]
 mod tests;
 mod waiters;
@@ -11,25 +12,19 @@ use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 pub use isr::Isr;
+pub use op::{
+    Acks, FetchOp, Isolation, ListOffsetsOp, OffsetReply, OffsetTarget, PartitionError, PartitionOp,
+    PartitionReply, ProduceOp, ProduceReply, ReadReply,
+};
 pub use waiters::Readiness;
 
-use crate::batch::BatchInfo;
+use crate::batch::{BatchInfo, Scratch};
 use crate::id::{LeaderEpoch, NodeId, Offset};
-use crate::log::{AppendError, Log, Minimum, Placed, ReadPlan, TimestampPlan, TimestampQuery, Wanted};
+pub use crate::log::Minimum;
+use crate::log::{AppendError, Log, Placed, ReadPlan, TimestampPlan, TimestampQuery, Wanted};
 use crate::time::{Now, Timestamp};
 use high_watermark::HighWatermark;
 use waiters::Waiters;
-
-/// What a producer waits for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Acks {
-    /// acks=0: nothing.
-    Nobody,
-    /// acks=1: the leader's disk.
-    Leader,
-    /// acks=all: the disks of all in-sync replicas.
-    All,
-}
 
 /// What this node is to the partition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -162,7 +157,7 @@ impl Replica {
     /// it can be answered at once and was not registered.
     pub fn wait_for(&mut self, last: Offset, acks: Acks, token: u64) -> Readiness {
         let reached = match acks {
-            Acks::Nobody => return Readiness::Now,
+            Acks::None => return Readiness::Now,
             Acks::Leader => self.log.durable_end(),
             Acks::All => self.high_watermark(),
         };
@@ -237,8 +232,8 @@ impl Replica {
         self.log.timestamp_max(self.high_watermark()).map(|timestamp| self.timestamp_query(timestamp))
     }
 
-    pub fn find_timestamp(&self, query: TimestampQuery) -> TimestampPlan {
-        self.log.find_timestamp(query)
+    pub fn find_timestamp(&self, query: TimestampQuery, scratch: &mut Scratch) -> TimestampPlan {
+        self.log.find_timestamp(query, scratch)
     }
 
     /// Segments to delete now.

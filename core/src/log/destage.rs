@@ -5,8 +5,8 @@ use alloc::vec::Vec;
 
 use crate::buf::Slice;
 use crate::id::Offset;
-use crate::limits::{BLOCK_BYTES, DESTAGE_BYTES_MAX, DESTAGE_RUN_BYTES};
-use crate::log::segment::{File, Seal, Segment};
+use crate::limits::{DESTAGE_BYTES_MAX, DESTAGE_RUN_BYTES};
+use crate::log::segment::{BLOCK, File, Seal, Segment};
 use crate::log::{Extent, Log, TailBatch, footer};
 
 /// How eagerly the active segment is written.
@@ -43,9 +43,6 @@ pub struct SealPlan {
     pub footer: Vec<u8>,
 }
 
-const BLOCK: u32 = BLOCK_BYTES as u32;
-const _: () = assert!(BLOCK as usize == BLOCK_BYTES, "a block fits 32 bits");
-
 impl Log {
     fn is_active(&self, segment: &Segment) -> bool {
         segment.base == self.active().base
@@ -79,7 +76,7 @@ impl Log {
         if segment.end <= self.durable_end {
             return segment.len;
         }
-        let first = self.tail.from_offset(self.durable_end).next();
+        let first = self.tail.starting_at(self.durable_end).next();
         first.filter(|batch| batch.segment_base == segment.base).map_or(0, |batch| batch.position)
     }
 

@@ -50,6 +50,15 @@ pub struct ProducerState {
     by_age: BTreeMap<Offset, ProducerId>,
 }
 
+fn in_order(info: &BatchInfo, expected: i32) -> Result<Verdict, AppendError> {
+    let found = info.base_sequence;
+    if found == expected {
+        Ok(Verdict::New)
+    } else {
+        Err(AppendError::OutOfOrderSequence { expected, found })
+    }
+}
+
 impl ProducerState {
     /// Whether `info` continues its producer's sequence, repeats one of its last batches, or must be refused.
     pub fn check(&self, info: &BatchInfo, history: History) -> Result<Verdict, AppendError> {
@@ -57,11 +66,14 @@ impl ProducerState {
             return Ok(Verdict::New);
         }
         let Some(producer) = self.producers.get(&info.producer_id) else {
-            let first_lost = history == History::Empty && info.base_sequence != 0;
-            return if first_lost { Err(AppendError::OutOfOrderSequence) } else { Ok(Verdict::New) };
+            return match history {
+                History::Empty => in_order(info, 0),
+                History::Written => Ok(Verdict::New),
+            };
         };
         if info.producer_epoch < producer.epoch {
-            return Err(AppendError::InvalidProducerEpoch);
+            let (current, found) = (producer.epoch, info.producer_epoch);
+            return Err(AppendError::InvalidProducerEpoch { current, found });
         }
         if info.producer_epoch == producer.epoch {
             let last_sequence = info.last_sequence();
@@ -78,7 +90,7 @@ impl ProducerState {
             }
             Some(_) | None => 0,
         };
-        if info.base_sequence == expected { Ok(Verdict::New) } else { Err(AppendError::OutOfOrderSequence) }
+        in_order(info, expected)
     }
 
     /// Takes in a batch that is in the log at `extent`, whether it was checked here or by another leader.

@@ -3,19 +3,21 @@
 
 use alloc::vec::Vec;
 
-use crate::batch::{BatchError, BatchView, HEADER_BYTES, first_record_at_or_after};
+use crate::batch::{BatchError, BatchView, HEADER_BYTES, Scratch};
 use crate::buf::Slice;
 use crate::id::Offset;
-use crate::limits::{BLOCK_BYTES, INDEX_INTERVAL_BYTES_MAX, SEGMENT_READ_BYTES_MAX};
+use crate::limits::{INDEX_INTERVAL_BYTES_MAX, SEGMENT_READ_BYTES_MAX};
 use crate::log::Log;
-use crate::log::segment::Segment;
+use crate::log::segment::{BLOCK, Segment};
 use crate::time::Timestamp;
 
-/// Whether the first batch is returned even if it is longer than asked (KIP-74).
+/// What a read returns when the first batch does not fit into `bytes_max`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Minimum {
+    /// That batch nevertheless, so that a consumer gets on (KIP-74).
     AtLeastOne,
-    Nothing,
+    /// Nothing.
+    UpTo,
 }
 
 /// What a fetch asks for: whole batches from the one that holds `from`, all below `upto`.
@@ -116,7 +118,7 @@ impl Log {
         if self.is_faulty(from) {
             return ReadPlan::Faulty;
         }
-        if self.tail.from_offset(from).next().is_some_and(|batch| batch.base <= from) {
+        if self.tail.starting_at(from).next().is_some_and(|batch| batch.base <= from) {
             return self.read_tail(Wanted { upto, ..wanted });
         }
         let segment = self.segment_of(from);
@@ -130,7 +132,7 @@ impl Log {
         let mut batches = Vec::new();
         let mut left = wanted.bytes_max;
         let mut next = None;
-        for batch in self.tail.from_offset(wanted.from) {
+        for batch in self.tail.starting_at(wanted.from) {
             if next.is_some_and(|next| batch.base != next) {
                 break;
             }
@@ -164,7 +166,7 @@ impl Log {
     }
 
     /// The first record at or after a time.
-    pub fn find_timestamp(&self, query: TimestampQuery) -> TimestampPlan {
+    pub fn find_timestamp(&self, query: TimestampQuery, scratch: &mut Scratch) -> TimestampPlan {
         let upto = query.upto.min(self.durable_end);
         let mut from = query.from.max(self.log_start);
         let first = self.segments.partition_point(|segment| segment.end <= from);
@@ -183,7 +185,7 @@ impl Log {
                 let read = DiskRead::plan(segment, position, SEGMENT_READ_BYTES_MAX);
                 return read.map_or(TimestampPlan::Faulty, TimestampPlan::Disk);
             }
-            let found = self.find_in_tail(segment, TimestampQuery { from, upto, ..query });
+            let found = self.find_in_tail(segment, TimestampQuery { from, upto, ..query }, scratch);
             if found != TimestampPlan::NotFound {
                 return found;
             }
@@ -193,13 +195,13 @@ impl Log {
 
     /// Where the batches of a segment begin that are in memory.
     fn held_from(&self, segment: &Segment) -> (Offset, u32) {
-        let first = self.tail.from_offset(segment.base).next();
+        let first = self.tail.starting_at(segment.base).next();
         let first = first.filter(|batch| batch.segment_base == segment.base);
         first.map_or((segment.end, segment.len), |batch| (batch.base, batch.position))
     }
 
-    fn find_in_tail(&self, segment: &Segment, query: TimestampQuery) -> TimestampPlan {
-        for batch in self.tail.from_offset(query.from) {
+    fn find_in_tail(&self, segment: &Segment, query: TimestampQuery, scratch: &mut Scratch) -> TimestampPlan {
+        for batch in self.tail.starting_at(query.from) {
             if batch.segment_base != segment.base || batch.last >= query.upto {
                 break;
             }
@@ -210,8 +212,8 @@ impl Log {
                 continue;
             }
             let Ok((view, _)) = BatchView::parse(batch.slice()) else { return TimestampPlan::Faulty };
-            match first_record_at_or_after(&view, query.timestamp) {
-                Ok(Some((timestamp, offset))) => {
+            match view.first_record_at_or_after(query.timestamp, scratch) {
+                Ok(Some((offset, timestamp))) => {
                     return TimestampPlan::Found(TimestampOffset { timestamp, offset });
                 }
                 Ok(None) => {}
@@ -221,8 +223,6 @@ impl Log {
         TimestampPlan::NotFound
     }
 }
-
-const BLOCK: u32 = BLOCK_BYTES as u32;
 
 /// What stands at a place of a page.
 enum Step<'a> {
@@ -316,7 +316,7 @@ impl DiskRead {
     }
 
     /// What `page` says to `query`.
-    pub fn scan_timestamp(self, page: &Slice, query: TimestampQuery) -> TimestampScan {
+    pub fn scan_timestamp(self, page: &Slice, query: TimestampQuery, scratch: &mut Scratch) -> TimestampScan {
         let page = page.cut(0, page.len().min(self.len as usize));
         let mut place = self.skip as usize;
         let mut next = None;
@@ -340,8 +340,8 @@ impl DiskRead {
                 return TimestampScan::GoOn(query.upto);
             }
             if view.last_offset() >= query.from && view.max_timestamp() >= query.timestamp {
-                match first_record_at_or_after(&view, query.timestamp) {
-                    Ok(Some((timestamp, offset))) => {
+                match view.first_record_at_or_after(query.timestamp, scratch) {
+                    Ok(Some((offset, timestamp))) => {
                         return TimestampScan::Found(TimestampOffset { timestamp, offset });
                     }
                     Ok(None) => {}

@@ -3,56 +3,65 @@
 use alloc::vec::Vec;
 
 use crate::id::{Offset, ProducerId};
-use crate::limits::FOOTER_CRC_BYTES;
+use crate::limits::{BLOCK_BYTES, FOOTER_CRC_BYTES};
 use crate::log::index::{Index, IndexEntry};
 use crate::log::producer_state::Producer;
 use crate::time::Timestamp;
 
+/// A block, as positions in segments count.
+pub(super) const BLOCK: u32 = 4096;
+const _: () = assert!(BLOCK as usize == BLOCK_BYTES, "blocks are blocks");
+
+/// The length of bytes that are to stand in a segment.
+pub(super) fn len_of(bytes: &[u8]) -> u32 {
+    u32::try_from(bytes.len()).expect("a slice of a page is below 4 GiB")
+}
+
 /// Whether the segment's file exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum File {
+pub(super) enum File {
     Absent,
     Present,
 }
 
 /// Whether the segment is finished on disk, footer included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Seal {
+pub(super) enum Seal {
     Open,
     Sealed,
 }
 
 #[derive(Debug)]
-pub struct Segment {
-    pub base: Offset,
+pub(super) struct Segment {
+    pub(super) base: Offset,
     /// The offset after the last batch; the base while there is none.
-    pub end: Offset,
+    pub(super) end: Offset,
     /// Bytes of all placed batches.
-    pub len: u32,
+    pub(super) len: u32,
     /// Bytes from the start that the file holds durably.
-    pub destaged: u32,
-    pub file: File,
-    pub seal: Seal,
+    pub(super) destaged: u32,
+    pub(super) file: File,
+    pub(super) seal: Seal,
     /// Wall clock when the first batch came.
-    pub opened: Option<Timestamp>,
-    pub timestamp_max: Option<Timestamp>,
-    pub index: Index,
-    pub crcs: BlockCrcs,
+    pub(super) opened: Option<Timestamp>,
+    pub(super) timestamp_max: Option<Timestamp>,
+    pub(super) index: Index,
+    pub(super) crcs: BlockCrcs,
     /// The producers as they were when the segment stopped being active; taken by its footer.
-    pub producers: Option<Vec<(ProducerId, Producer)>>,
+    pub(super) producers: Option<Vec<(ProducerId, Producer)>>,
 }
 
 /// A batch that a segment takes in.
 #[derive(Debug, Clone, Copy)]
-pub struct Entry {
-    pub base: Offset,
-    pub last: Offset,
-    pub len: u32,
-    pub timestamp_max: Timestamp,
+pub(super) struct Entry {
+    pub(super) base: Offset,
+    pub(super) last: Offset,
+    pub(super) len: u32,
+    pub(super) timestamp_max: Timestamp,
 }
 
 impl Segment {
-    pub fn new(base: Offset) -> Self {
+    pub(super) fn new(base: Offset) -> Self {
         Self {
             base,
             end: base,
@@ -68,12 +77,12 @@ impl Segment {
         }
     }
 
-    pub fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.end == self.base
     }
 
     /// Takes a batch in at the end of the segment.
-    pub fn add(&mut self, entry: Entry, index_interval_bytes: u32) {
+    pub(super) fn add(&mut self, entry: Entry, index_interval_bytes: u32) {
         assert!(entry.base >= self.end && entry.last >= entry.base, "offsets rise");
         let offset_delta = u32::try_from(entry.base.since(self.base)).expect("the segment rolled before");
         if let Some(timestamp_max_before) = self.timestamp_max {
@@ -85,14 +94,14 @@ impl Segment {
         self.end = entry.last.next();
     }
 
-    pub fn on_sealed(&mut self) {
+    pub(super) fn on_sealed(&mut self) {
         self.seal = Seal::Sealed;
         self.index.thin();
         self.crcs = BlockCrcs::default();
         self.producers = None;
     }
 
-    pub fn invariants(&self) {
+    pub(super) fn invariants(&self) {
         assert!(self.base <= self.end, "a segment does not end before its base");
         assert!(self.destaged <= self.len, "only what was placed is on disk");
         assert!(self.destaged == 0 || self.file == File::Present, "bytes on disk are in a file");
@@ -107,14 +116,14 @@ impl Segment {
 
 /// CRCs of a segment's stretches of [`FOOTER_CRC_BYTES`], built as its bytes come by.
 #[derive(Debug, Clone, Default)]
-pub struct BlockCrcs {
+pub(super) struct BlockCrcs {
     done: Vec<u32>,
     hasher: crc32fast::Hasher,
     hashed: usize,
 }
 
 impl BlockCrcs {
-    pub fn feed(&mut self, mut bytes: &[u8]) {
+    pub(super) fn feed(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             let take = bytes.len().min(FOOTER_CRC_BYTES - self.hashed);
             self.hasher.update(&bytes[..take]);
@@ -129,7 +138,7 @@ impl BlockCrcs {
     }
 
     /// The CRC of each stretch, the last one of what there is of it.
-    pub fn all(&self) -> Vec<u32> {
+    pub(super) fn all(&self) -> Vec<u32> {
         let mut all = self.done.clone();
         if self.hashed > 0 {
             all.push(self.hasher.clone().finalize());

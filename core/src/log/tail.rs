@@ -36,7 +36,7 @@ impl TailBatch {
 
 /// Batches in log order. The first `released` are on disk in their segments and may be dropped.
 #[derive(Debug, Default)]
-pub struct Tail {
+pub(super) struct Tail {
     batches: VecDeque<TailBatch>,
     released: usize,
     attached: usize,
@@ -45,7 +45,7 @@ pub struct Tail {
 }
 
 impl Tail {
-    pub fn push(&mut self, batch: TailBatch) {
+    pub(super) fn push(&mut self, batch: TailBatch) {
         assert!(self.batches.back().is_none_or(|last| last.last < batch.base), "batches come in log order");
         self.bytes += batch.len as usize;
         if batch.bytes.is_some() {
@@ -56,7 +56,7 @@ impl Tail {
     }
 
     /// Gives the oldest batch without bytes its bytes.
-    pub fn attach(&mut self, base: Offset, bytes: Slice, wal_file: u64) {
+    pub(super) fn attach(&mut self, base: Offset, bytes: Slice, wal_file: u64) {
         let batch = self.batches.get_mut(self.attached).expect("a placed batch waits for its bytes");
         assert!(batch.base == base, "bytes come in log order");
         assert!(bytes.len() == batch.len as usize, "the bytes are those of the placed batch");
@@ -65,31 +65,31 @@ impl Tail {
         self.attached += 1;
     }
 
-    pub fn first_unattached(&self) -> Option<Offset> {
+    pub(super) fn first_unattached(&self) -> Option<Offset> {
         self.batches.get(self.attached).map(|batch| batch.base)
     }
 
-    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &TailBatch> {
+    pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = &TailBatch> {
         self.batches.iter()
     }
 
     /// The batches from the one that holds `offset`, or else the first after it.
-    pub fn from_offset(&self, offset: Offset) -> impl DoubleEndedIterator<Item = &TailBatch> {
+    pub(super) fn starting_at(&self, offset: Offset) -> impl DoubleEndedIterator<Item = &TailBatch> {
         let first = self.batches.partition_point(|batch| batch.last < offset);
         self.batches.range(first..)
     }
 
-    pub fn last(&self) -> Option<&TailBatch> {
+    pub(super) fn last(&self) -> Option<&TailBatch> {
         self.batches.back()
     }
 
     /// The batches that no segment holds yet.
-    pub fn undestaged(&self) -> impl Iterator<Item = &TailBatch> {
+    pub(super) fn undestaged(&self) -> impl Iterator<Item = &TailBatch> {
         self.batches.range(self.released..)
     }
 
     /// Counts the next batch as held by its segment, if it is in `segment_base` and ends by `until`.
-    pub fn release_next(&mut self, segment_base: Offset, until: u64) -> Option<&TailBatch> {
+    pub(super) fn release_next(&mut self, segment_base: Offset, until: u64) -> Option<&TailBatch> {
         let batch = self.batches.get(self.released)?;
         if batch.segment_base != segment_base || u64::from(batch.end_position()) > until {
             return None;
@@ -99,13 +99,13 @@ impl Tail {
     }
 
     /// The batch at `base` if no segment holds it yet.
-    pub fn undestaged_mut(&mut self, base: Offset) -> Option<&mut TailBatch> {
+    pub(super) fn undestaged_mut(&mut self, base: Offset) -> Option<&mut TailBatch> {
         let place = self.batches.binary_search_by_key(&base, |batch| batch.base).ok()?;
         if place < self.released { None } else { self.batches.get_mut(place) }
     }
 
     /// Drops the oldest released batches that end at or before `end`; gives their bytes.
-    pub fn evict(&mut self, end: Offset) -> usize {
+    pub(super) fn evict(&mut self, end: Offset) -> usize {
         let mut freed = 0;
         while self.released > 0 && self.batches.front().is_some_and(|batch| batch.last < end) {
             let batch = self.batches.pop_front().expect("there is a front");
@@ -117,11 +117,11 @@ impl Tail {
         freed
     }
 
-    pub fn bytes(&self) -> usize {
+    pub(super) fn bytes(&self) -> usize {
         self.bytes
     }
 
-    pub fn invariants(&self) {
+    pub(super) fn invariants(&self) {
         assert!(
             self.released <= self.attached && self.attached <= self.batches.len(),
             "released, then attached"

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 
 use crate::buf::Slice;
 use crate::id::{LeaderEpoch, Offset, PartitionId};
+use crate::log::Minimum;
 use crate::time::Timestamp;
 
 /// One question to one partition. Answered by exactly one [`PartitionReply`].
@@ -55,15 +56,6 @@ pub struct FetchOp {
     /// If the read ends at the end of what may be read and has fewer bytes than this, the partition remembers the call and
     /// wakes it once when there is more to read, or when it would answer with an error. Zero asks for no watch.
     pub watch_below: u32,
-}
-
-/// What a read returns when the first batch does not fit into `bytes_max`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Minimum {
-    /// That batch nevertheless, so that a consumer gets on (KIP-74).
-    AtLeastOne,
-    /// Nothing, and `more` set.
-    UpTo,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -25,7 +25,7 @@ pub(super) struct Waiters {
 impl Waiters {
     pub(super) fn wait(&mut self, last: Offset, acks: Acks, token: u64) {
         let waiting = match acks {
-            Acks::Nobody => return,
+            Acks::None => return,
             Acks::Leader => &mut self.leader,
             Acks::All => &mut self.all,
         };

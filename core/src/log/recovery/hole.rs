@@ -11,6 +11,8 @@ use crate::limits::HOLE_BYTES_MAX;
 use crate::log::Extent;
 
 const LENGTH: usize = 8;
+/// What the length field does not count.
+const PREFIX_BYTES: i32 = 12;
 const MAGIC: usize = 16;
 const CRC: usize = 17;
 const ATTRIBUTES: usize = 21;
@@ -40,7 +42,7 @@ pub(super) fn holes(extent: Extent, len: u32, epoch: LeaderEpoch) -> Vec<Hole> {
 
 fn stand_in(extent: Extent, len: usize, epoch: LeaderEpoch) -> Vec<u8> {
     let mut bytes = vec![0; len];
-    let counted = i32::try_from(len).ok().and_then(|len| len.checked_sub(LENGTH as i32 + 4));
+    let counted = i32::try_from(len).ok().and_then(|len| len.checked_sub(PREFIX_BYTES));
     let delta = i32::try_from(extent.last.since(extent.base)).ok();
     let (Some(counted), Some(delta), true) = (counted, delta, len >= HEADER_BYTES) else { return bytes };
     patch_offset_and_epoch(&mut bytes, extent.base, epoch);

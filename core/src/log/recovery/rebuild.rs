@@ -9,11 +9,10 @@ use super::{Cut, Intact, RecoveryRead, RecoveryReport, Source, WalBatch};
 use crate::batch::{BatchError, BatchInfo, BatchView, HEADER_BYTES};
 use crate::buf::Slice;
 use crate::id::{LeaderEpoch, Offset};
-use crate::limits::{BLOCK_BYTES, SEGMENT_READ_BYTES_MAX};
-use crate::log::segment::{BlockCrcs, File, Segment};
+use crate::limits::SEGMENT_READ_BYTES_MAX;
+use crate::log::segment::{BLOCK, BlockCrcs, File, Segment, len_of};
 use crate::log::{Extent, Log, TailBatch};
-
-const BLOCK: u32 = BLOCK_BYTES as u32;
+use crate::time::Timestamp;
 
 /// What comes next.
 pub(super) enum Step {
@@ -134,7 +133,7 @@ impl Rebuild {
             }
             None => self.lose_in_tail(
                 log,
-                Lost { extent, len: batch.bytes.len() as u32, epoch: batch.epoch, wal_file: batch.wal_file },
+                Lost { extent, len: len_of(&batch.bytes), epoch: batch.epoch, wal_file: batch.wal_file },
             ),
         }
     }
@@ -187,7 +186,8 @@ impl Rebuild {
     /// Takes what a read found, as far as it is whole.
     pub(super) fn on_read(&mut self, log: &mut Log, read: RecoveryRead, bytes: &Slice) {
         let page = bytes.cut(0, bytes.len().min(read.len as usize));
-        let page_end = u32::try_from(read.at).unwrap_or(u32::MAX).saturating_add(page.len() as u32);
+        let at = u32::try_from(read.at).expect("a read lies within a segment");
+        let page_end = at.saturating_add(len_of(&page));
         if page.len() < read.len as usize {
             self.scan_end = self.scan_end.min(page_end);
         }
@@ -198,7 +198,7 @@ impl Rebuild {
             if place >= bound || place >= page_end {
                 return;
             }
-            let first = (u64::from(place) - read.at) as usize;
+            let first = (place - at) as usize;
             match BatchView::parse(&page[first..]) {
                 Ok((view, _)) if self.continues(log, &view, bound) => self.take_disk(log, &page, &view),
                 Err(BatchError::Incomplete { needed })
@@ -235,7 +235,8 @@ impl Rebuild {
                 batch
             }
             None => {
-                let lost = Lost { extent, len: view.len() as u32, epoch: view.leader_epoch(), wal_file: 0 };
+                let lost =
+                    Lost { extent, len: len_of(view.bytes()), epoch: view.leader_epoch(), wal_file: 0 };
                 let segment = log.active();
                 self.good.get_or_insert_with(|| Good {
                     len: segment.len,
@@ -349,7 +350,7 @@ impl Lost {
         let holes = holes(self.extent, self.len, self.epoch).into_iter();
         holes
             .map(|hole| {
-                let lost = Self { extent: hole.extent, len: hole.bytes.len() as u32, ..*self };
+                let lost = Self { extent: hole.extent, len: len_of(&hole.bytes), ..*self };
                 let batch = TailBatch { position, ..lost.batch(segment, hole.bytes) };
                 position += batch.len;
                 batch
@@ -365,7 +366,7 @@ impl Lost {
             position: segment.len,
             len: self.len,
             epoch: self.epoch,
-            timestamp_max: crate::time::Timestamp(i64::MIN),
+            timestamp_max: Timestamp(i64::MIN),
             bytes: Some(bytes),
             wal_file: self.wal_file,
         }
