@@ -18,6 +18,7 @@
 extern crate alloc;
 
 pub mod batch;
+mod api;
 pub mod buf;
 pub mod config;
 pub mod controller;

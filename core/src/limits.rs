@@ -1,5 +1,7 @@
 //! Every bound of the core in one place, with its relation to the others asserted at compile time. Full means back-pressure.
 
+use crate::time::Duration;
+
 /// Bytes of a block: the unit of O_DIRECT, of a WAL frame and of a destaging write.
 pub const BLOCK_BYTES: usize = 4096;
 
@@ -20,6 +22,24 @@ pub const CONNECTION_REQUESTS_MAX: usize = 64;
 
 /// Response bytes of one connection that may wait for the socket before it is read no further.
 pub const CONNECTION_SEND_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// First page that a connection receives into; idle connections cost this much each.
+pub const RECEIVE_PAGE_BYTES_MIN: usize = PAGE_BYTES_MIN;
+
+/// Largest page that a connection is given before it has filled a smaller one.
+pub const RECEIVE_PAGE_BYTES_MAX: usize = 64 * 1024;
+
+/// The first pages of all connections of a shard take at most one part in this many of its memory.
+pub const RECEIVE_MEMORY_PART: usize = 8;
+
+/// A frame that stays incomplete without any progress for this long ends its connection.
+pub const FRAME_STALL_MAX: Duration = Duration::from_secs(30);
+
+/// How long a connection that got no page waits until it asks again, if nothing happens before.
+pub const MEMORY_RETRY: Duration = Duration::from_millis(5);
+
+/// Observations that wait for the driver; more are dropped.
+pub const EVENTS_MAX: usize = 1_024;
 
 /// Connections of one shard.
 pub const CONNECTIONS_MAX: usize = 65_536;
@@ -96,7 +116,7 @@ pub const FOOTER_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Longest stretch of lost bytes that one stand-in covers when a log is recovered.
 pub const HOLE_BYTES_MAX: u32 = 1024 * 1024;
 
-const _: () = assert!(REQUEST_BYTES_MAX <= PAGE_BYTES_MAX, "a request fits one page");
+const _: () = assert!(REQUEST_BYTES_MAX + 4 <= PAGE_BYTES_MAX, "a request and its length fit one page");
 const _: () = assert!(BATCH_BYTES_MAX < REQUEST_BYTES_MAX, "a batch fits a request");
 const _: () = assert!(PAGE_BYTES_MIN.is_power_of_two() && PAGE_BYTES_MAX.is_power_of_two());
 const _: () = assert!(BLOCK_BYTES.is_power_of_two() && PAGE_BYTES_MIN <= BLOCK_BYTES);
@@ -125,3 +145,4 @@ const _: () = assert!(DESTAGE_RUN_BYTES <= DESTAGE_BYTES_MAX, "a run fits one de
 const _: () = assert!(INDEX_INTERVAL_BYTES <= INDEX_INTERVAL_BYTES_MAX, "the default is allowed");
 const _: () =
     assert!(2 * INDEX_INTERVAL_BYTES_MAX <= SEGMENT_READ_BYTES_MAX, "a read reaches past an index interval");
+const _: () = assert!(RECEIVE_PAGE_BYTES_MIN >= PAGE_BYTES_MIN && RECEIVE_PAGE_BYTES_MIN <= RECEIVE_PAGE_BYTES_MAX);

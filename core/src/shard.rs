@@ -1,8 +1,10 @@
 //! The boundary of the core: what comes in, what goes out, and the turn between.
 
 pub mod boot;
+mod connection;
 pub mod effect;
 pub mod event;
+mod home;
 pub mod input;
 pub mod message;
 pub mod placement;

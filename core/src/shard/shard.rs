@@ -22,6 +22,10 @@ pub enum Timer {
     Dripping,
     /// A full disk may have room again.
     Full,
+    /// A produce was not acknowledged in its time.
+    Produce,
+    /// Memory may be there for a connection that waits for it.
+    Memory,
 }
 
 /// A shard of a node.

@@ -1,0 +1,240 @@
+//! Kafka's APIs as the home of a connection serves them: one file per key. A request becomes questions to partitions and to the
+//! controller, their replies become a response. Knows no connection, no shard and no storage: who is asked how is the caller's.
+
+mod api_versions;
+mod create_topics;
+mod delete_topics;
+mod error;
+mod fetch;
+mod fetch_session;
+mod init_producer_id;
+mod list_offsets;
+mod metadata;
+mod produce;
+mod topic;
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::net::SocketAddr;
+
+use self::fetch_session::Sessions;
+use self::init_producer_id::ProducerIds;
+use crate::batch::Scratch;
+use crate::buf::Slice;
+use crate::config::Config;
+use crate::controller::{Command, ControllerReply, Image};
+use crate::id::PartitionId;
+use crate::prng::Prng;
+use crate::replica::{PartitionOp, PartitionReply};
+use crate::time::{Duration, Now};
+use crate::wire::{ApiKey, DecodeError, EncodeError, Reader, RequestHeader, ResponseHeader, Writer};
+
+/// What a request may look at and use while it is worked on.
+pub(crate) struct Context<'a> {
+    pub(crate) config: &'a Config,
+    pub(crate) image: &'a Arc<Image>,
+    pub(crate) now: Now,
+    /// The address that the client dialled.
+    pub(crate) local: SocketAddr,
+    pub(crate) shared: &'a mut Shared,
+    /// What the request wants to be asked.
+    pub(crate) asks: &'a mut Vec<Ask>,
+}
+
+/// What the requests of one shard have in common.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    sessions: Sessions,
+    producer_ids: ProducerIds,
+    scratch: Scratch,
+}
+
+impl Shared {
+    pub(crate) fn new(prng: Prng) -> Self {
+        Self { sessions: Sessions::new(prng), producer_ids: ProducerIds::default(), scratch: Scratch::new() }
+    }
+}
+
+/// Which request it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Head {
+    pub(crate) key: i16,
+    pub(crate) version: i16,
+    correlation_id: i32,
+}
+
+/// A question of a request. `part` names it; the answer comes back under that number.
+#[derive(Debug)]
+pub(crate) enum Ask {
+    Partition {
+        part: u32,
+        op: PartitionOp,
+    },
+    /// The watch that the partition has for this part is not needed any more.
+    Unwatch {
+        part: u32,
+        partition: PartitionId,
+    },
+    Controller {
+        command: Command,
+    },
+}
+
+/// What a request is told.
+#[derive(Debug)]
+pub(crate) enum News {
+    Reply(PartitionReply),
+    /// A watched partition has more to read.
+    Woken,
+    Controller(ControllerReply),
+    /// It has waited for as long as it wanted to.
+    Deadline,
+}
+
+/// How a request ended.
+#[derive(Debug)]
+pub(crate) enum Done {
+    /// A whole frame.
+    Response(Vec<Slice>),
+    NoResponse,
+    Close(Refusal),
+}
+
+/// Why a request ends its connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    Malformed,
+    Unsupported,
+    UnacknowledgedFailure,
+}
+
+/// What became of a request that was just taken up.
+#[derive(Debug)]
+pub(crate) enum Begun {
+    Done { head: Head, done: Done },
+    Working { work: Work, wait: Option<Duration> },
+}
+
+/// A request that waits for answers.
+#[derive(Debug)]
+pub(crate) enum Work {
+    Produce(produce::Produce),
+    Fetch(fetch::Fetch),
+    ListOffsets(list_offsets::ListOffsets),
+    Metadata(metadata::Metadata),
+    CreateTopics(create_topics::CreateTopics),
+    DeleteTopics(delete_topics::DeleteTopics),
+    InitProducerId(init_producer_id::InitProducerId),
+}
+
+impl Work {
+    pub(crate) fn head(&self) -> Head {
+        match self {
+            Self::Produce(work) => work.head,
+            Self::Fetch(work) => work.head,
+            Self::ListOffsets(work) => work.head,
+            Self::Metadata(work) => work.head,
+            Self::CreateTopics(work) => work.head,
+            Self::DeleteTopics(work) => work.head,
+            Self::InitProducerId(work) => work.head,
+        }
+    }
+
+    /// Takes news for `part`; the end of the request, if this was the last that it waited for.
+    pub(crate) fn on_news(&mut self, context: &mut Context<'_>, part: u32, news: News) -> Option<Done> {
+        match (self, news) {
+            (Self::Produce(work), News::Reply(reply)) => work.on_reply(context, part, reply),
+            (Self::Produce(work), News::Deadline) => Some(work.on_deadline()),
+            (Self::Fetch(work), News::Reply(reply)) => work.on_reply(context, part, reply),
+            (Self::Fetch(work), News::Woken) => work.on_woken(context, part),
+            (Self::Fetch(work), News::Deadline) => work.on_deadline(context),
+            (Self::ListOffsets(work), News::Reply(reply)) => work.on_reply(part, reply),
+            (Self::Metadata(work), News::Controller(_)) => Some(work.respond(context)),
+            (Self::CreateTopics(work), News::Controller(reply)) => Some(work.on_reply(context, reply)),
+            (Self::DeleteTopics(work), News::Controller(reply)) => Some(work.on_reply(reply)),
+            (Self::InitProducerId(work), News::Controller(reply)) => Some(work.on_reply(context, &reply)),
+            (work, news) => panic!("{work:?} did not ask for {news:?}"),
+        }
+    }
+
+    /// Nobody waits for the answer any more.
+    pub(crate) fn abandon(&self, asks: &mut Vec<Ask>) {
+        if let Self::Fetch(fetch) = self {
+            fetch.unwatch(asks);
+        }
+    }
+}
+
+/// The APIs that are served and the versions that are advertised: a subset of Kafka's.
+const SERVED: [(ApiKey, i16, i16); 8] = [
+    // The versions below 3 are advertised and refused, because librdkafka takes them for the sign of compression (KAFKA-18659).
+    (ApiKey::Produce, 0, 13),
+    (ApiKey::Fetch, 4, 18),
+    (ApiKey::ListOffsets, 1, 11),
+    (ApiKey::Metadata, 0, 13),
+    (ApiKey::ApiVersions, 0, 4),
+    (ApiKey::CreateTopics, 2, 7),
+    (ApiKey::DeleteTopics, 1, 6),
+    (ApiKey::InitProducerId, 0, 5),
+];
+
+/// Takes a request up: `frame` is its header and body.
+pub(crate) fn begin(context: &mut Context<'_>, frame: &Slice) -> Begun {
+    let mut reader = Reader::new(frame);
+    let Ok(header) = RequestHeader::decode(&mut reader) else {
+        let head = Head { key: -1, version: -1, correlation_id: 0 };
+        return Begun::Done { head, done: Done::Close(Refusal::Malformed) };
+    };
+    let head =
+        Head { key: header.api_key, version: header.api_version, correlation_id: header.correlation_id };
+    let served = SERVED.iter().find(|(key, _, _)| key.code() == head.key);
+    let Some(&(key, min, max)) = served else {
+        return Begun::Done { head, done: Done::Close(Refusal::Unsupported) };
+    };
+    if key == ApiKey::ApiVersions {
+        return Begun::Done { head, done: api_versions::respond(head, &mut reader) };
+    }
+    // The codec of Produce has no versions below 3, although they are advertised.
+    if !(min..=max).contains(&head.version) || !key.versions().contains(&head.version) {
+        return Begun::Done { head, done: Done::Close(Refusal::Unsupported) };
+    }
+    let begun = match key {
+        ApiKey::Produce => produce::begin(context, head, reader, frame),
+        ApiKey::Fetch => fetch::begin(context, head, reader),
+        ApiKey::ListOffsets => list_offsets::begin(context, head, reader),
+        ApiKey::Metadata => metadata::begin(context, head, reader),
+        ApiKey::CreateTopics => create_topics::begin(context, head, reader),
+        ApiKey::DeleteTopics => delete_topics::begin(context, head, reader),
+        _ => init_producer_id::begin(context, head, reader),
+    };
+    begun.unwrap_or(Begun::Done { head, done: Done::Close(Refusal::Malformed) })
+}
+
+/// Decodes a whole body: nothing may be left over.
+macro_rules! decode_body {
+    ($request:ty, $head:expr, $reader:expr) => {{
+        let mut reader = $reader;
+        let request = <$request>::decode($head.version, &mut reader)?;
+        reader.finish()?;
+        request
+    }};
+}
+use decode_body;
+
+/// Frames a response: its header, then what `body` writes.
+fn respond(head: Head, body: impl FnOnce(i16, &mut Writer) -> Result<(), EncodeError>) -> Done {
+    let key = ApiKey::from_code(head.key).expect("only served keys are answered");
+    let mut writer = Writer::frame();
+    ResponseHeader::new(head.correlation_id)
+        .encode(key, head.version, &mut writer)
+        .expect("the header of a served key has an encoding");
+    // Texts of a response come from a request or are ours, and arrays from a request or the image: all lengths fit.
+    body(head.version, &mut writer).expect("a response fits its version");
+    Done::Response(writer.into_parts())
+}
+
+/// The result of taking a request up, if its body is what its version says.
+type Beginning = Result<Begun, DecodeError>;
+
+#[cfg(test)]
+mod tests;

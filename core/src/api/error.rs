@@ -1,0 +1,157 @@
+//! What typed errors are called on the wire, and what is said to the user.
+
+use alloc::format;
+use alloc::string::{String, ToString};
+
+use crate::batch::{BatchError, ErrorKind};
+use crate::controller::{ConfigError, CreateTopicError, DeleteTopicError};
+use crate::replica::PartitionError;
+use crate::wire::ErrorCode;
+
+/// An error as a response carries it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Failure {
+    pub(super) code: ErrorCode,
+    pub(super) message: String,
+}
+
+impl Failure {
+    pub(super) fn new(code: ErrorCode, message: &str) -> Self {
+        Self { code, message: String::from(message) }
+    }
+}
+
+/// As much of a client's text as a message may repeat.
+pub(super) fn shown(text: &str) -> String {
+    text.chars().take(249).collect()
+}
+
+pub(super) fn of_partition(error: PartitionError) -> Failure {
+    let (code, message) = match error {
+        PartitionError::Unknown => (ErrorCode::UnknownTopicOrPartition, "the partition does not exist"),
+        PartitionError::NotLeader => (ErrorCode::NotLeaderOrFollower, "another broker leads the partition"),
+        PartitionError::FencedLeaderEpoch => {
+            (ErrorCode::FencedLeaderEpoch, "the partition has had a newer leader epoch")
+        }
+        PartitionError::UnknownLeaderEpoch => {
+            (ErrorCode::UnknownLeaderEpoch, "the partition has not had this leader epoch yet")
+        }
+        PartitionError::OffsetOutOfRange => (ErrorCode::OffsetOutOfRange, "the offset is not in the log"),
+        PartitionError::OffsetNotAvailable => {
+            (ErrorCode::OffsetNotAvailable, "the high watermark has not reached the leader's epoch")
+        }
+        PartitionError::NotEnoughReplicas => {
+            (ErrorCode::NotEnoughReplicas, "fewer replicas are in sync than min.insync.replicas")
+        }
+        PartitionError::NotEnoughReplicasAfterAppend => (
+            ErrorCode::NotEnoughReplicasAfterAppend,
+            "appended, but fewer replicas are in sync than min.insync.replicas",
+        ),
+        PartitionError::OutOfOrderSequence { expected, found } => {
+            let message = format!("sequence {found} where {expected} is next");
+            return Failure { code: ErrorCode::OutOfOrderSequenceNumber, message };
+        }
+        PartitionError::InvalidProducerEpoch { current, found } => {
+            let message = format!("producer epoch {found}, the partition has seen {current}");
+            return Failure { code: ErrorCode::InvalidProducerEpoch, message };
+        }
+        PartitionError::DuplicateSequence => (ErrorCode::DuplicateSequenceNumber, "appended long before"),
+        PartitionError::UnknownProducerId => {
+            (ErrorCode::UnknownProducerId, "no state of this producer, and its sequence does not begin at 0")
+        }
+        PartitionError::BatchTooLarge => (ErrorCode::RecordListTooLarge, "the batch is larger than a segment"),
+        PartitionError::InvalidTimestamp => {
+            (ErrorCode::InvalidTimestamp, "a timestamp is outside of what the topic accepts")
+        }
+        PartitionError::StorageFull => (ErrorCode::KafkaStorageError, "the disk is full"),
+        PartitionError::Faulty => (ErrorCode::KafkaStorageError, "the records cannot be read back"),
+    };
+    Failure::new(code, message)
+}
+
+pub(super) fn of_batch(error: &BatchError) -> Failure {
+    let code = match error.kind() {
+        ErrorKind::Corrupt => ErrorCode::CorruptMessage,
+        ErrorKind::Invalid => ErrorCode::InvalidRecord,
+        ErrorKind::TooLarge => ErrorCode::MessageTooLarge,
+        ErrorKind::UnsupportedFormat => ErrorCode::UnsupportedForMessageFormat,
+        ErrorKind::UnsupportedCompression => ErrorCode::UnsupportedCompressionType,
+        ErrorKind::InvalidTimestamp => ErrorCode::InvalidTimestamp,
+    };
+    Failure { code, message: error.to_string() }
+}
+
+pub(super) fn of_create(error: &CreateTopicError) -> Failure {
+    let (code, message) = match error {
+        CreateTopicError::NameEmpty => (ErrorCode::InvalidTopicException, "a topic name may not be empty"),
+        CreateTopicError::NameReserved => (ErrorCode::InvalidTopicException, "this topic name is reserved"),
+        CreateTopicError::NameTooLong { bytes } => {
+            let message = format!("a topic name has at most 249 characters, this one has {bytes}");
+            return Failure { code: ErrorCode::InvalidTopicException, message };
+        }
+        CreateTopicError::NameCharacter => {
+            (ErrorCode::InvalidTopicException, "a topic name is made of ASCII letters, digits, '.', '_' and '-'")
+        }
+        CreateTopicError::NameCollides { with } => {
+            let message = format!("the name differs from that of topic '{with}' only in '.' and '_'");
+            return Failure { code: ErrorCode::InvalidTopicException, message };
+        }
+        CreateTopicError::Exists => (ErrorCode::TopicAlreadyExists, "a topic of this name exists"),
+        CreateTopicError::PartitionsInvalid { partitions } => {
+            let message = format!("{partitions} partitions: must be at least 1, or -1 for the default");
+            return Failure { code: ErrorCode::InvalidPartitions, message };
+        }
+        CreateTopicError::ReplicationFactorInvalid { replication_factor } => {
+            let message = format!("replication factor {replication_factor}: 1 broker is available");
+            return Failure { code: ErrorCode::InvalidReplicationFactor, message };
+        }
+        CreateTopicError::AssignmentAndCounts => (
+            ErrorCode::InvalidRequest,
+            "with an assignment, the counts of partitions and of replicas must both be -1",
+        ),
+        CreateTopicError::AssignmentIndexes => {
+            (ErrorCode::InvalidReplicaAssignment, "the partitions of an assignment are 0, 1, 2 and so on")
+        }
+        CreateTopicError::AssignmentNodes => {
+            (ErrorCode::InvalidReplicaAssignment, "each partition must be assigned to the one broker there is")
+        }
+        CreateTopicError::TooManyPartitions => {
+            (ErrorCode::PolicyViolation, "one request may create at most 10000 partitions")
+        }
+        CreateTopicError::ClusterFull => {
+            (ErrorCode::PolicyViolation, "the cluster has as many partitions as it can hold")
+        }
+        CreateTopicError::Config(error) => return of_config(error),
+    };
+    Failure::new(code, message)
+}
+
+fn of_config(error: &ConfigError) -> Failure {
+    let (code, message) = match error {
+        ConfigError::UnknownName { name } => {
+            (ErrorCode::InvalidConfig, format!("'{}' is no topic setting", shown(name)))
+        }
+        ConfigError::Repeated { name } => {
+            (ErrorCode::InvalidRequest, format!("the setting '{}' is given twice", shown(name)))
+        }
+        ConfigError::NullValue { name } => {
+            (ErrorCode::InvalidConfig, format!("the setting '{}' has no value", shown(name)))
+        }
+        ConfigError::Invalid { name, value, must_be } => {
+            (ErrorCode::InvalidConfig, format!("{name}={value}: must be {must_be}"))
+        }
+    };
+    Failure { code, message }
+}
+
+pub(super) fn of_delete(error: &DeleteTopicError) -> Failure {
+    match error {
+        DeleteTopicError::UnknownName => {
+            Failure::new(ErrorCode::UnknownTopicOrPartition, "no topic has this name")
+        }
+        DeleteTopicError::UnknownId => Failure::new(ErrorCode::UnknownTopicId, "no topic has this id"),
+        DeleteTopicError::Internal => {
+            Failure::new(ErrorCode::InvalidTopicException, "a topic of the broker itself cannot be deleted")
+        }
+    }
+}

@@ -1,0 +1,297 @@
+//! One client connection: bytes to frames on the way in, the order of answers on the way out. Knows no API: a frame is a length
+//! and that many bytes, an answer is some slices.
+//!
+//! A frame is decoded from one contiguous page. A page that a frame does not fit is replaced by one twice as large, so memory
+//! follows the bytes that came and never the length that was announced.
+
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+use core::net::SocketAddr;
+
+use crate::buf::{PageMut, Pool, Slice};
+use crate::limits::{
+    CONNECTION_REQUESTS_MAX, CONNECTION_SEND_BYTES_MAX, FRAME_STALL_MAX, RECEIVE_PAGE_BYTES_MAX,
+    RECEIVE_PAGE_BYTES_MIN, REQUEST_BYTES_MAX,
+};
+use crate::shard::CloseReason;
+use crate::time::Instant;
+
+/// Bytes of the length before each frame.
+const PREFIX: usize = 4;
+
+/// Why there is no next frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stuck {
+    /// More bytes must come.
+    Incomplete,
+    /// The pool is empty; ask again later.
+    NoMemory,
+    /// The announced length is out of bounds; nothing after it can be understood.
+    FrameLength,
+}
+
+#[derive(Debug)]
+enum Buffer {
+    Empty,
+    /// With the driver.
+    Lent {
+        filled: usize,
+    },
+    Held {
+        page: PageMut,
+        filled: usize,
+    },
+}
+
+/// The receiving half.
+#[derive(Debug)]
+pub(super) struct Inbox {
+    buffer: Buffer,
+    /// Frames that are here as a whole, and where the next one begins.
+    whole: Option<(Slice, usize)>,
+    /// How large the next page shall be.
+    page_bytes: usize,
+    progress: Instant,
+}
+
+impl Inbox {
+    pub(super) fn new(now: Instant) -> Self {
+        Self { buffer: Buffer::Empty, whole: None, page_bytes: RECEIVE_PAGE_BYTES_MIN, progress: now }
+    }
+
+    /// The lent page is back with `len` more bytes.
+    pub(super) fn on_received(&mut self, now: Instant, page: PageMut, len: usize) {
+        let Buffer::Lent { filled } = self.buffer else { panic!("a page comes back only if it was lent") };
+        assert!(len > 0 && filled + len <= page.len(), "the driver read into the page");
+        self.buffer = Buffer::Held { page, filled: filled + len };
+        self.progress = now;
+    }
+
+    /// The body of the next whole frame.
+    pub(super) fn next_frame(&mut self, pool: &mut Pool) -> Result<Slice, Stuck> {
+        if self.whole.is_none() {
+            self.split(pool)?;
+        }
+        let (slice, at) = self.whole.take().expect("split leaves whole frames");
+        let len = announced(&slice[at..]).expect("whole frames were measured");
+        let end = at + PREFIX + usize::try_from(len).expect("whole frames have a length");
+        let body = slice.cut(at + PREFIX, end);
+        if end < slice.len() {
+            self.whole = Some((slice, end));
+        }
+        Ok(body)
+    }
+
+    /// Freezes the page as far as its frames are whole; the rest moves to a page of its own.
+    fn split(&mut self, pool: &mut Pool) -> Result<(), Stuck> {
+        let Buffer::Held { page, filled } = &self.buffer else { return Err(Stuck::Incomplete) };
+        let (filled, bytes) = (*filled, page.as_slice());
+        let end = whole_frames_end(&bytes[..filled])?;
+        // What fills its page may go on; what does not may do with half.
+        let wanted = if filled == page.len() { 2 * page.len() } else { end.max(self.page_bytes / 2) };
+        self.page_bytes = wanted.clamp(RECEIVE_PAGE_BYTES_MIN, RECEIVE_PAGE_BYTES_MAX).next_power_of_two();
+        let rest = &bytes[end..filled];
+        let next = if rest.is_empty() {
+            Buffer::Empty
+        } else {
+            let mut page = pool.alloc(rest.len() + 1).ok_or(Stuck::NoMemory)?;
+            page.as_mut_slice()[..rest.len()].copy_from_slice(rest);
+            Buffer::Held { page, filled: rest.len() }
+        };
+        let Buffer::Held { page, .. } = core::mem::replace(&mut self.buffer, next) else {
+            unreachable!("the buffer is held, see above")
+        };
+        self.whole = Some((pool.freeze(page).cut(0, end), 0));
+        Ok(())
+    }
+
+    /// A page to read into, and from where on. `Err` if the pool has none; `Ok(None)` while one is lent or frames wait.
+    pub(super) fn lend(&mut self, page_bytes_max: usize, pool: &mut Pool) -> Result<Option<(PageMut, u32)>, Stuck> {
+        if self.whole.is_some() {
+            return Ok(None);
+        }
+        let (page, filled) = match core::mem::replace(&mut self.buffer, Buffer::Empty) {
+            Buffer::Lent { filled } => {
+                self.buffer = Buffer::Lent { filled };
+                return Ok(None);
+            }
+            Buffer::Empty => {
+                let page_bytes = self.page_bytes.min(page_bytes_max.max(RECEIVE_PAGE_BYTES_MIN));
+                (pool.alloc(page_bytes).ok_or(Stuck::NoMemory)?, 0)
+            }
+            Buffer::Held { page, filled } if filled < page.len() => (page, filled),
+            Buffer::Held { page, filled } => {
+                let Some(mut larger) = pool.alloc(2 * page.len()) else {
+                    self.buffer = Buffer::Held { page, filled };
+                    return Err(Stuck::NoMemory);
+                };
+                larger.as_mut_slice()[..filled].copy_from_slice(&page.as_slice()[..filled]);
+                pool.give_back(page);
+                (larger, filled)
+            }
+        };
+        self.buffer = Buffer::Lent { filled };
+        let at = u32::try_from(filled).expect("a page is below 4 GiB");
+        Ok(Some((page, at)))
+    }
+
+    pub(super) fn has_whole_frames(&self) -> bool {
+        self.whole.is_some()
+    }
+
+    /// When an incomplete frame will have stood still for too long.
+    pub(super) fn stalls_at(&self) -> Option<Instant> {
+        let incomplete = match &self.buffer {
+            Buffer::Empty => false,
+            Buffer::Lent { filled } | Buffer::Held { filled, .. } => *filled > 0,
+        };
+        (incomplete && self.whole.is_none()).then(|| self.progress + FRAME_STALL_MAX)
+    }
+
+    /// Lets go of everything; a page that is held goes to `pages`.
+    fn clear(&mut self, pages: &mut Vec<PageMut>) {
+        self.whole = None;
+        if let Buffer::Held { page, .. } = core::mem::replace(&mut self.buffer, Buffer::Empty) {
+            pages.push(page);
+        }
+    }
+}
+
+fn announced(bytes: &[u8]) -> Option<i32> {
+    bytes.first_chunk().map(|&prefix| i32::from_be_bytes(prefix))
+}
+
+/// Where the last whole frame of `bytes` ends. A bad length counts only once the frames before it are taken.
+fn whole_frames_end(bytes: &[u8]) -> Result<usize, Stuck> {
+    let mut end = 0;
+    loop {
+        let stuck = match announced(&bytes[end..]) {
+            None => Stuck::Incomplete,
+            Some(len) => match usize::try_from(len) {
+                Ok(len) if len <= REQUEST_BYTES_MAX => {
+                    if bytes.len() - end - PREFIX >= len {
+                        end += PREFIX + len;
+                        continue;
+                    }
+                    Stuck::Incomplete
+                }
+                _ => Stuck::FrameLength,
+            },
+        };
+        return if end > 0 { Ok(end) } else { Err(stuck) };
+    }
+}
+
+/// One answer that is due, in the order of the requests.
+#[derive(Debug)]
+enum Answer {
+    Pending,
+    /// No slices: the request has no response.
+    Ready(Vec<Slice>),
+}
+
+/// Names a request of one connection by its place in the order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Place(u64);
+
+/// A connection of a client.
+#[derive(Debug)]
+pub(super) struct Connection {
+    pub(super) local: SocketAddr,
+    pub(super) inbox: Inbox,
+    answers: VecDeque<Answer>,
+    /// Place of the first of `answers`.
+    first: u64,
+    /// Bytes of answers that are ready but behind one that is not.
+    ready_bytes: usize,
+    /// Bytes of each send that the kernel does not have yet.
+    sends: VecDeque<usize>,
+    send_bytes: usize,
+    pub(super) closing: Option<CloseReason>,
+    /// It stands in the queue of connections to look at.
+    pub(super) dirty: bool,
+    /// It waits for memory.
+    pub(super) starved: bool,
+    /// Under which time it stands in the list of frames that may stall.
+    pub(super) stall: Option<Instant>,
+}
+
+impl Connection {
+    pub(super) fn new(now: Instant, local: SocketAddr) -> Self {
+        Self {
+            local,
+            inbox: Inbox::new(now),
+            answers: VecDeque::new(),
+            first: 0,
+            ready_bytes: 0,
+            sends: VecDeque::new(),
+            send_bytes: 0,
+            closing: None,
+            dirty: false,
+            starved: false,
+            stall: None,
+        }
+    }
+
+    /// Whether another request may be taken up. If not, nothing more is read either: back-pressure.
+    pub(super) fn has_room(&self) -> bool {
+        self.closing.is_none()
+            && self.answers.len() < CONNECTION_REQUESTS_MAX
+            && self.ready_bytes + self.send_bytes < CONNECTION_SEND_BYTES_MAX
+    }
+
+    pub(super) fn requests_in_work(&self) -> usize {
+        self.answers.len()
+    }
+
+    /// A request was taken up; its answer has its place now.
+    pub(super) fn take_place(&mut self) -> Place {
+        self.answers.push_back(Answer::Pending);
+        Place(self.first + self.answers.len() as u64 - 1)
+    }
+
+    /// The request at `place` is answered; no slices if it has no response.
+    pub(super) fn answer(&mut self, place: Place, parts: Vec<Slice>) {
+        let index = usize::try_from(place.0 - self.first).expect("bounded by the requests in work");
+        self.ready_bytes += bytes_of(&parts);
+        let before = core::mem::replace(&mut self.answers[index], Answer::Ready(parts));
+        assert!(matches!(before, Answer::Pending), "a request is answered once");
+    }
+
+    /// All answers that may go out now, as one send.
+    pub(super) fn flush(&mut self) -> Vec<Slice> {
+        let mut out = Vec::new();
+        while let Some(Answer::Ready(parts)) = self.answers.front_mut() {
+            out.append(parts);
+            self.answers.pop_front();
+            self.first += 1;
+        }
+        let bytes = bytes_of(&out);
+        if bytes > 0 {
+            self.ready_bytes -= bytes;
+            self.send_bytes += bytes;
+            self.sends.push_back(bytes);
+        }
+        out
+    }
+
+    /// The oldest send is with the kernel.
+    pub(super) fn on_sent(&mut self) {
+        let bytes = self.sends.pop_front().expect("one Sent for each Send");
+        self.send_bytes -= bytes;
+    }
+
+    /// Forgets what it holds; pages go to `pages`.
+    pub(super) fn clear(&mut self, pages: &mut Vec<PageMut>) {
+        self.inbox.clear(pages);
+        self.answers.clear();
+        self.ready_bytes = 0;
+    }
+}
+
+fn bytes_of(parts: &[Slice]) -> usize {
+    parts.iter().map(Slice::len).sum()
+}
+
+#[cfg(test)]
+mod tests;

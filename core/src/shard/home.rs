@@ -1,0 +1,446 @@
+//! The home side of a shard: its connections, the requests in work for them, and what they wait for. Decides when bytes are read,
+//! frames are taken up and answers go out. Knows no API (that is `api`) and no partition (that is their owner).
+//!
+//! A request is taken up, asks owners of partitions or the controller, is told what they say, and is done. Requests of one
+//! connection are in work at once and answered in their order.
+
+mod requests;
+
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::net::SocketAddr;
+
+use self::requests::{Request, Requests};
+use super::connection::{Connection, Place, Stuck};
+use super::message::CallId;
+use super::{CloseReason, Config, Effect, Event, ShardMessage, Timer, placement};
+use crate::api::{self, Ask, Begun, Context, Done, News, Refusal};
+use crate::buf::{PageMut, Pool, Slice};
+use crate::controller::Image;
+use crate::id::{ConnId, ShardId};
+use crate::limits::{CONNECTION_REQUESTS_MAX, CONNECTIONS_MAX, EVENTS_MAX, MEMORY_RETRY, RECEIVE_MEMORY_PART};
+use crate::prng::Prng;
+use crate::replica::PartitionReply;
+use crate::time::{Instant, Now};
+
+/// How many connections that wait for memory are tried again after something happened.
+const STARVED_AT_ONCE: usize = 4;
+
+#[derive(Debug)]
+pub(crate) struct Home {
+    config: Arc<Config>,
+    image: Arc<Image>,
+    connections: BTreeMap<ConnId, Connection>,
+    requests: Requests,
+    shared: api::Shared,
+    dirty: VecDeque<ConnId>,
+    /// Connections that got no page, and when they are all tried again.
+    starved: VecDeque<ConnId>,
+    starved_until: Option<Instant>,
+    /// Requests that will have waited long enough.
+    deadlines: BTreeSet<(Instant, CallId)>,
+    /// Incomplete frames that will have stood still for too long.
+    stalls: BTreeSet<(Instant, ConnId)>,
+    /// Pages to give back as soon as the pool is at hand.
+    pages: Vec<PageMut>,
+    effects: VecDeque<Effect>,
+    events: VecDeque<Event>,
+    stopping: bool,
+}
+
+impl Home {
+    pub(crate) fn new(config: Arc<Config>, id: ShardId, seed: u64) -> Self {
+        Self {
+            image: Arc::new(Image::empty()),
+            connections: BTreeMap::new(),
+            requests: Requests::new(),
+            shared: api::Shared::new(Prng::keyed(seed, u64::from(id.0))),
+            dirty: VecDeque::new(),
+            starved: VecDeque::new(),
+            starved_until: None,
+            deadlines: BTreeSet::new(),
+            stalls: BTreeSet::new(),
+            pages: Vec::new(),
+            effects: VecDeque::new(),
+            events: VecDeque::new(),
+            stopping: false,
+            config,
+        }
+    }
+
+    pub(crate) fn on_accepted(&mut self, now: Now, conn: ConnId, local: SocketAddr) {
+        let mut connection = Connection::new(now.mono, local);
+        let refusal = if self.stopping {
+            Some(CloseReason::Stopping)
+        } else {
+            (self.connections.len() >= CONNECTIONS_MAX).then_some(CloseReason::TooMany)
+        };
+        connection.closing = refusal;
+        let before = self.connections.insert(conn, connection);
+        assert!(before.is_none(), "the driver names each connection once");
+        if let Some(reason) = refusal {
+            self.effects.push_back(Effect::Close { conn, reason });
+            self.tell(Event::ConnectionRefused { conn, reason });
+        } else {
+            self.tell(Event::Connected { conn });
+            self.mark(conn);
+        }
+    }
+
+    pub(crate) fn on_received(&mut self, now: Now, conn: ConnId, page: PageMut, len: u32) {
+        let connection = self.connections.get_mut(&conn).expect("the connection lives until Closed");
+        if connection.closing.is_some() {
+            self.pages.push(page);
+            return;
+        }
+        let len = usize::try_from(len).expect("32 bits fit a usize");
+        connection.inbox.on_received(now.mono, page, len);
+        self.mark(conn);
+    }
+
+    pub(crate) fn on_sent(&mut self, conn: ConnId) {
+        let connection = self.connections.get_mut(&conn).expect("the connection lives until Closed");
+        connection.on_sent();
+        self.mark(conn);
+        self.retry_starved(STARVED_AT_ONCE);
+    }
+
+    pub(crate) fn on_closed(&mut self, conn: ConnId, page: Option<PageMut>) {
+        self.pages.extend(page);
+        self.let_go(conn);
+        self.connections.remove(&conn);
+        self.tell(Event::Disconnected { conn });
+        self.retry_starved(STARVED_AT_ONCE);
+    }
+
+    /// The node ends: nothing more is read, long polls are answered, each connection is closed after its last answer.
+    pub(crate) fn on_stop(&mut self, now: Now) {
+        self.stopping = true;
+        let waiting: Vec<CallId> = self.deadlines.iter().map(|(_, call)| *call).collect();
+        for call in waiting {
+            self.deliver(now, call, News::Deadline);
+        }
+        let all: Vec<ConnId> = self.connections.keys().copied().collect();
+        for conn in all {
+            self.mark(conn);
+        }
+    }
+
+    /// Whether a stopped home has nobody left to serve.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.connections.is_empty()
+    }
+
+    pub(crate) fn on_image(&mut self, image: Arc<Image>) {
+        assert!(image.version >= self.image.version, "images arrive in order");
+        self.image = image;
+    }
+
+    /// What an owner or the controller says to a request of this home.
+    pub(crate) fn on_message(&mut self, now: Now, from: ShardId, message: ShardMessage) {
+        match message {
+            ShardMessage::Reply { call, reply } => {
+                if !self.requests.contains(call) {
+                    // The request ended meanwhile; nobody else would take its watch down.
+                    if matches!(&reply, PartitionReply::Read(read) if read.watched) {
+                        let message = ShardMessage::Unwatch { call };
+                        self.effects.push_back(Effect::Shard { to: from, message });
+                    }
+                    return;
+                }
+                self.deliver(now, call, News::Reply(reply));
+            }
+            ShardMessage::Woken { call } => self.deliver(now, call, News::Woken),
+            ShardMessage::ControlReply { call, reply } => self.deliver(now, call, News::Controller(reply)),
+            ShardMessage::Image(image) => self.on_image(image),
+            ShardMessage::Call { .. } | ShardMessage::Control { .. } | ShardMessage::Unwatch { .. } => {
+                panic!("an owner's message came to a home")
+            }
+        }
+    }
+
+    /// One effect; works on what is marked until there is one or all is done.
+    pub(crate) fn poll(&mut self, now: Now, pool: &mut Pool) -> Option<Effect> {
+        for page in self.pages.drain(..) {
+            pool.give_back(page);
+        }
+        loop {
+            if let Some(effect) = self.effects.pop_front() {
+                return Some(effect);
+            }
+            self.run_timers(now);
+            let Some(conn) = self.dirty.pop_front() else {
+                return self.effects.pop_front();
+            };
+            self.turn(now, conn, pool);
+        }
+    }
+
+    pub(crate) fn deadline(&self) -> Option<(Instant, Timer)> {
+        let request = self.deadlines.first().map(|(at, call)| (*at, self.requests.timer(*call)));
+        let stall = self.stalls.first().map(|(at, _)| (*at, Timer::Dripping));
+        let memory = self.starved_until.map(|at| (at, Timer::Memory));
+        [request, stall, memory].into_iter().flatten().min()
+    }
+
+    pub(crate) fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// Panics where the state contradicts itself.
+    pub(crate) fn invariants(&self) {
+        for (at, conn) in &self.stalls {
+            assert_eq!(self.connections.get(conn).and_then(|c| c.stall), Some(*at), "stalls are of connections");
+        }
+        for (_, call) in &self.deadlines {
+            assert!(self.requests.contains(*call), "deadlines are of requests");
+        }
+        for connection in self.connections.values() {
+            assert!(connection.requests_in_work() <= CONNECTION_REQUESTS_MAX, "requests are bounded");
+        }
+    }
+
+    fn mark(&mut self, conn: ConnId) {
+        let Some(connection) = self.connections.get_mut(&conn) else { return };
+        if !connection.dirty {
+            connection.dirty = true;
+            self.dirty.push_back(conn);
+        }
+    }
+
+    fn tell(&mut self, event: Event) {
+        if self.events.len() < EVENTS_MAX {
+            self.events.push_back(event);
+        }
+    }
+
+    fn retry_starved(&mut self, count: usize) {
+        for _ in 0..count {
+            let Some(conn) = self.starved.pop_front() else { break };
+            if let Some(connection) = self.connections.get_mut(&conn) {
+                connection.starved = false;
+                self.mark(conn);
+            }
+        }
+        if self.starved.is_empty() {
+            self.starved_until = None;
+        }
+    }
+
+    fn run_timers(&mut self, now: Now) {
+        while let Some(&(at, call)) = self.deadlines.first()
+            && at <= now.mono
+        {
+            self.deadlines.pop_first();
+            self.deliver(now, call, News::Deadline);
+        }
+        while let Some(&(at, conn)) = self.stalls.first()
+            && at <= now.mono
+        {
+            self.close(conn, CloseReason::Dripping);
+        }
+        if self.starved_until.is_some_and(|at| at <= now.mono) {
+            self.retry_starved(self.starved.len());
+        }
+    }
+
+    /// Takes up what a connection has sent, sends what is answered, reads on.
+    fn turn(&mut self, now: Now, conn: ConnId, pool: &mut Pool) {
+        let Some(connection) = self.connections.get_mut(&conn) else { return };
+        connection.dirty = false;
+        let mut starved = false;
+        for _ in 0..CONNECTION_REQUESTS_MAX {
+            let Some(connection) = self.connections.get_mut(&conn) else { return };
+            if self.stopping || !connection.has_room() {
+                break;
+            }
+            match connection.inbox.next_frame(pool) {
+                Ok(frame) => self.begin(now, conn, &frame),
+                Err(Stuck::Incomplete) => break,
+                Err(Stuck::NoMemory) => {
+                    starved = true;
+                    break;
+                }
+                Err(Stuck::FrameLength) => {
+                    self.close(conn, CloseReason::FrameLength);
+                    break;
+                }
+            }
+            self.flush(conn);
+        }
+        self.flush(conn);
+        self.read_on(now, conn, starved, pool);
+    }
+
+    fn flush(&mut self, conn: ConnId) {
+        let Some(connection) = self.connections.get_mut(&conn) else { return };
+        if connection.closing.is_some() {
+            return;
+        }
+        let parts = connection.flush();
+        if !parts.is_empty() {
+            self.effects.push_back(Effect::Send { conn, parts });
+        }
+        if self.stopping && connection.requests_in_work() == 0 {
+            self.close(conn, CloseReason::Stopping);
+        }
+    }
+
+    fn read_on(&mut self, now: Now, conn: ConnId, mut starved: bool, pool: &mut Pool) {
+        let page_bytes_max = self.config.memory_bytes / RECEIVE_MEMORY_PART / self.connections.len().max(1);
+        let Some(connection) = self.connections.get_mut(&conn) else { return };
+        if connection.closing.is_some() {
+            return;
+        }
+        if !starved && !self.stopping && connection.has_room() {
+            match connection.inbox.lend(page_bytes_max, pool) {
+                Ok(Some((into, at))) => self.effects.push_back(Effect::Recv { conn, into, at }),
+                Ok(None) => {
+                    // Frames are left although there is room for more: their turn comes again, after others had theirs.
+                    if connection.inbox.has_whole_frames() && !connection.dirty {
+                        connection.dirty = true;
+                        self.dirty.push_back(conn);
+                    }
+                }
+                Err(_) => starved = true,
+            }
+        }
+        let stall = connection.inbox.stalls_at();
+        if stall != connection.stall {
+            if let Some(at) = core::mem::replace(&mut connection.stall, stall) {
+                self.stalls.remove(&(at, conn));
+            }
+            self.stalls.extend(stall.map(|at| (at, conn)));
+        }
+        if starved && !connection.starved {
+            connection.starved = true;
+            self.starved.push_back(conn);
+            self.starved_until.get_or_insert(now.mono + MEMORY_RETRY);
+        }
+    }
+
+    /// Takes one request up.
+    fn begin(&mut self, now: Now, conn: ConnId, frame: &Slice) {
+        let connection = self.connections.get_mut(&conn).expect("its frame was just taken");
+        let place = connection.take_place();
+        let call = self.requests.next_call();
+        let mut asks = Vec::new();
+        let mut context = Context {
+            config: &self.config,
+            image: &self.image,
+            now,
+            local: connection.local,
+            shared: &mut self.shared,
+            asks: &mut asks,
+        };
+        match api::begin(&mut context, frame) {
+            Begun::Done { head, done } => self.conclude(conn, place, head, done),
+            Begun::Working { work, wait } => {
+                let deadline = wait.map(|wait| now.mono + wait);
+                self.deadlines.extend(deadline.map(|at| (at, call)));
+                self.requests.insert(call, Request { conn, place, work, deadline });
+            }
+        }
+        self.perform(call, asks);
+    }
+
+    /// Tells a request what it waits for; a request that ended meanwhile does not care.
+    fn deliver(&mut self, now: Now, call: CallId, news: News) {
+        let Some(request) = self.requests.find(call) else { return };
+        let connection = self.connections.get(&request.conn).expect("requests end with their connection");
+        let mut asks = Vec::new();
+        let mut context = Context {
+            config: &self.config,
+            image: &self.image,
+            now,
+            local: connection.local,
+            shared: &mut self.shared,
+            asks: &mut asks,
+        };
+        let done = request.work.on_news(&mut context, call.part, news);
+        self.perform(call, asks);
+        if let Some(done) = done {
+            let request = self.requests.remove(call).expect("it was just there");
+            if let Some(at) = request.deadline {
+                self.deadlines.remove(&(at, CallId { part: 0, ..call }));
+            }
+            self.conclude(request.conn, request.place, request.work.head(), done);
+        }
+    }
+
+    fn conclude(&mut self, conn: ConnId, place: Place, head: api::Head, done: Done) {
+        let parts = match done {
+            Done::Response(parts) => parts,
+            Done::NoResponse => Vec::new(),
+            Done::Close(refusal) => {
+                let reason = match refusal {
+                    Refusal::Malformed => CloseReason::Malformed,
+                    Refusal::Unsupported => CloseReason::Unsupported,
+                    Refusal::UnacknowledgedFailure => CloseReason::UnacknowledgedFailure,
+                };
+                self.close(conn, reason);
+                return;
+            }
+        };
+        let Some(connection) = self.connections.get_mut(&conn) else { return };
+        if connection.closing.is_some() {
+            return;
+        }
+        connection.answer(place, parts);
+        self.tell(Event::Answered { key: head.key, version: head.version });
+        self.mark(conn);
+    }
+
+    fn perform(&mut self, call: CallId, asks: Vec<Ask>) {
+        for ask in asks {
+            let (to, message) = match ask {
+                Ask::Partition { part, op } => {
+                    let to = placement::owner(op.partition(), self.config.shards);
+                    let call = CallId { part, ..call };
+                    (to, ShardMessage::Call { call, image_version: self.image.version, op })
+                }
+                Ask::Unwatch { part, partition } => {
+                    let to = placement::owner(partition, self.config.shards);
+                    (to, ShardMessage::Unwatch { call: CallId { part, ..call } })
+                }
+                Ask::Controller { command } => {
+                    (ShardId(0), ShardMessage::Control { call: CallId { part: 0, ..call }, command })
+                }
+            };
+            self.effects.push_back(Effect::Shard { to, message });
+        }
+    }
+
+    fn close(&mut self, conn: ConnId, reason: CloseReason) {
+        let Some(connection) = self.connections.get_mut(&conn) else { return };
+        if connection.closing.is_some() {
+            return;
+        }
+        connection.closing = Some(reason);
+        self.effects.push_back(Effect::Close { conn, reason });
+        self.let_go(conn);
+        if reason != CloseReason::Stopping {
+            self.tell(Event::ConnectionRefused { conn, reason });
+        }
+    }
+
+    /// Ends the requests of a connection that will not be answered any more, and lets its memory go.
+    fn let_go(&mut self, conn: ConnId) {
+        let Some(connection) = self.connections.get_mut(&conn) else { return };
+        connection.clear(&mut self.pages);
+        if let Some(at) = connection.stall.take() {
+            self.stalls.remove(&(at, conn));
+        }
+        for (call, request) in self.requests.remove_of(conn) {
+            if let Some(at) = request.deadline {
+                self.deadlines.remove(&(at, call));
+            }
+            let mut asks = Vec::new();
+            request.work.abandon(&mut asks);
+            self.perform(call, asks);
+        }
+    }}
+
+#[cfg(test)]
+mod tests;
