@@ -4,6 +4,7 @@
 
 pub mod command;
 pub mod image;
+mod log;
 pub mod record;
 mod state;
 pub mod topic_config;
@@ -13,6 +14,7 @@ pub use command::{
     Intent, NewTopic, TopicRef,
 };
 pub use image::{Image, PartitionImage, TopicImage};
+pub use log::{decode_records, encode_records};
 pub use record::{MetadataRecord, RecordError};
 pub use state::{Controller, METADATA_TOPIC, check_name};
 pub use topic_config::ConfigError;

@@ -76,6 +76,30 @@ pub const CREATE_PARTITIONS_MAX: usize = 10_000;
 /// Partitions of all topics.
 pub const PARTITIONS_MAX: usize = 1_000_000;
 
+/// A produce waits for at least this long before it is answered with a timeout: a commit takes its time.
+pub const PRODUCE_WAIT_MIN: Duration = Duration::from_secs(1);
+
+/// Longest wait of a fetch for new records.
+pub const FETCH_WAIT_MAX: Duration = Duration::from_secs(300);
+
+/// Record bytes of one fetch response, as Kafka's `fetch.max.bytes` of a broker; a first batch may be larger.
+pub const FETCH_BYTES_MAX: u32 = 55 * 1024 * 1024;
+
+/// Partitions of one fetch, those of its session included.
+pub const FETCH_PARTITIONS_MAX: usize = 65_536;
+
+/// Partitions that one fetch asks at once.
+pub const FETCH_ASKS_MAX: usize = 256;
+
+/// Fetch sessions of one shard (KIP-227); without a session a client sends all partitions each time.
+pub const FETCH_SESSIONS_MAX: usize = 1_000;
+
+/// Partitions of all fetch sessions of one shard.
+pub const FETCH_SESSION_PARTITIONS_MAX: usize = 262_144;
+
+/// A session that was not used for this long may give way to a new one.
+pub const FETCH_SESSION_IDLE: Duration = Duration::from_secs(120);
+
 /// Producer ids that the controller hands to a shard at once.
 pub const PRODUCER_ID_BLOCK: u32 = 1_000;
 /// Any batch may expand to this many bytes, however short it is: a large record of one repeated byte is legal.
@@ -138,6 +162,27 @@ const _: () = assert!(WAL_FRAME_BYTES_USUAL <= WAL_WRITE_BYTES_MAX);
 
 /// Bytes that recovery reads at a time, unless a single frame or batch is larger.
 pub const RECOVERY_READ_BYTES: usize = 1024 * 1024;
+const _: () =
+    assert!(RECEIVE_PAGE_BYTES_MIN >= PAGE_BYTES_MIN && RECEIVE_PAGE_BYTES_MIN <= RECEIVE_PAGE_BYTES_MAX);
+/// Any batch may expand to this many bytes, however short it is: a large record of one repeated byte is legal.
+pub const DECOMPRESSED_BYTES_FREE: usize = 16 * 1024 * 1024;
+
+/// Beyond [`DECOMPRESSED_BYTES_FREE`], a batch may expand to this many times its length; deflate itself cannot exceed it by much.
+pub const DECOMPRESSION_RATIO_MAX: usize = 1024;
+
+/// No batch may expand to more than this.
+pub const DECOMPRESSED_BYTES_MAX: usize = 128 * 1024 * 1024;
+
+/// Bytes that a [`crate::batch::Scratch`] keeps between two batches.
+pub const SCRATCH_BYTES_KEPT: usize = 4 * 1024 * 1024;
+
+/// Largest window of a zstd frame for which a [`crate::batch::Scratch`] keeps its decoder. zstd asks for more only above level 19.
+pub const ZSTD_WINDOW_BYTES_KEPT: usize = 8 * 1024 * 1024;
+
+const _: () = assert!(REQUEST_BYTES_MAX <= PAGE_BYTES_MAX, "a request fits one page");
+const _: () = assert!(BATCH_BYTES_MAX < REQUEST_BYTES_MAX, "a batch fits a request");
+const _: () = assert!(PAGE_BYTES_MIN.is_power_of_two() && PAGE_BYTES_MAX.is_power_of_two());
+const _: () = assert!(BLOCK_BYTES.is_power_of_two() && PAGE_BYTES_MIN <= BLOCK_BYTES);
 const _: () = assert!(DECOMPRESSED_BYTES_FREE <= DECOMPRESSED_BYTES_MAX);
 const _: () = assert!(BATCH_BYTES_MAX <= DECOMPRESSED_BYTES_MAX, "what fits uncompressed fits compressed");
 const _: () = assert!(DESTAGE_BYTES_MAX.is_multiple_of(BLOCK_BYTES as u64), "destaging writes whole blocks");

@@ -56,7 +56,10 @@ fn judge(head: Head, topic: &CreatableTopic<'_>, times: u32) -> Result<(), Failu
     // The node's defaults can be asked for since KIP-464.
     if head.version < 4 && topic.assignments.is_empty() {
         if topic.num_partitions < 1 {
-            return Err(Failure::new(ErrorCode::InvalidPartitions, "the count of partitions must be at least 1"));
+            return Err(Failure::new(
+                ErrorCode::InvalidPartitions,
+                "the count of partitions must be at least 1",
+            ));
         }
         if topic.replication_factor < 1 {
             let message = "the replication factor must be at least 1";
@@ -70,7 +73,8 @@ fn new_topic(topic: &CreatableTopic<'_>) -> NewTopic {
     let assignments = topic.assignments.iter().map(|assignment| {
         (assignment.partition_index, assignment.broker_ids.iter().copied().map(NodeId).collect())
     });
-    let configs = topic.configs.iter().map(|config| (String::from(config.name), config.value.map(String::from)));
+    let configs =
+        topic.configs.iter().map(|config| (String::from(config.name), config.value.map(String::from)));
     NewTopic {
         name: String::from(topic.name),
         partitions: topic.num_partitions,
@@ -112,22 +116,22 @@ impl CreateTopics {
                 _ => Vec::new(),
             })
             .collect();
-        let topics = self.topics.iter().zip(&settings).enumerate().map(|(place, ((name, failure), settings))| {
-            let topic = created.get(place).and_then(Option::as_ref);
-            let applied = topic.filter(|_| self.intent == Intent::Apply);
-            CreatableTopicResult {
-                name,
-                topic_id: applied.map_or(Uuid::ZERO, |topic| topic.id.0),
-                error_code: failure.as_ref().map_or(ErrorCode::None, |failure| failure.code).code(),
-                error_message: failure.as_ref().map(|failure| failure.message.as_str()),
-                num_partitions: topic.map_or(-1, |topic| topic.partitions),
-                replication_factor: topic.map_or(-1, |topic| topic.replication_factor),
-                configs: Some(settings.iter().map(config).collect()),
-                ..CreatableTopicResult::default()
-            }
-        });
-        let response =
-            CreateTopicsResponse { topics: topics.collect(), ..CreateTopicsResponse::default() };
+        let topics =
+            self.topics.iter().zip(&settings).enumerate().map(|(place, ((name, failure), settings))| {
+                let topic = created.get(place).and_then(Option::as_ref);
+                let applied = topic.filter(|_| self.intent == Intent::Apply);
+                CreatableTopicResult {
+                    name,
+                    topic_id: applied.map_or(Uuid::ZERO, |topic| topic.id.0),
+                    error_code: failure.as_ref().map_or(ErrorCode::None, |failure| failure.code).code(),
+                    error_message: failure.as_ref().map(|failure| failure.message.as_str()),
+                    num_partitions: topic.map_or(-1, |topic| topic.partitions),
+                    replication_factor: topic.map_or(-1, |topic| topic.replication_factor),
+                    configs: Some(settings.iter().map(config).collect()),
+                    ..CreatableTopicResult::default()
+                }
+            });
+        let response = CreateTopicsResponse { topics: topics.collect(), ..CreateTopicsResponse::default() };
         respond(self.head, |version, writer| response.encode(version, writer))
     }
 }

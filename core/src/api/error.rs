@@ -59,7 +59,9 @@ pub(super) fn of_partition(error: PartitionError) -> Failure {
         PartitionError::UnknownProducerId => {
             (ErrorCode::UnknownProducerId, "no state of this producer, and its sequence does not begin at 0")
         }
-        PartitionError::BatchTooLarge => (ErrorCode::RecordListTooLarge, "the batch is larger than a segment"),
+        PartitionError::BatchTooLarge => {
+            (ErrorCode::RecordListTooLarge, "the batch is larger than a segment")
+        }
         PartitionError::InvalidTimestamp => {
             (ErrorCode::InvalidTimestamp, "a timestamp is outside of what the topic accepts")
         }
@@ -89,9 +91,10 @@ pub(super) fn of_create(error: &CreateTopicError) -> Failure {
             let message = format!("a topic name has at most 249 characters, this one has {bytes}");
             return Failure { code: ErrorCode::InvalidTopicException, message };
         }
-        CreateTopicError::NameCharacter => {
-            (ErrorCode::InvalidTopicException, "a topic name is made of ASCII letters, digits, '.', '_' and '-'")
-        }
+        CreateTopicError::NameCharacter => (
+            ErrorCode::InvalidTopicException,
+            "a topic name is made of ASCII letters, digits, '.', '_' and '-'",
+        ),
         CreateTopicError::NameCollides { with } => {
             let message = format!("the name differs from that of topic '{with}' only in '.' and '_'");
             return Failure { code: ErrorCode::InvalidTopicException, message };
@@ -112,9 +115,10 @@ pub(super) fn of_create(error: &CreateTopicError) -> Failure {
         CreateTopicError::AssignmentIndexes => {
             (ErrorCode::InvalidReplicaAssignment, "the partitions of an assignment are 0, 1, 2 and so on")
         }
-        CreateTopicError::AssignmentNodes => {
-            (ErrorCode::InvalidReplicaAssignment, "each partition must be assigned to the one broker there is")
-        }
+        CreateTopicError::AssignmentNodes => (
+            ErrorCode::InvalidReplicaAssignment,
+            "each partition must be assigned to the one broker there is",
+        ),
         CreateTopicError::TooManyPartitions => {
             (ErrorCode::PolicyViolation, "one request may create at most 10000 partitions")
         }

@@ -35,7 +35,10 @@ enum Wanted {
     Name(String),
     Id(TopicId),
     /// Neither, or both where that is not allowed.
-    Refused { name: Option<String>, id: Uuid },
+    Refused {
+        name: Option<String>,
+        id: Uuid,
+    },
 }
 
 pub(super) fn begin(context: &mut Context<'_>, head: Head, reader: Reader<'_>) -> Beginning {
@@ -78,9 +81,8 @@ fn missing(context: &Context<'_>, topics: &[Wanted]) -> Vec<NewTopic> {
         Wanted::Name(name) => Some(name),
         Wanted::Id(_) | Wanted::Refused { .. } => None,
     });
-    let missing = names.filter(|name| {
-        context.image.topic(name).is_none() && check_name(name).is_ok() && !is_internal(name)
-    });
+    let missing = names
+        .filter(|name| context.image.topic(name).is_none() && check_name(name).is_ok() && !is_internal(name));
     missing
         .map(|name| NewTopic {
             name: name.clone(),
@@ -109,7 +111,11 @@ impl Metadata {
             cluster_id: Some(&cluster_id),
             controller_id: node,
             topics,
-            cluster_authorized_operations: if self.cluster_operations { CLUSTER_OPERATIONS } else { i32::MIN },
+            cluster_authorized_operations: if self.cluster_operations {
+                CLUSTER_OPERATIONS
+            } else {
+                i32::MIN
+            },
             ..MetadataResponse::default()
         };
         respond(self.head, |version, writer| response.encode(version, writer))
@@ -142,7 +148,8 @@ impl Metadata {
     fn found<'a>(&self, topic: &'a Arc<TopicImage>) -> MetadataResponseTopic<'a> {
         let ids = |nodes: &[NodeId]| nodes.iter().map(|node| node.0).collect();
         let partitions = topic.partitions().map(|(id, partition)| {
-            let error = if partition.leader.is_some() { ErrorCode::None } else { ErrorCode::LeaderNotAvailable };
+            let error =
+                if partition.leader.is_some() { ErrorCode::None } else { ErrorCode::LeaderNotAvailable };
             MetadataResponsePartition {
                 error_code: error.code(),
                 partition_index: id.index,

@@ -1,9 +1,11 @@
 //! Kafka's topic settings: which names there are, what values they take, and what they come to. Knows no topics.
 
 use alloc::collections::BTreeMap;
-use alloc::string::String;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 
-use crate::config::{TimestampType, TopicConfig};
+use crate::batch::TimestampType;
+use crate::config::TopicConfig;
 use crate::limits::{BATCH_BYTES_MAX, CONFIG_VALUE_BYTES_MAX};
 use crate::time::Duration;
 
@@ -58,46 +60,46 @@ const CODEC: Kind = Kind::OneOf {
 const TIMESTAMP: Kind =
     Kind::OneOf { values: &["CreateTime", "LogAppendTime"], must_be: "one of CreateTime, LogAppendTime" };
 
-/// Every topic setting of Kafka 4.3, in the order of names.
-const SETTINGS: [(&str, Kind); 33] = [
-    ("cleanup.policy", CLEANUP),
-    ("compression.gzip.level", LEVEL),
-    ("compression.lz4.level", LEVEL),
-    ("compression.type", CODEC),
-    ("compression.zstd.level", LEVEL),
-    ("delete.retention.ms", LONG),
-    ("file.delete.delay.ms", LONG),
-    ("flush.messages", LONG_1),
-    ("flush.ms", LONG),
-    ("follower.replication.throttled.replicas", Kind::Any),
-    ("index.interval.bytes", INT),
-    ("leader.replication.throttled.replicas", Kind::Any),
-    ("local.retention.bytes", LONG_MINUS_2),
-    ("local.retention.ms", LONG_MINUS_2),
-    ("max.compaction.lag.ms", LONG_1),
-    ("max.message.bytes", BATCH_BYTES),
-    ("message.timestamp.after.max.ms", LONG),
-    ("message.timestamp.before.max.ms", LONG),
-    ("message.timestamp.type", TIMESTAMP),
-    ("min.cleanable.dirty.ratio", Kind::Fraction),
-    ("min.compaction.lag.ms", LONG),
-    ("min.insync.replicas", REPLICAS),
-    ("preallocate", Kind::Boolean),
-    ("remote.log.copy.disable", Kind::Boolean),
-    ("remote.log.delete.on.disable", Kind::Boolean),
-    ("remote.storage.enable", Kind::Boolean),
-    ("retention.bytes", LONG_MINUS_1),
-    ("retention.ms", LONG_MINUS_1),
-    ("segment.bytes", SEGMENT_BYTES),
-    ("segment.index.bytes", INT),
-    ("segment.jitter.ms", LONG),
-    ("segment.ms", LONG_1),
-    ("unclean.leader.election.enable", Kind::Boolean),
+/// Every topic setting of Kafka 4.3 with its default, in the order of names.
+const SETTINGS: [(&str, Kind, &str); 33] = [
+    ("cleanup.policy", CLEANUP, "delete"),
+    ("compression.gzip.level", LEVEL, "-1"),
+    ("compression.lz4.level", LEVEL, "9"),
+    ("compression.type", CODEC, "producer"),
+    ("compression.zstd.level", LEVEL, "3"),
+    ("delete.retention.ms", LONG, "86400000"),
+    ("file.delete.delay.ms", LONG, "60000"),
+    ("flush.messages", LONG_1, "9223372036854775807"),
+    ("flush.ms", LONG, "9223372036854775807"),
+    ("follower.replication.throttled.replicas", Kind::Any, ""),
+    ("index.interval.bytes", INT, "4096"),
+    ("leader.replication.throttled.replicas", Kind::Any, ""),
+    ("local.retention.bytes", LONG_MINUS_2, "-2"),
+    ("local.retention.ms", LONG_MINUS_2, "-2"),
+    ("max.compaction.lag.ms", LONG_1, "9223372036854775807"),
+    ("max.message.bytes", BATCH_BYTES, "1048588"),
+    ("message.timestamp.after.max.ms", LONG, "3600000"),
+    ("message.timestamp.before.max.ms", LONG, "9223372036854775807"),
+    ("message.timestamp.type", TIMESTAMP, "CreateTime"),
+    ("min.cleanable.dirty.ratio", Kind::Fraction, "0.5"),
+    ("min.compaction.lag.ms", LONG, "0"),
+    ("min.insync.replicas", REPLICAS, "1"),
+    ("preallocate", Kind::Boolean, "false"),
+    ("remote.log.copy.disable", Kind::Boolean, "false"),
+    ("remote.log.delete.on.disable", Kind::Boolean, "false"),
+    ("remote.storage.enable", Kind::Boolean, "false"),
+    ("retention.bytes", LONG_MINUS_1, "-1"),
+    ("retention.ms", LONG_MINUS_1, "604800000"),
+    ("segment.bytes", SEGMENT_BYTES, "1073741824"),
+    ("segment.index.bytes", INT, "10485760"),
+    ("segment.jitter.ms", LONG, "0"),
+    ("segment.ms", LONG_1, "604800000"),
+    ("unclean.leader.election.enable", Kind::Boolean, "false"),
 ];
 
 /// Checks one setting on its own.
 pub fn check(name: &str, value: &str) -> Result<(), ConfigError> {
-    let Ok(place) = SETTINGS.binary_search_by(|(known, _)| (*known).cmp(name)) else {
+    let Ok(place) = SETTINGS.binary_search_by(|(known, _, _)| (*known).cmp(name)) else {
         return Err(ConfigError::UnknownName { name: String::from(name) });
     };
     let must_be = match violation(SETTINGS[place].1, value) {
@@ -139,6 +141,53 @@ fn is_fraction(value: &str) -> bool {
         "1" => part.bytes().all(|byte| byte == b'0'),
         _ => false,
     }
+}
+
+/// Where the value of a setting comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// It is set for the topic.
+    Topic,
+    /// It is the node's or Kafka's default.
+    Default,
+}
+
+/// A setting as it applies to a topic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Setting {
+    pub name: &'static str,
+    pub value: String,
+    pub source: Source,
+}
+
+/// Every setting of a topic that sets `configs`, in the order of names.
+pub fn describe(defaults: &TopicConfig, configs: &BTreeMap<String, String>) -> Vec<Setting> {
+    let setting = |&(name, _, default): &(&'static str, Kind, &str)| match configs.get(name) {
+        Some(value) => Setting { name, value: value.clone(), source: Source::Topic },
+        None => {
+            let value = node_default(defaults, name).unwrap_or_else(|| String::from(default));
+            Setting { name, value, source: Source::Default }
+        }
+    };
+    SETTINGS.iter().map(setting).collect()
+}
+
+/// The default of a setting that the node has a default of its own for.
+fn node_default(defaults: &TopicConfig, name: &str) -> Option<String> {
+    let or_minus_1 = |bound: Option<u64>| bound.map_or_else(|| String::from("-1"), |bound| bound.to_string());
+    Some(match name {
+        "segment.bytes" => defaults.segment_bytes.to_string(),
+        "segment.ms" => defaults.segment_age_max.as_millis().to_string(),
+        "retention.ms" => or_minus_1(defaults.retention.map(Duration::as_millis)),
+        "retention.bytes" => or_minus_1(defaults.retention_bytes),
+        "max.message.bytes" => defaults.batch_bytes_max.to_string(),
+        "min.insync.replicas" => defaults.min_insync_replicas.to_string(),
+        "message.timestamp.type" => match defaults.timestamp {
+            TimestampType::CreateTime => String::from("CreateTime"),
+            TimestampType::LogAppendTime => String::from("LogAppendTime"),
+        },
+        _ => return None,
+    })
 }
 
 /// What `configs` make of `defaults`. A value that does not check leaves the default: it was accepted by another version.
@@ -183,12 +232,13 @@ mod tests {
     use alloc::string::String;
 
     use super::{ConfigError, SETTINGS, check, resolve};
-    use crate::config::{TimestampType, TopicConfig};
+    use crate::batch::TimestampType;
+    use crate::config::TopicConfig;
     use crate::time::Duration;
 
     #[test]
     fn settings_are_sorted() {
-        assert!(SETTINGS.is_sorted_by(|(a, _), (b, _)| a < b), "check searches by halves");
+        assert!(SETTINGS.is_sorted_by(|(a, _, _), (b, _, _)| a < b), "check searches by halves");
     }
 
     #[test]

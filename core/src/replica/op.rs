@@ -3,6 +3,7 @@
 
 use alloc::vec::Vec;
 
+use crate::batch::ProducedBatch;
 use crate::buf::Slice;
 use crate::id::{LeaderEpoch, Offset, PartitionId};
 use crate::log::Minimum;
@@ -33,6 +34,8 @@ pub struct ProduceOp {
     pub acks: Acks,
     /// Exactly one record batch, as the producer sent it.
     pub batch: Slice,
+    /// What the check found: `max_timestamp` is that of the records, whatever the header says.
+    pub checked: ProducedBatch,
 }
 
 /// When a produce is answered. With `None` too there is a reply, which tells the home of an error.

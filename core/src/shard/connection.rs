@@ -106,7 +106,11 @@ impl Inbox {
     }
 
     /// A page to read into, and from where on. `Err` if the pool has none; `Ok(None)` while one is lent or frames wait.
-    pub(super) fn lend(&mut self, page_bytes_max: usize, pool: &mut Pool) -> Result<Option<(PageMut, u32)>, Stuck> {
+    pub(super) fn lend(
+        &mut self,
+        page_bytes_max: usize,
+        pool: &mut Pool,
+    ) -> Result<Option<(PageMut, u32)>, Stuck> {
         if self.whole.is_some() {
             return Ok(None);
         }

@@ -19,7 +19,9 @@ use crate::api::{self, Ask, Begun, Context, Done, News, Refusal};
 use crate::buf::{PageMut, Pool, Slice};
 use crate::controller::Image;
 use crate::id::{ConnId, ShardId};
-use crate::limits::{CONNECTION_REQUESTS_MAX, CONNECTIONS_MAX, EVENTS_MAX, MEMORY_RETRY, RECEIVE_MEMORY_PART};
+use crate::limits::{
+    CONNECTION_REQUESTS_MAX, CONNECTIONS_MAX, EVENTS_MAX, MEMORY_RETRY, RECEIVE_MEMORY_PART,
+};
 use crate::prng::Prng;
 use crate::replica::PartitionReply;
 use crate::time::{Instant, Now};
@@ -117,8 +119,10 @@ impl Home {
     /// The node ends: nothing more is read, long polls are answered, each connection is closed after its last answer.
     pub(crate) fn on_stop(&mut self, now: Now) {
         self.stopping = true;
-        let waiting: Vec<CallId> = self.deadlines.iter().map(|(_, call)| *call).collect();
-        for call in waiting {
+        let fetches = self.deadlines.iter().map(|(_, call)| *call);
+        let fetches: Vec<CallId> =
+            fetches.filter(|call| self.requests.timer(*call) == Timer::Fetch).collect();
+        for call in fetches {
             self.deliver(now, call, News::Deadline);
         }
         let all: Vec<ConnId> = self.connections.keys().copied().collect();
@@ -191,7 +195,11 @@ impl Home {
     /// Panics where the state contradicts itself.
     pub(crate) fn invariants(&self) {
         for (at, conn) in &self.stalls {
-            assert_eq!(self.connections.get(conn).and_then(|c| c.stall), Some(*at), "stalls are of connections");
+            assert_eq!(
+                self.connections.get(conn).and_then(|c| c.stall),
+                Some(*at),
+                "stalls are of connections"
+            );
         }
         for (_, call) in &self.deadlines {
             assert!(self.requests.contains(*call), "deadlines are of requests");
@@ -440,7 +448,8 @@ impl Home {
             request.work.abandon(&mut asks);
             self.perform(call, asks);
         }
-    }}
+    }
+}
 
 #[cfg(test)]
 mod tests;

@@ -40,7 +40,8 @@ impl Requests {
     /// The name that the next request will have.
     pub(super) fn next_call(&self) -> CallId {
         let Some(&slot) = self.free.last() else {
-            let slot = u32::try_from(self.slots.len()).expect("requests are bounded by those of all connections");
+            let slot =
+                u32::try_from(self.slots.len()).expect("requests are bounded by those of all connections");
             return CallId { slot, generation: 0, part: 0 };
         };
         CallId { slot, generation: self.slots[index(slot)].generation, part: 0 }
