@@ -1,0 +1,342 @@
+//! The connections of one shard: a reader and a writer task each, which read only what was granted and write what was sent, in
+//! order. Owns connection ids. Knows nothing of the bytes.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::future::Future;
+use std::io;
+use std::rc::Rc;
+
+use highwater_core::buf::{PageMut, Slice};
+use highwater_core::id::ConnId;
+use highwater_core::shard::Input;
+use highwater_core::time::{Duration, Instant};
+
+use crate::driver::Inputs;
+use crate::rt::{Gather, Notify, Rt, Stream};
+use crate::sys::PARTS_MAX;
+
+/// Sends that wait are joined into one write up to this many bytes.
+const WRITE_BYTES_MAX: usize = 1 << 20;
+
+/// Pause of the accepting after the system ran out of descriptors or memory.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// What happened since the last turn, in order.
+#[derive(Debug, Default)]
+pub(crate) struct Inbox {
+    inputs: RefCell<Inputs>,
+    pub(crate) notify: Notify,
+}
+
+impl Inbox {
+    pub(crate) fn push(&self, input: Input) {
+        self.inputs.borrow_mut().push_back(input);
+        self.notify.notify();
+    }
+
+    pub(crate) fn take(&self) -> Inputs {
+        self.inputs.take()
+    }
+}
+
+/// How far the end of a connection has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    No,
+    AfterSends,
+    Now,
+}
+
+struct Conn<R: Rt> {
+    id: ConnId,
+    ender: R::Ender,
+    ending: Cell<Ending>,
+    /// Page and place of a granted read that has not begun, or what the last read left.
+    grant: RefCell<Option<(PageMut, usize)>>,
+    granted: Notify,
+    sends: RefCell<VecDeque<Vec<Slice>>>,
+    sent: Notify,
+    tasks: Cell<u8>,
+}
+
+struct Slot<R: Rt> {
+    generation: u32,
+    conn: Option<Rc<Conn<R>>>,
+}
+
+struct Table<R: Rt> {
+    slots: Vec<Slot<R>>,
+    free: Vec<u32>,
+}
+
+pub(crate) struct Conns<R: Rt> {
+    rt: R,
+    inbox: Rc<Inbox>,
+    table: RefCell<Table<R>>,
+    /// Connections whose end was ordered, with the time at which it is forced, earliest first.
+    lingering: RefCell<VecDeque<(Instant, ConnId)>>,
+    len_max: usize,
+    tasks: Cell<usize>,
+    stopping: Cell<bool>,
+}
+
+impl<R: Rt> Conns<R> {
+    pub(crate) fn new(rt: R, inbox: Rc<Inbox>, len_max: usize) -> Self {
+        let table = RefCell::new(Table { slots: Vec::new(), free: Vec::new() });
+        Self {
+            rt,
+            inbox,
+            table,
+            lingering: RefCell::default(),
+            len_max,
+            tasks: Cell::new(0),
+            stopping: Cell::new(false),
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        let table = self.table.borrow();
+        table.slots.len() - table.free.len()
+    }
+
+    /// Tasks that have not ended.
+    pub(crate) fn tasks(&self) -> usize {
+        self.tasks.get()
+    }
+
+    pub(crate) fn accept_all(this: &Rc<Self>, listener: Rc<R::Listener>) {
+        let conns = Rc::clone(this);
+        this.spawn(async move {
+            while !conns.stopping.get() {
+                match conns.rt.accept(&listener).await {
+                    Ok(stream) => Self::admit(&conns, stream),
+                    Err(error) if exhausted(&error) => {
+                        conns.rt.sleep_until(conns.rt.now().mono + ACCEPT_PAUSE).await;
+                    }
+                    // The peer was gone before it was accepted, or the listener is closed.
+                    Err(_) => crate::rt::yield_now().await,
+                }
+            }
+            conns.task_ended();
+        });
+    }
+
+    fn admit(this: &Rc<Self>, stream: Stream<R>) {
+        if this.stopping.get() || this.len() >= this.len_max {
+            this.rt.end(&stream.ender);
+            return;
+        }
+        let Stream { reader, writer, ender, local, peer } = stream;
+        let conn = this.insert(ender);
+        this.inbox.push(Input::Accepted { conn: conn.id, local, peer });
+        this.spawn(Self::read_all(Rc::clone(this), Rc::clone(&conn), reader));
+        this.spawn(Self::write_all(Rc::clone(this), conn, writer));
+    }
+
+    fn insert(&self, ender: R::Ender) -> Rc<Conn<R>> {
+        let mut table = self.table.borrow_mut();
+        let slot = table.free.pop().unwrap_or_else(|| {
+            table.slots.push(Slot { generation: 0, conn: None });
+            u32::try_from(table.slots.len() - 1).expect("connections are bounded")
+        });
+        let entry = &mut table.slots[slot as usize];
+        entry.generation = entry.generation.wrapping_add(1);
+        let conn = Rc::new(Conn {
+            id: ConnId { slot, generation: entry.generation },
+            ender,
+            ending: Cell::new(Ending::No),
+            grant: RefCell::default(),
+            granted: Notify::default(),
+            sends: RefCell::default(),
+            sent: Notify::default(),
+            tasks: Cell::new(2),
+        });
+        entry.conn = Some(Rc::clone(&conn));
+        conn
+    }
+
+    fn spawn(&self, task: impl Future<Output = ()> + 'static) {
+        self.tasks.set(self.tasks.get() + 1);
+        self.rt.spawn(task);
+    }
+
+    fn task_ended(&self) {
+        self.tasks.set(self.tasks.get() - 1);
+        self.inbox.notify.notify();
+    }
+
+    fn find(&self, id: ConnId) -> Option<Rc<Conn<R>>> {
+        let table = self.table.borrow();
+        let conn = table.slots.get(id.slot as usize)?.conn.as_ref()?;
+        (conn.id == id).then(|| Rc::clone(conn))
+    }
+
+    /// Lends a page for one read. A connection that ends gives it back with its end.
+    pub(crate) fn grant(&self, id: ConnId, page: PageMut, at: u32) {
+        let Some(conn) = self.find(id) else { return };
+        let before = conn.grant.borrow_mut().replace((page, at as usize));
+        assert!(before.is_none(), "at most one read of a connection is outstanding");
+        conn.granted.notify();
+    }
+
+    pub(crate) fn send(&self, id: ConnId, parts: Vec<Slice>) {
+        let Some(conn) = self.find(id) else { return };
+        if conn.ending.get() == Ending::No {
+            conn.sends.borrow_mut().push_back(parts);
+            conn.sent.notify();
+        }
+    }
+
+    /// Ends a connection after the sends before, but by force at `until`.
+    pub(crate) fn close(&self, id: ConnId, until: Instant) {
+        let Some(conn) = self.find(id) else { return };
+        if conn.ending.get() == Ending::No {
+            conn.ending.set(Ending::AfterSends);
+            conn.granted.notify();
+            conn.sent.notify();
+            self.lingering.borrow_mut().push_back((until, id));
+        }
+    }
+
+    pub(crate) fn close_all(&self, until: Instant) {
+        self.stopping.set(true);
+        let ids: Vec<ConnId> = self.table.borrow().slots.iter().flat_map(|s| &s.conn).map(|c| c.id).collect();
+        for &id in &ids {
+            self.close(id, until);
+        }
+        *self.lingering.borrow_mut() = ids.into_iter().map(|id| (until, id)).collect();
+    }
+
+    /// When the next connection is ended by force.
+    pub(crate) fn linger_until(&self) -> Option<Instant> {
+        self.lingering.borrow().front().map(|&(until, _)| until)
+    }
+
+    pub(crate) fn end_lingering(&self, now: Instant) {
+        while self.linger_until().is_some_and(|until| until <= now) {
+            let (_, id) = self.lingering.borrow_mut().pop_front().expect("it was just looked at");
+            if let Some(conn) = self.find(id) {
+                self.end(&conn);
+            }
+        }
+    }
+
+    /// Ends both directions at once.
+    fn end(&self, conn: &Conn<R>) {
+        if conn.ending.replace(Ending::Now) != Ending::Now {
+            self.rt.end(&conn.ender);
+            conn.granted.notify();
+            conn.sent.notify();
+        }
+    }
+
+    async fn read_all(self: Rc<Self>, conn: Rc<Conn<R>>, mut reader: R::Reader) {
+        loop {
+            let grant = if conn.ending.get() == Ending::No { conn.grant.take() } else { None };
+            let Some((page, at)) = grant else {
+                if conn.ending.get() != Ending::No {
+                    break;
+                }
+                conn.granted.notified().await;
+                continue;
+            };
+            let (result, page) = self.rt.read(&mut reader, page, at).await;
+            match result {
+                Ok(len) if len > 0 => {
+                    let len = u32::try_from(len).expect("a page is below 4 GiB");
+                    self.inbox.push(Input::Received { conn: conn.id, page, len });
+                }
+                Ok(_) | Err(_) => {
+                    *conn.grant.borrow_mut() = Some((page, at));
+                    self.end(&conn);
+                    break;
+                }
+            }
+        }
+        drop(reader);
+        self.conn_task_ended(&conn);
+    }
+
+    async fn write_all(self: Rc<Self>, conn: Rc<Conn<R>>, mut writer: R::Writer) {
+        while conn.ending.get() != Ending::Now {
+            let batch = Batch::of(&mut conn.sends.borrow_mut());
+            if let Some(batch) = batch {
+                if self.write_batch(&conn, &mut writer, batch).await.is_err() {
+                    break;
+                }
+            } else if conn.ending.get() == Ending::No {
+                conn.sent.notified().await;
+            } else {
+                break;
+            }
+        }
+        self.end(&conn);
+        drop(writer);
+        self.conn_task_ended(&conn);
+    }
+
+    async fn write_batch(&self, conn: &Conn<R>, writer: &mut R::Writer, batch: Batch) -> io::Result<()> {
+        let Batch { mut gather, mut ends } = batch;
+        let mut done = 0;
+        loop {
+            while ends.front().is_some_and(|&end| end <= done) {
+                ends.pop_front();
+                self.inbox.push(Input::Sent { conn: conn.id });
+            }
+            if gather.is_empty() {
+                return Ok(());
+            }
+            let (result, back) = self.rt.write(writer, gather).await;
+            gather = back;
+            let len = result?;
+            if len == 0 {
+                return Err(io::ErrorKind::WriteZero.into());
+            }
+            gather.advance(len);
+            done += len;
+        }
+    }
+
+    /// The later one of the two tasks tells that the connection is gone.
+    fn conn_task_ended(&self, conn: &Conn<R>) {
+        conn.tasks.set(conn.tasks.get() - 1);
+        if conn.tasks.get() == 0 {
+            let mut table = self.table.borrow_mut();
+            table.slots[conn.id.slot as usize].conn = None;
+            table.free.push(conn.id.slot);
+            let page = conn.grant.take().map(|(page, _)| page);
+            self.inbox.push(Input::Closed { conn: conn.id, page });
+        }
+        self.task_ended();
+    }
+}
+
+/// Sends that go out as one write, and where in it each of them ends.
+struct Batch {
+    gather: Gather,
+    ends: VecDeque<usize>,
+}
+
+impl Batch {
+    fn of(sends: &mut VecDeque<Vec<Slice>>) -> Option<Self> {
+        let mut batch = Self { gather: Gather::default(), ends: VecDeque::new() };
+        let mut bytes = 0;
+        while let Some(parts) = sends.front() {
+            let fits = batch.gather.parts() + parts.len() <= PARTS_MAX && bytes < WRITE_BYTES_MAX;
+            if !fits && !batch.ends.is_empty() {
+                break;
+            }
+            for part in sends.pop_front().expect("it was just looked at") {
+                bytes += part.len();
+                batch.gather.push(part);
+            }
+            batch.ends.push_back(bytes);
+        }
+        (!batch.ends.is_empty()).then_some(batch)
+    }
+}
+
+fn exhausted(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM | libc::ENOBUFS))
+}

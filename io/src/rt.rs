@@ -1,0 +1,162 @@
+//! The runtime as the driver sees it: a clock, timers, local tasks and byte streams with owned buffers, shaped like monoio.
+//! Implemented by [`crate::rt_monoio`] in production and by the simulator on its own executor, without sockets.
+
+use std::cell::{Cell, RefCell};
+use std::future::{Future, poll_fn};
+use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::{Poll, Waker};
+
+use highwater_core::buf::{PageMut, Slice};
+use highwater_core::time::{Instant, Now};
+
+/// A single-threaded runtime. Futures of `read`, `write` and `accept` are awaited to their end, never dropped: a dropped read
+/// loses data. `end` and `unbind` are how a pending one is brought to its end.
+pub trait Rt: Clone + 'static {
+    type Listener: 'static;
+    type Reader: 'static;
+    type Writer: 'static;
+    type Ender: 'static;
+
+    fn now(&self) -> Now;
+    /// May be late, and may be dropped.
+    fn sleep_until(&self, at: Instant) -> impl Future<Output = ()>;
+    fn spawn(&self, task: impl Future<Output = ()> + 'static);
+
+    fn bind(&self, at: SocketAddr) -> io::Result<Self::Listener>;
+    fn accept(&self, listener: &Self::Listener) -> impl Future<Output = io::Result<Stream<Self>>>;
+    /// Ends the pending and every later `accept` with an error.
+    fn unbind(&self, listener: &Self::Listener);
+    fn connect(&self, to: SocketAddr) -> impl Future<Output = io::Result<Stream<Self>>>;
+
+    /// Reads once into `page` from byte `at` on; zero is the end of the stream.
+    fn read(
+        &self,
+        reader: &mut Self::Reader,
+        page: PageMut,
+        at: usize,
+    ) -> impl Future<Output = (io::Result<usize>, PageMut)>;
+    /// Writes once what `gather` still holds, as far as the stream takes it; does not advance `gather`.
+    fn write(
+        &self,
+        writer: &mut Self::Writer,
+        gather: Gather,
+    ) -> impl Future<Output = (io::Result<usize>, Gather)>;
+    /// Ends both directions at once: pending and later reads and writes return.
+    fn end(&self, ender: &Self::Ender);
+}
+
+/// One connection in its three parts, so that reading, writing and ending it go on beside each other.
+#[derive(Debug)]
+pub struct Stream<R: Rt + ?Sized> {
+    pub reader: R::Reader,
+    pub writer: R::Writer,
+    pub ender: R::Ender,
+    pub local: SocketAddr,
+    pub peer: SocketAddr,
+}
+
+/// Slices that go out as one, and how far they went.
+#[derive(Debug, Default)]
+pub struct Gather {
+    parts: Vec<Slice>,
+    first: usize,
+    skip: usize,
+}
+
+impl Gather {
+    pub fn push(&mut self, part: Slice) {
+        if !part.is_empty() {
+            self.parts.push(part);
+        }
+    }
+
+    /// Parts, counting those that are out already.
+    pub fn parts(&self) -> usize {
+        self.parts.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.first == self.parts.len()
+    }
+
+    /// What is left, in order.
+    pub fn rest(&self) -> impl Iterator<Item = &[u8]> {
+        let skips = std::iter::once(self.skip).chain(std::iter::repeat(0));
+        self.parts[self.first..].iter().zip(skips).map(|(part, skip)| &part.as_slice()[skip..])
+    }
+
+    /// Notes that the next `len` bytes are out.
+    pub fn advance(&mut self, mut len: usize) {
+        while len > 0 {
+            let rest = self.parts[self.first].len() - self.skip;
+            if len < rest {
+                self.skip += len;
+                return;
+            }
+            len -= rest;
+            self.first += 1;
+            self.skip = 0;
+        }
+    }
+}
+
+/// A flag that one local task waits for. Notices before a wait are not lost, and many are one.
+#[derive(Debug, Clone, Default)]
+pub struct Notify(Rc<NotifyState>);
+
+#[derive(Debug, Default)]
+struct NotifyState {
+    set: Cell<bool>,
+    waiter: RefCell<Option<Waker>>,
+}
+
+impl Notify {
+    pub fn notify(&self) {
+        self.0.set.set(true);
+        if let Some(waker) = self.0.waiter.borrow_mut().take() {
+            waker.wake();
+        }
+    }
+
+    pub async fn notified(&self) {
+        poll_fn(|cx| {
+            if self.0.set.replace(false) {
+                return Poll::Ready(());
+            }
+            *self.0.waiter.borrow_mut() = Some(cx.waker().clone());
+            Poll::Pending
+        })
+        .await;
+    }
+
+    /// Waits for a notice, but no longer than until `at`.
+    pub async fn notified_until<R: Rt>(&self, rt: &R, at: Option<Instant>) {
+        let Some(at) = at else { return self.notified().await };
+        let mut notified = pin!(self.notified());
+        let mut sleep = pin!(rt.sleep_until(at));
+        poll_fn(|cx| {
+            if notified.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(());
+            }
+            sleep.as_mut().poll(cx)
+        })
+        .await;
+    }
+}
+
+/// Lets every other task that is ready run once.
+pub async fn yield_now() {
+    let mut yielded = false;
+    poll_fn(|cx| {
+        if yielded {
+            return Poll::Ready(());
+        }
+        yielded = true;
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
