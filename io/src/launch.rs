@@ -349,8 +349,7 @@ impl Seats<'_> {
     fn read_back<B: Bootable>(&self, seat: Seat<B>) -> Result<(B, End), LaunchError> {
         let run = move || {
             let abort = AbortOnPanic;
-            let storage = seat.storage();
-            let result = storage.and_then(|storage| drive(seat, storage, NoMesh));
+            let result = drive(seat, NoMesh, || {});
             drop(abort);
             result
         };
@@ -399,7 +398,7 @@ impl Seats<'_> {
             node.taps.push(tap);
         }
         drop(started);
-        match starts.iter().find_map(Result::err) {
+        match starts.iter().take(node.threads.len()).find_map(Result::err) {
             Some(error) => Err(abandon(node, error)),
             None => Ok(node),
         }
@@ -427,15 +426,19 @@ fn run_shard<A: Machine + 'static>(
         // A processor that went away meanwhile costs speed, nothing else.
         let _ = sys::pin_to(cpu);
     }
-    let storage = match seat.storage() {
-        Ok(storage) => storage,
+    let running = Cell::new(false);
+    let result = drive(seat, mesh, || {
+        running.set(true);
+        let _ = started.send(Ok(()));
+    });
+    let end = match result {
+        Ok((_, end)) => end,
         Err(error) => {
+            assert!(!running.get(), "the runtime of a shard failed: {error}");
             let _ = started.send(Err(copy_of(&error)));
             return Err(error);
         }
     };
-    let _ = started.send(Ok(()));
-    let (_, end) = drive(seat, storage, mesh)?;
     let halt = match end {
         End::Halted(halt) => halt,
         End::Done => unreachable!("a shard ends by a halt"),
@@ -463,12 +466,13 @@ impl<A> Seat<A> {
     }
 }
 
-/// Drives one machine on this thread until it ends.
+/// Drives one machine on this thread until it ends; calls `running` once all that it needs is there.
 fn drive<A: Machine + 'static>(
     seat: Seat<A>,
-    storage: Storage,
     mesh: impl Mesh + 'static,
+    running: impl FnOnce(),
 ) -> io::Result<(A, End)> {
+    let storage = seat.storage()?;
     let Seat { machine, bell, io, clock, listener, connections_max, stop, tap, .. } = seat;
     let main = async move {
         let rt = MonoioRt::new(clock);
@@ -482,6 +486,7 @@ fn drive<A: Machine + 'static>(
             *result.borrow_mut() = Some(driver.run().await);
             ending.ring();
         });
+        running();
         let told = Cell::new(false);
         let notify = remote.notify();
         MonoioRt::watch(&bell, || {
