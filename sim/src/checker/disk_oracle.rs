@@ -1,0 +1,167 @@
+//! After any crash the recovered log of a partition is a prefix of what was appended, at least as long as what was durable; no
+//! byte is served whose CRC is wrong; nothing is called rotten that was only torn.
+
+use std::collections::BTreeMap;
+
+use highwater_core::id::{Offset, PartitionId};
+use highwater_core::shard::Event;
+
+use super::{Checker, Rules};
+use crate::history::{Delivered, Ending, Fact};
+use crate::report::Violation;
+
+const NAME: &str = "disk_oracle";
+
+#[derive(Debug, Default, Clone, Copy)]
+struct Ends {
+    appended: Offset,
+    durable: Offset,
+    high_watermark: Offset,
+}
+
+#[derive(Debug)]
+pub(super) struct DiskOracle {
+    rot: bool,
+    ends: BTreeMap<PartitionId, Ends>,
+    last_ending: Option<Ending>,
+}
+
+impl DiskOracle {
+    pub(super) fn new(rules: &Rules) -> Self {
+        Self { rot: rules.rot, ends: BTreeMap::new(), last_ending: None }
+    }
+
+    #[expect(clippy::wildcard_enum_match_arm, reason = "most events say nothing of what is on disk")]
+    fn on_event(&mut self, event: &Event) -> Result<(), Violation> {
+        let wrong = |story: String| Err(Violation::new(NAME, story));
+        match event {
+            Event::Appended { partition, base, last, .. } => {
+                let ends = self.ends.entry(*partition).or_default();
+                if *base != ends.appended || last < base {
+                    return wrong(format!("{event:?} where {} was next", ends.appended));
+                }
+                ends.appended = last.next();
+            }
+            Event::DurableAdvanced { partition, durable_end } => {
+                let ends = self.ends.entry(*partition).or_default();
+                if *durable_end > ends.appended || *durable_end < ends.durable {
+                    return wrong(format!("{event:?} with {ends:?}"));
+                }
+                ends.durable = *durable_end;
+            }
+            Event::HighWatermarkAdvanced { partition, high_watermark } => {
+                let ends = self.ends.entry(*partition).or_default();
+                if *high_watermark > ends.durable || *high_watermark < ends.high_watermark {
+                    return wrong(format!("{event:?} with {ends:?}"));
+                }
+                ends.high_watermark = *high_watermark;
+            }
+            Event::Recovered { partition, log_start, log_end } => {
+                let ends = self.ends.entry(*partition).or_default();
+                if !self.rot && (*log_end < ends.durable || *log_end > ends.appended || log_start > log_end) {
+                    return wrong(format!("{event:?} with {ends:?}"));
+                }
+                *ends = Ends { appended: *log_end, durable: *log_end, high_watermark: *log_end };
+            }
+            Event::Rot { .. } | Event::Faulty { .. } if !self.rot => {
+                return wrong(format!("{event:?}, and no bit has rotted"));
+            }
+            Event::TornTail { .. } if self.last_ending == Some(Ending::Stopped) => {
+                return wrong(format!("{event:?} after an orderly stop"));
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn on_delivered(delivered: &Delivered) -> Result<(), Violation> {
+        if delivered.crc != delivered.crc_computed {
+            return Err(Violation::new(NAME, format!("served with a wrong CRC: {delivered:?}")));
+        }
+        Ok(())
+    }
+}
+
+impl Checker for DiskOracle {
+    fn on_fact(&mut self, fact: &Fact) -> Result<(), Violation> {
+        match fact {
+            Fact::Core(event) => self.on_event(event),
+            Fact::Delivered(delivered) => Self::on_delivered(delivered),
+            Fact::Ended(ending) => {
+                self.last_ending = Some(*ending);
+                Ok(())
+            }
+            Fact::Acked(_)
+            | Fact::ReadToEnd { .. }
+            | Fact::RefusedInSequence { .. }
+            | Fact::Fetched(_)
+            | Fact::OutOfRange(_)
+            | Fact::Sent(_)
+            | Fact::Listed(_)
+            | Fact::FinalReadBegan
+            | Fact::Overdue { .. } => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use highwater_core::id::{LeaderEpoch, Offset, PartitionId, StreamId};
+    use highwater_core::shard::Event;
+
+    use super::super::samples::{batch, rules};
+    use super::{Checker, DiskOracle};
+    use crate::history::{Delivered, Ending, Fact};
+
+    const P: PartitionId = PartitionId::METADATA;
+
+    fn run(facts: Vec<Fact>) -> bool {
+        let mut checker = DiskOracle::new(&rules());
+        facts.iter().all(|fact| checker.on_fact(fact).is_ok())
+    }
+
+    fn appended(base: i64, last: i64) -> Fact {
+        let (base, last) = (Offset(base), Offset(last));
+        Fact::Core(Event::Appended { partition: P, base, last, epoch: LeaderEpoch(0), bytes: 1 })
+    }
+
+    fn durable(end: i64) -> Fact {
+        Fact::Core(Event::DurableAdvanced { partition: P, durable_end: Offset(end) })
+    }
+
+    fn recovered(end: i64) -> Fact {
+        Fact::Core(Event::Recovered { partition: P, log_start: Offset(0), log_end: Offset(end) })
+    }
+
+    #[test]
+    fn recovery_between_durable_and_appended_is_fine() {
+        assert!((1..=4).all(|end| run(vec![appended(0, 3), durable(1), recovered(end), appended(end, end)])));
+    }
+
+    #[test]
+    fn recovery_that_forgets_or_invents_is_found() {
+        assert!(!run(vec![appended(0, 3), durable(2), recovered(1)]));
+        assert!(!run(vec![appended(0, 3), durable(2), recovered(5)]));
+        assert!(!run(vec![appended(0, 3), recovered(2), appended(4, 4)]), "goes on behind a hole");
+    }
+
+    #[test]
+    fn durability_ahead_of_the_log_is_found() {
+        assert!(!run(vec![appended(0, 3), durable(5)]));
+        let high = Event::HighWatermarkAdvanced { partition: P, high_watermark: Offset(2) };
+        assert!(!run(vec![appended(0, 3), durable(1), Fact::Core(high)]));
+    }
+
+    #[test]
+    fn wrong_crc_is_found() {
+        assert!(run(vec![Fact::Delivered(batch(1, 0))]));
+        assert!(!run(vec![Fact::Delivered(Delivered { crc_computed: 7, ..batch(1, 0) })]));
+    }
+
+    #[test]
+    fn torn_tail_needs_a_crash() {
+        let torn = Fact::Core(Event::TornTail { stream: StreamId::default(), lsn: 1 });
+        assert!(run(vec![Fact::Ended(Ending::Killed), torn.clone()]));
+        assert!(!run(vec![Fact::Ended(Ending::Stopped), torn]));
+    }
+}

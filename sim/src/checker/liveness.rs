@@ -1,0 +1,40 @@
+//! After the faults have ended every operation ends, and the final read of every partition succeeds, in bounded virtual time.
+
+use super::Checker;
+use crate::history::Fact;
+use crate::report::Violation;
+
+/// The world keeps the time; what it calls overdue is broken.
+#[derive(Debug)]
+pub(super) struct Liveness;
+
+impl Checker for Liveness {
+    fn on_fact(&mut self, fact: &Fact) -> Result<(), Violation> {
+        match fact {
+            Fact::Overdue { what } => Err(Violation::new("liveness", what.clone())),
+            Fact::Acked(_)
+            | Fact::Delivered(_)
+            | Fact::ReadToEnd { .. }
+            | Fact::RefusedInSequence { .. }
+            | Fact::Fetched(_)
+            | Fact::OutOfRange(_)
+            | Fact::Sent(_)
+            | Fact::Listed(_)
+            | Fact::Core(_)
+            | Fact::Ended(_)
+            | Fact::FinalReadBegan => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Checker, Liveness};
+    use crate::history::Fact;
+
+    #[test]
+    fn overdue_is_found() {
+        assert!(Liveness.on_fact(&Fact::Overdue { what: "x".into() }).is_err());
+        assert!(Liveness.on_fact(&Fact::FinalReadBegan).is_ok());
+    }
+}

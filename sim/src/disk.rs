@@ -1,0 +1,399 @@
+//! One simulated disk under one simulated operating system: files by [`FileId`], sectors of 512 bytes, a volatile cache.
+//!
+//! A write is durable if it asked to be and has completed, or once a sync that was asked for after the write had completed has
+//! completed itself. All else is lost or kept, sector by sector, as the seed decides when the power goes. Must not know who
+//! writes what, and why.
+
+mod file;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+use highwater_core::buf::{PageMut, Slice};
+use highwater_core::id::{FileId, OpId};
+use highwater_core::limits::BLOCK_BYTES;
+use highwater_core::prng::Prng;
+use highwater_core::shard::{DiskError, Durability, FileChange, FileMeta, Outcome};
+use highwater_core::time::Duration;
+
+use crate::bytes::joined;
+use crate::draw::Draw;
+use crate::report::Counts;
+use file::{Extent, File, SECTOR_BYTES};
+
+/// Who waits for an operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Owner {
+    pub shard: u16,
+    pub op: OpId,
+}
+
+/// What a shard asked of the disk.
+#[derive(Debug)]
+pub enum Request {
+    Write { file: FileId, at: u64, parts: Vec<Slice>, durability: Durability },
+    Sync { file: FileId },
+    Read { file: FileId, at: u64, into: PageMut },
+    Change { file: FileId, change: FileChange },
+}
+
+impl Request {
+    pub fn file(&self) -> FileId {
+        match self {
+            Self::Write { file, .. }
+            | Self::Sync { file }
+            | Self::Read { file, .. }
+            | Self::Change { file, .. } => *file,
+        }
+    }
+}
+
+/// Names an operation in flight.
+pub type Ticket = u64;
+
+#[derive(Debug)]
+struct InFlight {
+    owner: Owner,
+    request: Request,
+    /// How many writes had completed when it was issued: what a sync covers.
+    issued_after: u64,
+}
+
+/// The end of an operation.
+#[derive(Debug)]
+pub struct Completion {
+    pub owner: Owner,
+    pub outcome: Outcome,
+}
+
+/// Faults that the disk delivers while they are switched on.
+#[derive(Debug, Clone, Default)]
+pub struct DiskFaults {
+    /// Of a million writes, syncs or changes, and reads, how many fail with EIO.
+    pub write_per_million: u64,
+    pub sync_per_million: u64,
+    pub read_per_million: u64,
+    /// Bytes of all files together at which ENOSPC begins.
+    pub capacity: Option<u64>,
+}
+
+/// How long operations take.
+#[derive(Debug, Clone)]
+pub struct DiskSpeed {
+    pub write_micros: u64,
+    pub sync_micros: u64,
+    pub read_micros: u64,
+    /// Slow disks take this many times as long.
+    pub factor: u64,
+}
+
+/// What becomes of the unsynced sectors in one crash.
+#[derive(Debug, Clone, Copy)]
+struct Fate {
+    kept_per_million: u64,
+    torn_per_million: u64,
+}
+
+/// The disk of a node. It outlives the node's process.
+#[derive(Debug)]
+pub struct Disk {
+    files: BTreeMap<FileId, File>,
+    in_flight: BTreeMap<Ticket, InFlight>,
+    prng: Prng,
+    tickets: Ticket,
+    /// Writes completed so far: the clock of the sync rule.
+    completed: u64,
+    pub faults: DiskFaults,
+    pub speed: DiskSpeed,
+    pub delivered: Counts,
+}
+
+impl Disk {
+    pub fn new(prng: Prng, speed: DiskSpeed) -> Self {
+        Self {
+            files: BTreeMap::new(),
+            in_flight: BTreeMap::new(),
+            prng,
+            tickets: 0,
+            completed: 0,
+            faults: DiskFaults::default(),
+            speed,
+            delivered: Counts::default(),
+        }
+    }
+
+    /// The data directory as a starting process finds it.
+    pub fn list(&self) -> Vec<FileMeta> {
+        self.files.iter().map(|(&file, f)| FileMeta { file, len: f.len() }).collect()
+    }
+
+    pub fn bytes_used(&self) -> u64 {
+        self.files.values().map(File::len).sum()
+    }
+
+    /// Errors delivered so far.
+    pub fn errors(&self) -> u64 {
+        ["eio-write", "eio-sync", "eio-read", "eio-change"].iter().map(|kind| self.delivered.of(kind)).sum()
+    }
+
+    pub fn in_flight(&self) -> usize {
+        self.in_flight.len()
+    }
+
+    /// Takes an operation; it ends when the caller says so, after about the time given back.
+    pub fn submit(&mut self, owner: Owner, request: Request) -> (Ticket, Duration) {
+        assert_contract(&request);
+        assert!(
+            self.in_flight.values().all(|flight| flight.owner != owner),
+            "contract: {owner:?} names one operation at a time"
+        );
+        let latency = self.latency(&request);
+        self.tickets += 1;
+        self.in_flight.insert(self.tickets, InFlight { owner, request, issued_after: self.completed });
+        (self.tickets, latency)
+    }
+
+    fn latency(&mut self, request: &Request) -> Duration {
+        let micros = match request {
+            Request::Write { durability: Durability::Cached, .. } => self.speed.write_micros / 4 + 1,
+            Request::Write { durability: Durability::Durable, .. } => self.speed.write_micros,
+            Request::Sync { .. } | Request::Change { .. } => self.speed.sync_micros,
+            Request::Read { .. } => self.speed.read_micros,
+        };
+        let tail = if self.prng.chance(10_000) { 20 } else { 1 };
+        Duration::from_nanos(self.prng.between(micros * 300, micros * 3_000) * tail * self.speed.factor)
+    }
+
+    /// Ends an operation: carries it out and says how it went.
+    pub fn complete(&mut self, ticket: Ticket) -> Completion {
+        let InFlight { owner, request, issued_after } =
+            self.in_flight.remove(&ticket).expect("an operation completes once");
+        let outcome = match self.strike(&request) {
+            Some(error) => self.fail(request, issued_after, error),
+            None => self.perform(request, issued_after),
+        };
+        Completion { owner, outcome }
+    }
+
+    /// The fault that hits this operation, if one does.
+    fn strike(&mut self, request: &Request) -> Option<DiskError> {
+        let (rate, kind) = match request {
+            Request::Write { .. } => (self.faults.write_per_million, "eio-write"),
+            Request::Sync { .. } => (self.faults.sync_per_million, "eio-sync"),
+            Request::Read { .. } => (self.faults.read_per_million, "eio-read"),
+            Request::Change { .. } => (self.faults.write_per_million, "eio-change"),
+        };
+        if rate > 0 && self.prng.chance(rate) {
+            self.delivered.add(kind);
+            return Some(DiskError::Io);
+        }
+        let capacity = self.faults.capacity?;
+        let growth = self.growth(request);
+        if growth > 0 && self.bytes_used() + growth > capacity {
+            self.delivered.add("enospc");
+            return Some(DiskError::Full);
+        }
+        None
+    }
+
+    fn growth(&self, request: &Request) -> u64 {
+        let len = |file: &FileId| self.files.get(file).map_or(0, File::len);
+        match request {
+            Request::Write { file, at, parts, .. } => (at + parts_len(parts)).saturating_sub(len(file)),
+            Request::Change { file, change: FileChange::Create { len: new } } => {
+                new.saturating_sub(len(file))
+            }
+            Request::Change { file, change: FileChange::Replace { bytes } } => {
+                (bytes.len() as u64).saturating_sub(len(file))
+            }
+            Request::Change { .. } | Request::Sync { .. } | Request::Read { .. } => 0,
+        }
+    }
+
+    fn perform(&mut self, request: Request, issued_after: u64) -> Outcome {
+        match request {
+            Request::Write { file, at, parts, durability } => {
+                let Some(f) = self.files.get_mut(&file) else { return failed(DiskError::NotFound) };
+                self.completed += 1;
+                let bytes = joined(&parts);
+                match durability {
+                    Durability::Durable => f.write_durable(at, &bytes),
+                    Durability::Cached => f.write_cached(at, bytes, self.completed),
+                }
+                Outcome::Done
+            }
+            Request::Sync { file } => {
+                let Some(f) = self.files.get_mut(&file) else { return failed(DiskError::NotFound) };
+                f.sync(issued_after);
+                Outcome::Done
+            }
+            Request::Read { file, at, mut into } => {
+                let Some(f) = self.files.get(&file) else {
+                    return Outcome::Failed { error: DiskError::NotFound, page: Some(into) };
+                };
+                let len = f.read(at, into.as_mut_slice());
+                Outcome::Read { page: into, len: u32::try_from(len).expect("a page is below 4 GiB") }
+            }
+            Request::Change { file, change } => self.change(file, change),
+        }
+    }
+
+    fn change(&mut self, file: FileId, change: FileChange) -> Outcome {
+        match change {
+            FileChange::Create { len } => {
+                self.files.insert(file, File::with_content(vec![0; extent_len(len)]));
+            }
+            FileChange::Replace { bytes } => {
+                self.files.insert(file, File::with_content(bytes.to_vec()));
+            }
+            FileChange::Truncate { len } => match self.files.get_mut(&file) {
+                Some(f) => f.truncate(len),
+                None => return failed(DiskError::NotFound),
+            },
+            FileChange::Rename { to } => match self.files.remove(&file) {
+                Some(f) => {
+                    self.files.insert(to, f);
+                }
+                None => return failed(DiskError::NotFound),
+            },
+            FileChange::Delete => {
+                self.files.remove(&file);
+            }
+        }
+        Outcome::Done
+    }
+
+    /// How much of a failed operation happened is for the seed to say. A failed sync leaves its pages clean: what it did not
+    /// write is gone from the device for ever, while reads show it until the power goes.
+    fn fail(&mut self, request: Request, issued_after: u64, error: DiskError) -> Outcome {
+        let fate = self.draw_fate();
+        match request {
+            Request::Read { into, .. } => return Outcome::Failed { error, page: Some(into) },
+            Request::Sync { file } => {
+                if let Some(f) = self.files.get_mut(&file) {
+                    f.sync_failed(issued_after, &mut |extent| keep(&mut self.prng, fate, extent));
+                }
+            }
+            Request::Write { .. } | Request::Change { .. } if error != DiskError::Io => {}
+            Request::Write { .. } | Request::Change { .. } => self.interrupt(request, fate),
+        }
+        failed(error)
+    }
+
+    fn draw_fate(&mut self) -> Fate {
+        let kept_per_million = self.prng.pick(&[0, 0, 100_000, 500_000, 900_000, 1_000_000, 1_000_000]);
+        Fate { kept_per_million, torn_per_million: self.prng.pick(&[0, 0, 100_000]) }
+    }
+
+    /// Cuts an operation short: sectors of a write reach the cache or not, a change happens or not.
+    fn interrupt(&mut self, request: Request, fate: Fate) {
+        match request {
+            Request::Read { .. } | Request::Sync { .. } => {}
+            Request::Change { file, change } => {
+                if self.prng.chance(fate.kept_per_million) {
+                    let _happened = self.change(file, change);
+                }
+            }
+            Request::Write { file, at, parts, .. } => {
+                let Some(f) = self.files.get_mut(&file) else { return };
+                self.completed += 1;
+                let bytes = joined(&parts);
+                // A write runs from its start as often as it scatters.
+                let end = if self.prng.coin() { bytes.len() } else { self.prng.place(bytes.len() + 1) };
+                for extent in file::extents(at, end) {
+                    if let Some(len) = keep(&mut self.prng, fate, extent) {
+                        let from = extent.at_in_write;
+                        f.write_cached(at + from as u64, bytes[from..from + len].to_vec(), self.completed);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The process dies: what completed stays in the operating system's cache, what was in flight is cut short.
+    pub fn kill(&mut self) {
+        let fate = self.draw_fate();
+        for (_, flight) in core::mem::take(&mut self.in_flight) {
+            self.interrupt(flight.request, fate);
+        }
+    }
+
+    /// The machine dies: each sector that was not durable is kept or lost.
+    pub fn power_off(&mut self) {
+        self.kill();
+        let fate = self.draw_fate();
+        let (mut kept, mut lost) = (0, 0);
+        for f in self.files.values_mut() {
+            f.settle(&mut |extent| {
+                let keep = keep(&mut self.prng, fate, extent);
+                if keep.is_some() {
+                    kept += 1;
+                } else {
+                    lost += 1;
+                }
+                keep
+            });
+        }
+        self.delivered.add_many("sector-kept", kept);
+        self.delivered.add_many("sector-lost", lost);
+    }
+
+    /// Flips one durable bit somewhere.
+    pub fn rot(&mut self) {
+        let sized: Vec<FileId> =
+            self.files.iter().filter(|(_, f)| f.len() > 0).map(|(&file, _)| file).collect();
+        if sized.is_empty() {
+            return;
+        }
+        let file = self.prng.pick(&sized);
+        let f = self.files.get_mut(&file).expect("picked among them");
+        let at = self.prng.below(f.len());
+        f.flip(at, 1 << self.prng.below(8));
+        self.delivered.add("rot");
+    }
+}
+
+/// How many bytes of the extent survive; `None` if the sector stays as it was.
+fn keep(prng: &mut Prng, fate: Fate, extent: Extent) -> Option<usize> {
+    if !prng.chance(fate.kept_per_million) {
+        return None;
+    }
+    let torn = fate.torn_per_million > 0 && prng.chance(fate.torn_per_million);
+    Some(if torn { prng.place(extent.len + 1) } else { extent.len })
+}
+
+fn parts_len(parts: &[Slice]) -> u64 {
+    parts.iter().map(|part| part.len() as u64).sum()
+}
+
+fn extent_len(len: u64) -> usize {
+    usize::try_from(len).expect("a simulated file fits memory")
+}
+
+fn failed(error: DiskError) -> Outcome {
+    Outcome::Failed { error, page: None }
+}
+
+/// What the contract of [`Durability::Durable`] asks of the core.
+fn assert_contract(request: &Request) {
+    let Request::Write { at, parts, durability: Durability::Durable, file } = request else { return };
+    assert!(
+        at % BLOCK_BYTES as u64 == 0,
+        "contract: a durable write to {file:?} begins at a block, not at {at}"
+    );
+    for part in parts {
+        assert!(
+            part.len() % BLOCK_BYTES == 0,
+            "contract: a durable part is whole blocks, not {} B",
+            part.len()
+        );
+        let address = part.as_slice().as_ptr() as usize;
+        assert!(
+            part.is_empty() || address.is_multiple_of(BLOCK_BYTES),
+            "contract: a durable part begins at an aligned address"
+        );
+    }
+}
+
+const _: () = assert!(BLOCK_BYTES.is_multiple_of(SECTOR_BYTES));

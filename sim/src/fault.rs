@@ -1,0 +1,162 @@
+//! The plan of faults: data, drawn from the seed before the run, one stream per kind, so that a kind that is taken away leaves
+//! the others as they were. Each seed switches whole kinds off. Delivers nothing itself.
+
+use highwater_core::time::Duration;
+
+use crate::draw::{Draw, Stream};
+use crate::history::Ending;
+use crate::params::{Options, Rot};
+
+/// One fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// The node goes down at once, and comes back after a while.
+    Crash {
+        how: Ending,
+        down: Duration,
+    },
+    /// The node goes down while the next operation of this kind is in flight.
+    CrashDuring {
+        moment: Moment,
+        how: Ending,
+        down: Duration,
+    },
+    /// Operations fail with EIO at these rates for a while.
+    DiskErrors {
+        kind: ErrorKind,
+        per_million: u64,
+        lasting: Duration,
+    },
+    /// The disk has only this much room left for a while.
+    DiskFull {
+        room: u64,
+        lasting: Duration,
+    },
+    DiskSlow {
+        factor: u64,
+        lasting: Duration,
+    },
+    /// A connection is reset.
+    Reset,
+    /// A shard gets no turn for a while.
+    Pause {
+        lasting: Duration,
+    },
+    /// The wall clock jumps.
+    ClockJump {
+        millis: i64,
+    },
+    Rot,
+}
+
+/// Where a crash hurts most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Moment {
+    DurableWrite,
+    CachedWrite,
+    Sync,
+    Change,
+    /// Recovery is reading.
+    Boot,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorKind {
+    Write,
+    Sync,
+    Read,
+}
+
+/// A fault and its time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Planned {
+    pub at: Duration,
+    pub fault: Fault,
+}
+
+/// The kinds that a seed switches on or off as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Kill,
+    PowerOff,
+    Stop,
+    Trigger,
+    DiskErrors,
+    DiskFull,
+    DiskSlow,
+    Reset,
+    Pause,
+    ClockJump,
+    Rot,
+}
+
+/// Kind, its chance to be switched on in a million, and at most how many a run.
+const KINDS: [(Kind, u64, u64); 11] = [
+    (Kind::Kill, 400_000, 3),
+    (Kind::PowerOff, 500_000, 3),
+    (Kind::Stop, 200_000, 2),
+    (Kind::Trigger, 500_000, 4),
+    (Kind::DiskErrors, 150_000, 2),
+    (Kind::DiskFull, 200_000, 2),
+    (Kind::DiskSlow, 300_000, 3),
+    (Kind::Reset, 400_000, 10),
+    (Kind::Pause, 300_000, 5),
+    (Kind::ClockJump, 200_000, 3),
+    (Kind::Rot, 1_000_000, 4),
+];
+
+/// Draws the faults of a run, in order of time.
+pub fn draw_plan(seed: u64, options: Options, until: Duration) -> Vec<Planned> {
+    let mut plan = Vec::new();
+    for (number, (kind, chance, most)) in (0..).zip(KINDS) {
+        if kind == Kind::Rot && options.rot == Rot::Off {
+            continue;
+        }
+        let mut prng = Stream::Faults(number).of(seed);
+        if !prng.chance(chance) {
+            continue;
+        }
+        for _ in 0..prng.between(1, most) {
+            let at = Duration::from_nanos(prng.below(until.as_nanos()));
+            plan.push(Planned { at, fault: draw(kind, &mut prng) });
+        }
+    }
+    plan.sort_by_key(|planned| planned.at);
+    plan
+}
+
+fn draw(kind: Kind, prng: &mut highwater_core::prng::Prng) -> Fault {
+    let down = prng.micros(500, 500_000);
+    let lasting = prng.micros(1_000, 1_000_000);
+    match kind {
+        Kind::Kill => Fault::Crash { how: Ending::Killed, down },
+        Kind::PowerOff => Fault::Crash { how: Ending::PowerOff, down },
+        Kind::Stop => Fault::Crash { how: Ending::Stopped, down },
+        Kind::Trigger => Fault::CrashDuring {
+            moment: prng.pick(&[
+                Moment::DurableWrite,
+                Moment::CachedWrite,
+                Moment::Sync,
+                Moment::Change,
+                Moment::Change,
+                Moment::Boot,
+            ]),
+            how: prng.pick(&[Ending::Killed, Ending::PowerOff, Ending::PowerOff]),
+            down,
+        },
+        Kind::DiskErrors => Fault::DiskErrors {
+            kind: prng.pick(&[ErrorKind::Write, ErrorKind::Sync, ErrorKind::Read]),
+            per_million: prng.scaled(1_000, 300_000),
+            lasting,
+        },
+        Kind::DiskFull => Fault::DiskFull { room: prng.scaled(4_096, 1 << 20), lasting },
+        Kind::DiskSlow => Fault::DiskSlow { factor: prng.between(3, 50), lasting },
+        Kind::Reset => Fault::Reset,
+        Kind::Pause => Fault::Pause { lasting },
+        Kind::ClockJump => {
+            let jump = i64::try_from(prng.scaled(1, 100_000_000)).expect("small");
+            Fault::ClockJump { millis: if prng.coin() { jump } else { -jump } }
+        }
+        Kind::Rot => Fault::Rot,
+    }
+}

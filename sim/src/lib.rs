@@ -1,0 +1,19 @@
+//! Highwater's deterministic simulator, first floor: the core's shards on an event heap, under a simulated disk, network and
+//! clock, with real clients of the wire protocol, planned faults, and checkers.
+//!
+//! A seed decides everything. The same seed in the same build gives the same run, byte for byte, and says so with a fingerprint.
+
+mod bytes;
+pub mod checker;
+pub mod clients;
+pub mod disk;
+pub mod draw;
+pub mod fault;
+pub mod fingerprint;
+pub mod heap;
+pub mod history;
+pub mod network;
+pub mod params;
+pub mod report;
+pub mod run;
+pub mod world;

@@ -1,0 +1,288 @@
+//! Everything that a seed draws before a run begins: configuration, workload, speeds, and the plan of faults. Printable, all of
+//! it. Runs nothing.
+
+use highwater_core::prng::Prng;
+use highwater_core::shard::{Config, TopicConfig, WalConfig};
+use highwater_core::time::Duration;
+
+use crate::disk::DiskSpeed;
+use crate::draw::{Draw, Stream};
+use crate::fault::{self, Planned};
+use crate::history::{Edge, Place};
+use crate::network::LinkSpeed;
+
+/// How much a run does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Profile {
+    /// Seconds of virtual time; for every commit.
+    Smoke,
+    /// About ten times as much.
+    #[default]
+    Default,
+}
+
+impl Profile {
+    fn scale(self) -> u64 {
+        match self {
+            Self::Smoke => 1,
+            Self::Default => 10,
+        }
+    }
+}
+
+/// What the command line says.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Options {
+    pub profile: Profile,
+    /// Bits rot too.
+    pub rot: Rot,
+    pub trace: Trace,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Rot {
+    #[default]
+    Off,
+    On,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Trace {
+    #[default]
+    Off,
+    On,
+}
+
+/// A topic of the run.
+#[derive(Debug, Clone)]
+pub struct TopicParams {
+    pub name: String,
+    pub partitions: i32,
+    pub churns: bool,
+    /// Settings under Kafka's names.
+    pub settings: Vec<(String, String)>,
+}
+
+impl TopicParams {
+    /// Whether old segments may go.
+    pub fn retains_less(&self) -> bool {
+        self.settings.iter().any(|(name, value)| name.starts_with("retention.") && value != "-1")
+    }
+
+    fn places(&self, topic: usize) -> impl Iterator<Item = Place> {
+        (0..self.partitions).map(move |index| Place { topic, index })
+    }
+}
+
+#[derive(Debug, Clone)]
+pub struct ProducerSpec {
+    pub places: Vec<Place>,
+    pub acks: i16,
+    pub idempotent: bool,
+    pub batches: u64,
+    pub records_max: u64,
+    pub value_bytes_max: u64,
+    pub value_bytes_huge: u64,
+    pub pause_micros_max: u64,
+}
+
+#[derive(Debug, Clone)]
+pub struct ConsumerSpec {
+    pub places: Vec<Place>,
+    pub from: Edge,
+    pub sessions: bool,
+    pub wait_millis: i32,
+    pub bytes_max: i32,
+    pub partition_bytes_max: i32,
+    pub jump_per_million: u64,
+    pub pause_micros_max: u64,
+}
+
+#[derive(Debug, Clone)]
+pub enum Role {
+    Admin,
+    Producer(ProducerSpec),
+    Consumer(ConsumerSpec),
+    Lister { places: Vec<Place> },
+    FinalReader { places: Vec<Place> },
+}
+
+#[derive(Debug, Clone)]
+pub struct ClientParams {
+    pub role: Role,
+    /// Requests in flight on its connection.
+    pub pipeline: usize,
+    /// How long it waits for an answer.
+    pub patience: Duration,
+}
+
+/// How long the parts of the world take.
+#[derive(Debug, Clone)]
+pub struct Speeds {
+    pub link: LinkSpeed,
+    pub disk: DiskSpeed,
+    /// Until a shard that has something to do gets the core.
+    pub turn_micros: u64,
+    pub mesh_micros: u64,
+    /// Effects that the driver takes in one turn.
+    pub effects_per_turn: u64,
+}
+
+/// All that is drawn from a seed.
+#[derive(Debug, Clone)]
+pub struct Params {
+    pub seed: u64,
+    pub options: Options,
+    pub config: Config,
+    /// The shard count is drawn again at each start.
+    pub reshards: bool,
+    pub topics: Vec<TopicParams>,
+    pub clients: Vec<ClientParams>,
+    pub speeds: Speeds,
+    /// When the faults end.
+    pub faults_end: Duration,
+    pub faults: Vec<Planned>,
+}
+
+impl Params {
+    pub fn draw(seed: u64, options: Options) -> Self {
+        let mut prng = Stream::Params.of(seed);
+        let scale = options.profile.scale();
+        let topics = draw_topics(&mut prng);
+        let faults_end = prng.micros(300_000 * scale, 3_000_000 * scale);
+        Self {
+            seed,
+            options,
+            config: draw_config(&mut prng),
+            reshards: prng.coin(),
+            clients: draw_clients(&mut prng, &topics, scale),
+            topics,
+            speeds: draw_speeds(&mut prng),
+            faults_end,
+            faults: fault::draw_plan(seed, options, faults_end),
+        }
+    }
+
+    /// Every partition whose offsets keep their meaning.
+    pub fn lasting_places(&self) -> Vec<Place> {
+        let lasting = self.topics.iter().enumerate().filter(|(_, topic)| !topic.churns);
+        lasting.flat_map(|(index, topic)| topic.places(index)).collect()
+    }
+}
+
+fn draw_config(prng: &mut Prng) -> Config {
+    let file_bytes_min = 65_536 << prng.between(0, 3);
+    let file_bytes_max = file_bytes_min << prng.between(0, 3);
+    Config {
+        shards: prng.pick(&[1, 1, 2, 3, 4]),
+        auto_create_topics: prng.coin(),
+        memory_bytes: prng.pick(&[16 << 20, 64 << 20]),
+        topic_defaults: TopicConfig { segment_bytes: 1 << 20, retention: None, ..TopicConfig::default() },
+        wal: WalConfig {
+            file_bytes_min,
+            file_bytes_max,
+            bytes_max: file_bytes_max * prng.between(4, 10),
+            destage_interval: prng.micros(5_000, 2_000_000),
+            seal_after: prng.micros(500, 50_000),
+        },
+        ..Config::default()
+    }
+}
+
+fn draw_topics(prng: &mut Prng) -> Vec<TopicParams> {
+    let count = prng.between(1, 3);
+    let churns = prng.chance(300_000);
+    let mut topics: Vec<TopicParams> = (0..count).map(|n| draw_topic(prng, format!("topic-{n}"))).collect();
+    if churns {
+        let topic = draw_topic(prng, "churn".to_owned());
+        topics.push(TopicParams { churns: true, ..topic });
+    }
+    topics
+}
+
+fn draw_topic(prng: &mut Prng, name: String) -> TopicParams {
+    let segment_bytes = prng.scaled(8 << 10, 512 << 10);
+    let mut settings = vec![("segment.bytes".to_owned(), segment_bytes.to_string())];
+    if prng.chance(200_000) {
+        settings.push(("retention.bytes".to_owned(), (segment_bytes * prng.between(1, 4)).to_string()));
+    }
+    if prng.chance(100_000) {
+        settings.push(("retention.ms".to_owned(), prng.scaled(100, 5_000).to_string()));
+    }
+    if prng.chance(200_000) {
+        settings.push(("segment.ms".to_owned(), prng.scaled(50, 5_000).to_string()));
+    }
+    let partitions = i32::try_from(prng.scaled(1, 8)).expect("small");
+    TopicParams { name, partitions, churns: false, settings }
+}
+
+fn draw_clients(prng: &mut Prng, topics: &[TopicParams], scale: u64) -> Vec<ClientParams> {
+    let all: Vec<Place> = topics.iter().enumerate().flat_map(|(index, topic)| topic.places(index)).collect();
+    let lasting: Vec<Place> = all.iter().copied().filter(|place| !topics[place.topic].churns).collect();
+    let mut roles = vec![Role::Admin];
+    for _ in 0..prng.between(1, 4) {
+        roles.push(Role::Producer(draw_producer(prng, &all, &lasting, scale)));
+    }
+    for _ in 0..prng.between(0, 3) {
+        roles.push(Role::Consumer(draw_consumer(prng, &all)));
+    }
+    if prng.coin() {
+        roles.push(Role::Lister { places: some_of(prng, &lasting) });
+    }
+    let client = |role| {
+        let patience = Duration::from_millis(prng.pick(&[700, 1_000, 2_000]));
+        ClientParams { role, pipeline: prng.pick(&[1, 2, 5]), patience }
+    };
+    roles.into_iter().map(client).collect()
+}
+
+fn draw_producer(prng: &mut Prng, all: &[Place], lasting: &[Place], scale: u64) -> ProducerSpec {
+    let idempotent = prng.coin();
+    ProducerSpec {
+        places: some_of(prng, if idempotent { lasting } else { all }),
+        acks: if idempotent { -1 } else { prng.pick(&[0, 1, 1, -1, -1]) },
+        idempotent,
+        batches: prng.scaled(20, 200 * scale),
+        records_max: prng.pick(&[1, 5, 50]),
+        value_bytes_max: prng.scaled(10, 2_000),
+        value_bytes_huge: prng.pick(&[5_000, 200_000]),
+        pause_micros_max: prng.scaled(500, 20_000),
+    }
+}
+
+fn draw_consumer(prng: &mut Prng, all: &[Place]) -> ConsumerSpec {
+    let bytes_max = prng.pick(&[1, 10_000, 1 << 20]);
+    ConsumerSpec {
+        places: some_of(prng, all),
+        from: if prng.coin() { Edge::Earliest } else { Edge::Latest },
+        sessions: prng.coin(),
+        wait_millis: prng.pick(&[0, 10, 500]),
+        bytes_max,
+        partition_bytes_max: prng.pick(&[1, 10_000, 1 << 18]),
+        jump_per_million: prng.pick(&[0, 10_000, 100_000]),
+        pause_micros_max: prng.scaled(1_000, 50_000),
+    }
+}
+
+fn some_of(prng: &mut Prng, places: &[Place]) -> Vec<Place> {
+    let chosen: Vec<Place> = places.iter().copied().filter(|_| prng.chance(600_000)).collect();
+    if chosen.is_empty() { vec![prng.pick(places)] } else { chosen }
+}
+
+fn draw_speeds(prng: &mut Prng) -> Speeds {
+    Speeds {
+        link: LinkSpeed {
+            latency_micros: prng.scaled(20, 2_000),
+            split_per_million: prng.pick(&[0, 50_000, 500_000]),
+        },
+        disk: DiskSpeed {
+            write_micros: prng.scaled(30, 3_000),
+            sync_micros: prng.scaled(100, 10_000),
+            read_micros: prng.scaled(30, 3_000),
+            factor: 1,
+        },
+        turn_micros: prng.scaled(1, 50),
+        mesh_micros: prng.scaled(1, 200),
+        effects_per_turn: prng.pick(&[3, 100, 10_000]),
+    }
+}

@@ -1,0 +1,358 @@
+//! The simulated world: the event heap and all that hangs on it. Whoever reads a clock, a disk or a socket in production reads
+//! this here. Must not know what the core decides, nor what the checkers make of it.
+
+mod life;
+mod node;
+mod record;
+mod turn;
+
+use std::collections::BTreeSet;
+
+use highwater_core::time::{Duration, Instant};
+
+use crate::checker::{Checkers, Rules, TopicRule};
+use crate::clients::{Act, Client, Desk, Heard};
+use crate::draw::{Draw, Stream};
+use crate::fault::Fault;
+use crate::heap::Heap;
+use crate::history::{Ending, Fact, History};
+use crate::network::{Arrival, Delivery, Network};
+use crate::params::{ClientParams, Params, Role, Rot};
+use crate::report::{Counts, Report, Violation, variant_name};
+use node::Node;
+use record::Recorder;
+
+/// Virtual time that the world gives operations, and then the final read, to end once the faults have.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Steps after which a run counts as a loop without end.
+const STEPS_MAX: u64 = 20_000_000;
+/// The wall clock when a run begins.
+const WALL_MILLIS: i64 = 1_780_000_000_000;
+
+/// What may be planned.
+#[derive(Debug)]
+enum Occurrence {
+    Turn {
+        node: usize,
+        life: u32,
+        shard: u16,
+    },
+    Disk {
+        node: usize,
+        life: u32,
+        ticket: u64,
+    },
+    Mesh {
+        node: usize,
+        life: u32,
+        pair: (u16, u16),
+    },
+    Wire(Arrival),
+    Connect {
+        client: usize,
+    },
+    Client {
+        client: usize,
+        heard: Heard,
+    },
+    Fault(Fault),
+    /// The end of a fault that lasts.
+    Calm(Calm),
+    /// The end of one life of a node, decided earlier.
+    End {
+        node: usize,
+        life: u32,
+        how: Ending,
+        down: Duration,
+    },
+    Start {
+        node: usize,
+    },
+    /// All faults end.
+    Heal,
+    /// Looks whether the phase is over.
+    Watch,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Calm {
+    Errors,
+    Full,
+    Slow,
+}
+
+/// Where the run stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Faults,
+    /// Clients finish what is open until then.
+    Draining {
+        until: Instant,
+    },
+    /// The node is on its last restart.
+    Restarting {
+        until: Instant,
+    },
+    FinalRead {
+        until: Instant,
+    },
+    Over,
+}
+
+/// A run.
+#[derive(Debug)]
+pub struct World {
+    params: Params,
+    heap: Heap<Occurrence>,
+    nodes: Vec<Node>,
+    network: Network,
+    clients: Vec<Client>,
+    history: History,
+    checkers: Checkers,
+    operations: Counts,
+    faults: Counts,
+    coverage: Counts,
+    producer_ids: BTreeSet<(i64, i16)>,
+    violation: Option<Violation>,
+    phase: Phase,
+    recorder: Recorder,
+    steps: u64,
+}
+
+impl World {
+    pub fn new(params: Params) -> Self {
+        let rules = Rules {
+            topics: params
+                .topics
+                .iter()
+                .map(|topic| TopicRule {
+                    name: topic.name.clone(),
+                    churns: topic.churns,
+                    retains_less: topic.retains_less(),
+                })
+                .collect(),
+            rot: params.options.rot == Rot::On,
+        };
+        let mut world = Self {
+            heap: Heap::default(),
+            nodes: vec![Node::new(&params)],
+            network: Network::new(params.seed, params.speeds.link.clone()),
+            clients: Vec::new(),
+            history: History::default(),
+            checkers: Checkers::new(&rules),
+            operations: Counts::default(),
+            faults: Counts::default(),
+            coverage: Counts::default(),
+            producer_ids: BTreeSet::new(),
+            violation: None,
+            phase: Phase::Faults,
+            recorder: Recorder::new(params.options.trace),
+            steps: 0,
+            params,
+        };
+        world.plan();
+        world
+    }
+
+    fn plan(&mut self) {
+        self.heap.after(Duration::ZERO, Occurrence::Start { node: 0 });
+        for client in self.params.clients.clone() {
+            self.add_client(&client);
+        }
+        for planned in &self.params.faults {
+            self.heap.after(planned.at, Occurrence::Fault(planned.fault));
+        }
+        self.heap.after(self.params.faults_end, Occurrence::Heal);
+    }
+
+    fn add_client(&mut self, params: &ClientParams) {
+        let client = self.clients.len();
+        let prng = Stream::Client(client as u64).of(self.params.seed);
+        self.clients.push(Client::new(params, &self.params.topics, prng));
+        self.heap.after(Duration::from_micros(10), Occurrence::Client { client, heard: Heard::Wake });
+    }
+
+    /// Runs to the end, or to the first violation.
+    pub fn run(&mut self) {
+        while self.phase != Phase::Over && self.violation.is_none() {
+            let Some(occurrence) = self.heap.pop() else { break };
+            self.steps += 1;
+            if self.steps > STEPS_MAX {
+                self.fail("budget", format!("more than {STEPS_MAX} steps"));
+            }
+            self.occur(occurrence);
+            self.settle();
+        }
+    }
+
+    pub fn report(mut self) -> Report {
+        for node in &self.nodes {
+            self.faults.merge(&node.disk.delivered);
+        }
+        self.faults.merge(&self.network.delivered);
+        Report {
+            virtual_time: self.heap.now(),
+            steps: self.steps,
+            operations: self.operations,
+            faults: self.faults,
+            coverage: self.coverage,
+            fingerprint: self.recorder.fingerprint(),
+            violation: self.violation,
+        }
+    }
+
+    /// Ends the run with a panic of the core as its violation.
+    pub fn on_panic(&mut self, story: String) {
+        self.violation.get_or_insert(Violation::new("panic", story));
+    }
+
+    fn fail(&mut self, invariant: &'static str, story: String) {
+        self.violation.get_or_insert(Violation::new(invariant, story));
+    }
+
+    fn now(&self) -> Instant {
+        self.heap.now()
+    }
+
+    fn occur(&mut self, occurrence: Occurrence) {
+        match occurrence {
+            Occurrence::Turn { node, life, shard } => self.on_turn(node, life, shard),
+            Occurrence::Disk { node, life, ticket } => self.on_disk(node, life, ticket),
+            Occurrence::Mesh { node, life, pair } => self.on_mesh(node, life, pair),
+            Occurrence::Wire(arrival) => self.on_arrival(arrival),
+            Occurrence::Connect { client } => self.on_connect(client),
+            Occurrence::Client { client, heard } => self.tell(client, heard),
+            Occurrence::Fault(fault) => self.on_fault(fault),
+            Occurrence::Calm(calm) => self.on_calm(calm),
+            Occurrence::End { node, life, how, down } => self.on_end(node, life, how, down),
+            Occurrence::Start { node } => self.on_start(node),
+            Occurrence::Heal => self.on_heal(),
+            Occurrence::Watch => self.on_watch(),
+        }
+    }
+
+    /// Plans what the network wants and lets the checkers see what is new.
+    fn settle(&mut self) {
+        for (at, arrival) in std::mem::take(&mut self.network.plan) {
+            self.heap.at(at, Occurrence::Wire(arrival));
+        }
+        for fact in std::mem::take(&mut self.history.fresh) {
+            self.recorder.fact(self.heap.now(), &fact);
+            if let Fact::Core(event) = &fact {
+                self.coverage.add(&variant_name(event));
+            }
+            if let Err(violation) = self.checkers.on_fact(&fact) {
+                self.violation.get_or_insert(violation);
+            }
+        }
+    }
+
+    fn on_arrival(&mut self, arrival: Arrival) {
+        let nodes = &self.nodes;
+        match self.network.arrive(arrival, self.heap.now(), |node| nodes[node].is_up()) {
+            Delivery::Nothing => {}
+            Delivery::Shard { seat, input } => self.give(seat.node, seat.life, seat.shard, input),
+            Delivery::Bytes { client, bytes } => self.tell(client, Heard::Bytes(bytes)),
+            Delivery::Lost { client } => self.tell(client, Heard::Lost),
+        }
+    }
+
+    /// Tells a client something, and does what it wants in return.
+    fn tell(&mut self, client: usize, heard: Heard) {
+        let now = self.now();
+        self.recorder.client(now, client, &heard);
+        let mut desk = Desk {
+            now,
+            wall_millis: WALL_MILLIS + i64::try_from(now.as_nanos() / 1_000_000).expect("a run is short"),
+            topics: &self.params.topics,
+            draining: self.phase != Phase::Faults,
+            history: &mut self.history,
+            operations: &mut self.operations,
+            producer_ids: &mut self.producer_ids,
+            violation: &mut self.violation,
+            acts: Vec::new(),
+        };
+        self.clients[client].hear(heard, &mut desk);
+        for act in desk.acts {
+            self.act(client, act);
+        }
+    }
+
+    fn act(&mut self, client: usize, act: Act) {
+        let now = self.now();
+        match act {
+            Act::Connect => {
+                let wait = self.network.latency(&mut self.nodes[0].prng);
+                self.heap.after(wait, Occurrence::Connect { client });
+            }
+            Act::Send { link, bytes } => {
+                self.recorder.client_sends(now, client, &bytes);
+                self.network.client_sends(link, &bytes, now);
+            }
+            Act::Close { link } => self.network.client_closes(link, now),
+            Act::Wake { at } => self.heap.at(at, Occurrence::Client { client, heard: Heard::Wake }),
+        }
+    }
+
+    fn on_heal(&mut self) {
+        self.phase = Phase::Draining { until: self.now() + PATIENCE };
+        for node in &mut self.nodes {
+            node.heal();
+        }
+        for client in 0..self.clients.len() {
+            self.tell(client, Heard::Wake);
+        }
+        self.heap.after(Duration::ZERO, Occurrence::Watch);
+    }
+
+    fn on_watch(&mut self) {
+        let now = self.now();
+        match self.phase {
+            Phase::Draining { until } => match self.unfinished() {
+                None => self.begin_last_restart(),
+                Some(what) => self.overdue(until, what),
+            },
+            Phase::Restarting { until } => {
+                if self.nodes.iter().all(Node::is_up) {
+                    self.begin_final_read();
+                } else {
+                    self.overdue(until, "the last restart does not end".to_owned());
+                }
+            }
+            Phase::FinalRead { until } => match self.clients.last().and_then(Client::unfinished) {
+                None => self.phase = Phase::Over,
+                Some(what) => self.overdue(until, what),
+            },
+            Phase::Faults | Phase::Over => {}
+        }
+        self.heap.at(now + Duration::from_millis(10), Occurrence::Watch);
+    }
+
+    fn unfinished(&self) -> Option<String> {
+        let nodes = self.nodes.iter().any(|node| !node.is_up()).then(|| "the node is not up".to_owned());
+        nodes.or_else(|| {
+            let open =
+                |(n, client): (usize, &Client)| client.unfinished().map(|what| format!("client {n}: {what}"));
+            self.clients.iter().enumerate().find_map(open)
+        })
+    }
+
+    fn overdue(&mut self, until: Instant, what: String) {
+        if self.now() >= until {
+            self.history.record(Fact::Overdue { what });
+        }
+    }
+
+    fn begin_last_restart(&mut self) {
+        self.phase = Phase::Restarting { until: self.now() + PATIENCE };
+        let how = self.nodes[0].prng.pick(&[Ending::Stopped, Ending::Killed, Ending::PowerOff]);
+        self.end(0, how, Duration::from_millis(1));
+    }
+
+    fn begin_final_read(&mut self) {
+        self.phase = Phase::FinalRead { until: self.now() + PATIENCE };
+        self.history.record(Fact::FinalReadBegan);
+        let role = Role::FinalReader { places: self.params.lasting_places() };
+        self.add_client(&ClientParams { role, pipeline: 1, patience: Duration::from_secs(5) });
+    }
+}

@@ -1,0 +1,176 @@
+//! How nodes start and end, and the delivery of faults. Must not know what runs on them.
+
+use highwater_core::shard::Input;
+use highwater_core::time::Duration;
+
+use super::node::Armed;
+use super::{Calm, Occurrence, World};
+use crate::clients::Heard;
+use crate::draw::Draw;
+use crate::fault::{ErrorKind, Fault, Moment};
+use crate::history::{Ending, Fact};
+use crate::network::Seat;
+
+/// An orderly stop that takes longer than this is stuck.
+const STOP_PATIENCE: Duration = Duration::from_secs(30);
+
+impl World {
+    pub(super) fn on_start(&mut self, node: usize) {
+        let now = self.now();
+        if !self.nodes[node].cores.is_empty() {
+            return;
+        }
+        self.nodes[node].start(now);
+        self.recorder.started(now, self.nodes[node].life, &self.nodes[node].disk.list());
+        if let Some(at) = self.nodes[node].armed.iter().position(|armed| armed.moment == Moment::Boot) {
+            let armed = self.nodes[node].armed.remove(at);
+            let wait = self.nodes[node].prng.micros(10, 50_000);
+            let life = self.nodes[node].life;
+            self.heap.after(wait, Occurrence::End { node, life, how: armed.how, down: armed.down });
+        }
+        self.plan_turn(node, 0, now);
+    }
+
+    /// Ends the life of a node in the given way.
+    pub(super) fn end(&mut self, node: usize, how: Ending, down: Duration) {
+        let now = self.now();
+        let target = &mut self.nodes[node];
+        if target.cores.is_empty() {
+            return;
+        }
+        let how = if how == Ending::Stopped && target.booting { Ending::Killed } else { how };
+        if how != Ending::Stopped {
+            return self.die(node, how, down);
+        }
+        if target.stopping.is_some() {
+            return;
+        }
+        target.stopping = Some(down);
+        let life = target.life;
+        let shards = u16::try_from(target.cores.len()).expect("few shards");
+        for shard in 0..shards {
+            self.give(node, life, shard, Input::Stop);
+        }
+        let how = Ending::Stopped;
+        self.heap.at(now + STOP_PATIENCE, Occurrence::End { node, life, how, down });
+    }
+
+    /// An end that was planned for one life of the node.
+    pub(super) fn on_end(&mut self, node: usize, life: u32, how: Ending, down: Duration) {
+        if self.nodes[node].life != life || self.nodes[node].cores.is_empty() {
+            return;
+        }
+        if how == Ending::Stopped {
+            let what = format!("an orderly stop took more than {} ms", STOP_PATIENCE.as_millis());
+            self.history.record(Fact::Overdue { what });
+        }
+        self.faults.add("crash-at-moment");
+        self.die(node, how, down);
+    }
+
+    /// The process is gone from now on.
+    pub(super) fn die(&mut self, node: usize, how: Ending, down: Duration) {
+        let now = self.now();
+        let target = &mut self.nodes[node];
+        self.faults.add(match how {
+            Ending::Stopped => "stop",
+            Ending::Killed => "kill",
+            Ending::PowerOff => "power-off",
+        });
+        target.cores.clear();
+        target.mesh.clear();
+        target.booting = false;
+        target.stopping = None;
+        match how {
+            Ending::Stopped | Ending::Killed => {
+                target.disk.kill();
+                self.network.process_died(node, now);
+            }
+            Ending::PowerOff => {
+                target.powered = false;
+                target.disk.power_off();
+                self.network.power_lost(node);
+            }
+        }
+        self.history.record(Fact::Ended(how));
+        self.heap.at(now + down, Occurrence::Start { node });
+    }
+
+    pub(super) fn on_connect(&mut self, client: usize) {
+        let now = self.now();
+        let node = 0;
+        let target = &mut self.nodes[node];
+        let wait = self.network.latency(&mut target.prng);
+        if !target.is_up() {
+            let wait = if target.powered { wait } else { Duration::from_millis(300) };
+            return self.heap.after(wait, Occurrence::Client { client, heard: Heard::Refused });
+        }
+        let shard = target.prng.place(target.cores.len());
+        let id = target.cores[shard].new_conn();
+        let seat = Seat { node, life: target.life, shard: u16::try_from(shard).expect("few shards") };
+        let link = self.network.open(client, seat, id, now);
+        let port = 10_000 + u16::try_from(client).expect("few clients");
+        let input = Input::Accepted {
+            conn: id,
+            local: std::net::SocketAddr::from(([127, 0, 0, 1], 9092)),
+            peer: std::net::SocketAddr::from(([127, 0, 0, 2], port)),
+        };
+        self.give(node, seat.life, seat.shard, input);
+        self.heap.after(wait, Occurrence::Client { client, heard: Heard::Connected(link) });
+    }
+
+    pub(super) fn on_fault(&mut self, fault: Fault) {
+        let now = self.now();
+        self.recorder.fault(now, &fault);
+        let node = 0;
+        let target = &mut self.nodes[node];
+        match fault {
+            Fault::Crash { how, down } => self.end(node, how, down),
+            Fault::CrashDuring { moment, how, down } => target.armed.push(Armed { moment, how, down }),
+            Fault::DiskErrors { kind, per_million, lasting } => {
+                match kind {
+                    ErrorKind::Write => target.disk.faults.write_per_million = per_million,
+                    ErrorKind::Sync => target.disk.faults.sync_per_million = per_million,
+                    ErrorKind::Read => target.disk.faults.read_per_million = per_million,
+                }
+                self.heap.at(now + lasting, Occurrence::Calm(Calm::Errors));
+            }
+            Fault::DiskFull { room, lasting } => {
+                target.disk.faults.capacity = Some(target.disk.bytes_used() + room);
+                self.heap.at(now + lasting, Occurrence::Calm(Calm::Full));
+            }
+            Fault::DiskSlow { factor, lasting } => {
+                target.disk.speed.factor = factor;
+                self.faults.add("disk-slow");
+                self.heap.at(now + lasting, Occurrence::Calm(Calm::Slow));
+            }
+            Fault::Reset => self.network.reset_one(node, &mut target.prng, now),
+            Fault::Pause { lasting } => {
+                if !target.cores.is_empty() {
+                    let core = target.prng.place(target.cores.len());
+                    target.cores[core].paused_until = now + lasting;
+                    self.faults.add("pause");
+                }
+            }
+            Fault::ClockJump { millis } => {
+                target.wall_skew_millis += millis;
+                self.faults.add("clock-jump");
+            }
+            Fault::Rot => target.disk.rot(),
+        }
+    }
+
+    pub(super) fn on_calm(&mut self, calm: Calm) {
+        for node in &mut self.nodes {
+            match calm {
+                Calm::Errors => {
+                    node.disk.faults.write_per_million = 0;
+                    node.disk.faults.sync_per_million = 0;
+                    node.disk.faults.read_per_million = 0;
+                }
+                Calm::Full => node.disk.faults.capacity = None,
+                Calm::Slow => node.disk.speed.factor = 1,
+            }
+        }
+    }
+}

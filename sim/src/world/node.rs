@@ -1,0 +1,246 @@
+//! A simulated node: its disk, its clocks, and in each life its shards or its recovery. Must not know the clients.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use highwater_core::id::ConnId;
+use highwater_core::prng::Prng;
+use highwater_core::shard::{Boot, Config, Effect, Event, Input, Shard, ShardMessage};
+use highwater_core::time::{Duration, Instant, Now, Timestamp};
+
+use super::WALL_MILLIS;
+use crate::disk::{Disk, DiskFaults};
+use crate::draw::{Draw, Stream};
+use crate::fault::Moment;
+use crate::history::Ending;
+use crate::params::Params;
+
+/// What runs on a core of the node.
+#[derive(Debug)]
+pub(super) enum Machine {
+    Boot(Box<Boot>),
+    Shard(Box<Shard>),
+}
+
+impl Machine {
+    pub(super) fn handle(&mut self, now: Now, input: Input) {
+        match self {
+            Self::Boot(boot) => boot.handle(now, input),
+            Self::Shard(shard) => shard.handle(now, input),
+        }
+    }
+
+    pub(super) fn poll(&mut self, now: Now) -> Option<Effect> {
+        match self {
+            Self::Boot(boot) => boot.poll(now),
+            Self::Shard(shard) => shard.poll(now),
+        }
+    }
+
+    pub(super) fn poll_event(&mut self) -> Option<Event> {
+        match self {
+            Self::Boot(boot) => boot.poll_event(),
+            Self::Shard(shard) => shard.poll_event(),
+        }
+    }
+
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        match self {
+            Self::Boot(boot) => boot.deadline(),
+            Self::Shard(shard) => shard.deadline().map(|(at, _)| at),
+        }
+    }
+
+    pub(super) fn invariants(&self) {
+        match self {
+            Self::Boot(_) => {}
+            Self::Shard(shard) => shard.invariants(),
+        }
+    }
+}
+
+/// One core with its machine.
+#[derive(Debug)]
+pub(super) struct Core {
+    pub(super) machine: Machine,
+    pub(super) inbox: VecDeque<Input>,
+    pub(super) turn_at: Option<Instant>,
+    pub(super) paused_until: Instant,
+    pub(super) halted: bool,
+    /// Generation of the next connection of each slot, and the slots that are free.
+    generations: Vec<u32>,
+    free: Vec<u32>,
+    pub(super) prng: Prng,
+}
+
+impl Core {
+    fn new(machine: Machine, prng: Prng) -> Self {
+        Self {
+            machine,
+            inbox: VecDeque::new(),
+            turn_at: None,
+            paused_until: Instant::default(),
+            halted: false,
+            generations: Vec::new(),
+            free: Vec::new(),
+            prng,
+        }
+    }
+
+    /// Names a new connection: a free slot in its next generation, or a new one.
+    pub(super) fn new_conn(&mut self) -> ConnId {
+        let slot = match self.free.pop() {
+            Some(slot) => slot,
+            None => {
+                self.generations.push(0);
+                u32::try_from(self.generations.len() - 1).expect("few connections")
+            }
+        };
+        let generation = &mut self.generations[slot as usize];
+        *generation += 1;
+        ConnId { slot, generation: *generation }
+    }
+
+    /// Takes the slot of a connection back, once its shard has heard that it is closed.
+    pub(super) fn free_conn(&mut self, conn: ConnId) {
+        self.free.push(conn.slot);
+    }
+}
+
+/// Messages on their way from one shard to another.
+#[derive(Debug)]
+pub(super) struct Pipe {
+    pub(super) messages: VecDeque<ShardMessage>,
+    pub(super) until: Instant,
+    pub(super) prng: Prng,
+}
+
+/// A crash that waits for its moment.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Armed {
+    pub(super) moment: Moment,
+    pub(super) how: Ending,
+    pub(super) down: Duration,
+}
+
+/// A node.
+#[derive(Debug)]
+pub(super) struct Node {
+    pub(super) seed: u64,
+    /// Counts the starts of its process.
+    pub(super) life: u32,
+    pub(super) disk: Disk,
+    /// One per shard; one with the boot while it recovers; none while it is down.
+    pub(super) cores: Vec<Core>,
+    pub(super) booting: bool,
+    /// The machine has power, whether or not the process runs.
+    pub(super) powered: bool,
+    /// An orderly stop is under way, and how long the node stays down then.
+    pub(super) stopping: Option<Duration>,
+    pub(super) armed: Vec<Armed>,
+    pub(super) mesh: BTreeMap<(u16, u16), Pipe>,
+    pub(super) config: Config,
+    pub(super) reshards: bool,
+    /// Errors that the disk had delivered when this life began.
+    pub(super) errors_before: u64,
+    pub(super) prng: Prng,
+    pub(super) boots: Prng,
+    mono_from: Instant,
+    mono_origin: u64,
+    pub(super) wall_skew_millis: i64,
+}
+
+impl Node {
+    pub(super) fn new(params: &Params) -> Self {
+        let seed = params.seed;
+        Self {
+            seed,
+            life: 0,
+            disk: Disk::new(Stream::Disk.of(seed), params.speeds.disk.clone()),
+            cores: Vec::new(),
+            booting: false,
+            powered: true,
+            stopping: None,
+            armed: Vec::new(),
+            mesh: BTreeMap::new(),
+            config: params.config.clone(),
+            reshards: params.reshards,
+            errors_before: 0,
+            prng: Stream::Node.of(seed),
+            boots: Stream::Boots.of(seed),
+            mono_from: Instant::default(),
+            mono_origin: 0,
+            wall_skew_millis: 0,
+        }
+    }
+
+    /// Whether its shards run.
+    pub(super) fn is_up(&self) -> bool {
+        !self.cores.is_empty() && !self.booting && self.stopping.is_none()
+    }
+
+    /// The node's clocks at a virtual time.
+    pub(super) fn clocks(&self, at: Instant) -> Now {
+        let mono = self.mono_origin + at.since(self.mono_from).as_nanos();
+        let millis = i64::try_from(at.as_nanos() / 1_000_000).expect("a run is short");
+        Now { mono: Instant::from_nanos(mono), wall: Timestamp(WALL_MILLIS + millis + self.wall_skew_millis) }
+    }
+
+    /// The virtual time at which the node's monotonic clock shows `mono`.
+    pub(super) fn virtual_time(&self, mono: Instant) -> Instant {
+        self.mono_from + Duration::from_nanos(mono.as_nanos().saturating_sub(self.mono_origin))
+    }
+
+    /// Starts a process over what is on the disk.
+    pub(super) fn start(&mut self, now: Instant) {
+        assert!(self.cores.is_empty(), "one process at a time");
+        self.life += 1;
+        self.powered = true;
+        self.booting = true;
+        self.errors_before = self.disk.errors();
+        self.mono_from = now;
+        self.mono_origin = self.boots.below(1 << 50);
+        if self.reshards && self.life > 1 {
+            self.config.shards = self.boots.pick(&[1, 2, 3, 4]);
+        }
+        let config = Arc::new(self.config.clone());
+        let boot = Boot::new(config, self.boots.next_u64(), self.disk.list(), self.clocks(now));
+        let prng = Stream::Turns(u64::from(self.life) << 16).of(self.seed);
+        self.cores.push(Core::new(Machine::Boot(Box::new(boot)), prng));
+    }
+
+    /// Recovery is over: one core per shard from now on.
+    pub(super) fn run_shards(&mut self, now: Instant) {
+        assert!(self.disk.in_flight() == 0, "contract: boot is done while operations are in flight");
+        let core = self.cores.pop().expect("the one with the boot");
+        let Machine::Boot(boot) = core.machine else { panic!("only a boot comes before the shards") };
+        let shards = boot.into_shards(self.clocks(now));
+        assert!(shards.len() == usize::from(self.config.shards), "contract: one shard per configured shard");
+        for (number, shard) in (0_u16..).zip(shards) {
+            assert!(shard.id().0 == number, "contract: shards come in the order of their ids");
+            let key = (u64::from(self.life) << 16) | u64::from(number + 1);
+            let prng = Stream::Turns(key).of(self.seed);
+            self.cores.push(Core::new(Machine::Shard(Box::new(shard)), prng));
+        }
+        self.booting = false;
+    }
+
+    pub(super) fn heal(&mut self) {
+        self.disk.faults = DiskFaults::default();
+        self.disk.speed.factor = 1;
+        self.armed.clear();
+        self.wall_skew_millis = 0;
+        for core in &mut self.cores {
+            core.paused_until = Instant::default();
+        }
+    }
+
+    /// The pipe of a pair of shards.
+    pub(super) fn pipe(&mut self, pair: (u16, u16)) -> &mut Pipe {
+        let (seed, life) = (self.seed, u64::from(self.life));
+        self.mesh.entry(pair).or_insert_with(|| {
+            let key = (life << 32) | (u64::from(pair.0) << 16) | u64::from(pair.1);
+            Pipe { messages: VecDeque::new(), until: Instant::default(), prng: Stream::Mesh(key).of(seed) }
+        })
+    }
+}

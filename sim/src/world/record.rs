@@ -1,0 +1,177 @@
+//! The record of a run: the fingerprint over every input and effect, and the trace for those who want to read it. Decides
+//! nothing.
+
+use highwater_core::id::{ConnId, FileId, PartitionId};
+use highwater_core::shard::{Effect, FileChange, FileMeta, Input, Outcome};
+use highwater_core::time::Instant;
+
+use crate::clients::Heard;
+use crate::fault::Fault;
+use crate::fingerprint::Fingerprint;
+use crate::history::Fact;
+use crate::params::Trace;
+
+#[derive(Debug)]
+pub(super) struct Recorder {
+    trace: Trace,
+    fingerprint: Fingerprint,
+}
+
+impl Recorder {
+    pub(super) fn new(trace: Trace) -> Self {
+        Self { trace, fingerprint: Fingerprint::default() }
+    }
+
+    pub(super) fn fingerprint(&self) -> u64 {
+        self.fingerprint.value()
+    }
+
+    fn line(&self, now: Instant, text: impl FnOnce() -> String) {
+        if self.trace == Trace::On {
+            let nanos = now.as_nanos();
+            println!("{:>5}.{:06} {}", nanos / 1_000_000_000, nanos / 1_000 % 1_000_000, text());
+        }
+    }
+
+    fn stamp(&mut self, now: Instant, kind: u64) {
+        self.fingerprint.word(now.as_nanos());
+        self.fingerprint.word(kind);
+    }
+
+    pub(super) fn started(&mut self, now: Instant, life: u32, files: &[FileMeta]) {
+        self.stamp(now, 1);
+        for meta in files {
+            self.file(meta.file);
+            self.fingerprint.word(meta.len);
+        }
+        self.line(now, || format!("start of life {life} over {} files", files.len()));
+    }
+
+    pub(super) fn fault(&mut self, now: Instant, fault: &Fault) {
+        self.stamp(now, 2);
+        self.line(now, || format!("fault {fault:?}"));
+    }
+
+    pub(super) fn fact(&mut self, now: Instant, fact: &Fact) {
+        self.line(now, || format!("      {fact:?}"));
+    }
+
+    pub(super) fn client(&mut self, now: Instant, client: usize, heard: &Heard) {
+        self.stamp(now, 3);
+        self.fingerprint.word(client as u64);
+        if let Heard::Bytes(bytes) = heard {
+            self.fingerprint.bytes(bytes);
+        }
+    }
+
+    pub(super) fn client_sends(&mut self, now: Instant, client: usize, bytes: &[u8]) {
+        self.stamp(now, 4);
+        self.fingerprint.bytes(bytes);
+        self.line(now, || {
+            let api = bytes.get(4..6).map_or(-1, |key| i16::from_be_bytes([key[0], key[1]]));
+            format!("client {client} asks key {api}, {} B", bytes.len())
+        });
+    }
+
+    fn conn(&mut self, conn: ConnId) {
+        self.fingerprint.word((u64::from(conn.slot) << 32) | u64::from(conn.generation));
+    }
+
+    fn partition(&mut self, partition: PartitionId) {
+        self.fingerprint.bytes(&partition.topic.0.0);
+        self.fingerprint.word(u64::from(partition.index.cast_unsigned()));
+    }
+
+    fn file(&mut self, file: FileId) {
+        match file {
+            FileId::Superblock => self.fingerprint.word(1),
+            FileId::Wal { stream, number } => {
+                self.fingerprint.bytes(&stream.0.0);
+                self.fingerprint.word(number);
+            }
+            FileId::Checkpoint { stream } => self.fingerprint.bytes(&stream.0.0),
+            FileId::Segment { partition, base } => {
+                self.partition(partition);
+                self.fingerprint.word(base.0.cast_unsigned() << 1);
+            }
+            FileId::Footer { partition, base } => {
+                self.partition(partition);
+                self.fingerprint.word((base.0.cast_unsigned() << 1) | 1);
+            }
+        }
+    }
+
+    pub(super) fn input(&mut self, now: Instant, shard: u16, input: &Input) {
+        self.stamp(now, 0x100 | u64::from(shard));
+        match input {
+            Input::Accepted { conn, .. } | Input::Sent { conn } | Input::Closed { conn, .. } => {
+                self.conn(*conn)
+            }
+            Input::Received { conn, page, len } => {
+                self.conn(*conn);
+                self.fingerprint.word(u64::from(*len));
+                self.fingerprint.word(page.len() as u64);
+            }
+            Input::Disk { op, outcome } => {
+                self.fingerprint.word(op.0);
+                match outcome {
+                    Outcome::Done => self.fingerprint.word(1),
+                    Outcome::Read { page, len } => self.fingerprint.bytes(&page.as_slice()[..*len as usize]),
+                    Outcome::Failed { .. } => self.fingerprint.word(2),
+                }
+            }
+            Input::Shard { from, .. } => self.fingerprint.word(u64::from(from.0)),
+            Input::Tick | Input::Stop => {}
+        }
+        self.line(now, || format!("  {shard} <- {input:?}"));
+    }
+
+    pub(super) fn effect(&mut self, now: Instant, shard: u16, effect: &Effect) {
+        self.stamp(now, 0x200 | u64::from(shard));
+        match effect {
+            Effect::Recv { conn, into, at } => {
+                self.conn(*conn);
+                self.fingerprint.word(into.len() as u64);
+                self.fingerprint.word(u64::from(*at));
+            }
+            Effect::Send { conn, parts } => {
+                self.conn(*conn);
+                parts.iter().for_each(|part| self.fingerprint.bytes(part));
+            }
+            Effect::Close { conn, .. } => self.conn(*conn),
+            Effect::Write { op, file, at, parts, .. } => {
+                self.fingerprint.word(op.0);
+                self.file(*file);
+                self.fingerprint.word(*at);
+                parts.iter().for_each(|part| self.fingerprint.bytes(part));
+            }
+            Effect::Sync { op, file } => {
+                self.fingerprint.word(op.0);
+                self.file(*file);
+            }
+            Effect::Read { op, file, at, into } => {
+                self.fingerprint.word(op.0);
+                self.file(*file);
+                self.fingerprint.word(*at);
+                self.fingerprint.word(into.len() as u64);
+            }
+            Effect::File { op, file, change } => {
+                self.fingerprint.word(op.0);
+                self.file(*file);
+                self.change(change);
+            }
+            Effect::Shard { to, .. } => self.fingerprint.word(u64::from(to.0)),
+            Effect::Halt(_) => {}
+        }
+        self.line(now, || format!("  {shard} -> {effect:?}"));
+    }
+
+    fn change(&mut self, change: &FileChange) {
+        match change {
+            FileChange::Create { len } | FileChange::Truncate { len } => self.fingerprint.word(*len),
+            FileChange::Rename { to } => self.file(*to),
+            FileChange::Replace { bytes } => self.fingerprint.bytes(bytes),
+            FileChange::Delete => {}
+        }
+    }
+}

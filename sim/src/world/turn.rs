@@ -1,0 +1,250 @@
+//! Turns: hands a machine its inputs, takes its effects, and performs them as late as the seed says. Must not know what they
+//! are for.
+
+use highwater_core::shard::{DiskError, Durability, Effect, Halt, Input, ShardMessage};
+use highwater_core::time::{Duration, Instant};
+
+use super::node::Machine;
+use super::{Occurrence, World};
+use crate::disk::{Owner, Request};
+use crate::draw::Draw;
+use crate::fault::Moment;
+use crate::history::{Ending, Fact};
+use crate::network::Seat;
+
+impl World {
+    /// Puts an input before a shard, if it is still that life of its node.
+    pub(super) fn give(&mut self, node: usize, life: u32, shard: u16, input: Input) {
+        let now = self.now();
+        let micros = self.params.speeds.turn_micros;
+        let target = &mut self.nodes[node];
+        if target.life != life {
+            return;
+        }
+        let Some(core) = target.cores.get_mut(usize::from(shard)) else { return };
+        if core.halted {
+            return;
+        }
+        core.inbox.push_back(input);
+        let wait = core.prng.micros(1, micros.max(1));
+        self.plan_turn(node, shard, now + wait);
+    }
+
+    /// Makes sure that a core gets a turn at the latest at that time.
+    pub(super) fn plan_turn(&mut self, node: usize, shard: u16, at: Instant) {
+        let now = self.now();
+        let target = &mut self.nodes[node];
+        let core = &mut target.cores[usize::from(shard)];
+        let at = at.max(now).max(core.paused_until);
+        if core.turn_at.is_none_or(|planned| at < planned) {
+            core.turn_at = Some(at);
+            self.heap.at(at, Occurrence::Turn { node, life: target.life, shard });
+        }
+    }
+
+    pub(super) fn on_turn(&mut self, node: usize, life: u32, shard: u16) {
+        let now = self.now();
+        let target = &mut self.nodes[node];
+        if target.life != life {
+            return;
+        }
+        let Some(core) = target.cores.get_mut(usize::from(shard)) else { return };
+        if core.turn_at != Some(now) || core.halted {
+            return;
+        }
+        core.turn_at = None;
+        if core.paused_until > now {
+            let until = core.paused_until;
+            return self.plan_turn(node, shard, until);
+        }
+        self.hand_over(node, shard);
+        let more = self.take_effects(node, shard);
+        self.after_turn(node, life, shard, more);
+    }
+
+    fn hand_over(&mut self, node: usize, shard: u16) {
+        let now = self.now();
+        let clocks = self.nodes[node].clocks(now);
+        let core = &mut self.nodes[node].cores[usize::from(shard)];
+        if core.inbox.is_empty() {
+            core.machine.handle(clocks, Input::Tick);
+        }
+        while let Some(input) = core.inbox.pop_front() {
+            self.recorder.input(now, shard, &input);
+            if let Input::Closed { conn, .. } = &input {
+                core.free_conn(*conn);
+            }
+            core.machine.handle(clocks, input);
+        }
+    }
+
+    /// Polls until there is no effect, or the driver is full: then true.
+    fn take_effects(&mut self, node: usize, shard: u16) -> bool {
+        let now = self.now();
+        let life = self.nodes[node].life;
+        for _ in 0..self.params.speeds.effects_per_turn {
+            let clocks = self.nodes[node].clocks(now);
+            if self.nodes[node].life != life {
+                return false;
+            }
+            let Some(core) = self.nodes[node].cores.get_mut(usize::from(shard)) else { return false };
+            if core.halted {
+                return false;
+            }
+            let Some(effect) = core.machine.poll(clocks) else { return false };
+            self.take_events(node, shard);
+            self.recorder.effect(now, shard, &effect);
+            self.perform(node, shard, effect);
+        }
+        true
+    }
+
+    fn take_events(&mut self, node: usize, shard: u16) {
+        let core = &mut self.nodes[node].cores[usize::from(shard)];
+        while let Some(event) = core.machine.poll_event() {
+            self.history.record(Fact::Core(event));
+        }
+    }
+
+    fn after_turn(&mut self, node: usize, life: u32, shard: u16, more: bool) {
+        let now = self.now();
+        if self.nodes[node].life != life || self.nodes[node].cores.is_empty() {
+            return;
+        }
+        self.take_events(node, shard);
+        let core = &self.nodes[node].cores[usize::from(shard)];
+        if core.halted {
+            return;
+        }
+        core.machine.invariants();
+        if more {
+            return self.plan_turn(node, shard, now + Duration::from_micros(1));
+        }
+        if let Machine::Boot(boot) = &core.machine
+            && boot.is_done()
+        {
+            self.nodes[node].run_shards(now);
+            let shards = u16::try_from(self.nodes[node].cores.len()).expect("few shards");
+            for shard in 0..shards {
+                self.plan_turn(node, shard, now);
+            }
+            return;
+        }
+        if let Some(deadline) = core.machine.deadline() {
+            let at = self.nodes[node].virtual_time(deadline);
+            self.plan_turn(node, shard, at.max(now + Duration::from_micros(1)));
+        }
+    }
+
+    fn perform(&mut self, node: usize, shard: u16, effect: Effect) {
+        let now = self.now();
+        let seat = Seat { node, life: self.nodes[node].life, shard };
+        match effect {
+            Effect::Recv { conn, into, at } => self.network.shard_receives(seat, conn, into, at, now),
+            Effect::Send { conn, parts } => self.network.shard_sends(seat, conn, &parts, now),
+            Effect::Close { conn, .. } => self.network.shard_closes(seat, conn, now),
+            Effect::Write { op, file, at, parts, durability } => {
+                let moment = match durability {
+                    Durability::Durable => Moment::DurableWrite,
+                    Durability::Cached => Moment::CachedWrite,
+                };
+                let request = Request::Write { file, at, parts, durability };
+                self.submit(seat, Owner { shard, op }, request, Some(moment));
+            }
+            Effect::Sync { op, file } => {
+                self.submit(seat, Owner { shard, op }, Request::Sync { file }, Some(Moment::Sync));
+            }
+            Effect::Read { op, file, at, into } => {
+                self.submit(seat, Owner { shard, op }, Request::Read { file, at, into }, None);
+            }
+            Effect::File { op, file, change } => {
+                self.submit(
+                    seat,
+                    Owner { shard, op },
+                    Request::Change { file, change },
+                    Some(Moment::Change),
+                );
+            }
+            Effect::Shard { to, message } => self.pass_on(seat, to.0, message),
+            Effect::Halt(halt) => self.on_halt(seat, halt),
+        }
+    }
+
+    fn submit(&mut self, seat: Seat, owner: Owner, request: Request, moment: Option<Moment>) {
+        let Seat { node, life, .. } = seat;
+        let target = &mut self.nodes[node];
+        let (ticket, latency) = target.disk.submit(owner, request);
+        self.heap.after(latency, Occurrence::Disk { node, life, ticket });
+        if let Some(at) = target.armed.iter().position(|armed| Some(armed.moment) == moment)
+            && target.prng.chance(200_000)
+        {
+            let armed = target.armed.remove(at);
+            let wait = Duration::from_nanos(target.prng.below(latency.as_nanos().max(1)));
+            self.heap.after(wait, Occurrence::End { node, life, how: armed.how, down: armed.down });
+        }
+    }
+
+    pub(super) fn on_disk(&mut self, node: usize, life: u32, ticket: u64) {
+        if self.nodes[node].life != life || self.nodes[node].cores.is_empty() {
+            return;
+        }
+        let completion = self.nodes[node].disk.complete(ticket);
+        let Owner { shard, op } = completion.owner;
+        self.give(node, life, shard, Input::Disk { op, outcome: completion.outcome });
+    }
+
+    fn pass_on(&mut self, seat: Seat, to: u16, message: ShardMessage) {
+        let now = self.now();
+        let pair = (seat.shard, to);
+        let target = &mut self.nodes[seat.node];
+        assert!(usize::from(to) < target.cores.len(), "contract: messages go to shards of this node");
+        let micros = self.params.speeds.mesh_micros;
+        let pipe = target.pipe(pair);
+        pipe.messages.push_back(message);
+        let wait = pipe.prng.micros(1, micros.max(1));
+        pipe.until = pipe.until.max(now + wait);
+        let until = pipe.until;
+        self.heap.at(until, Occurrence::Mesh { node: seat.node, life: seat.life, pair });
+    }
+
+    pub(super) fn on_mesh(&mut self, node: usize, life: u32, pair: (u16, u16)) {
+        if self.nodes[node].life != life {
+            return;
+        }
+        let Some(pipe) = self.nodes[node].mesh.get_mut(&pair) else { return };
+        let Some(message) = pipe.messages.pop_front() else { return };
+        let from = highwater_core::id::ShardId(pair.0);
+        self.give(node, life, pair.1, Input::Shard { from, message });
+    }
+
+    fn on_halt(&mut self, seat: Seat, halt: Halt) {
+        let target = &mut self.nodes[seat.node];
+        target.cores[usize::from(seat.shard)].halted = true;
+        let (errors, booting) = (target.disk.errors() - target.errors_before, target.booting);
+        let legal = match halt {
+            Halt::Stopped => target.stopping.is_some(),
+            Halt::DiskFailed { error, .. } => match error.error {
+                DiskError::Io => errors > 0,
+                DiskError::Full => booting && target.disk.delivered.of("enospc") > 0,
+                DiskError::ReadOnly | DiskError::NotFound => false,
+            },
+            Halt::ForeignDirectory => false,
+        };
+        if !legal {
+            return self.fail("contract", format!("shard {} halts without cause: {halt:?}", seat.shard));
+        }
+        if halt != Halt::Stopped {
+            self.faults.add("halted-by-disk");
+            let wait = target.prng.micros(1, 2_000);
+            let down = target.prng.micros(1_000, 50_000);
+            let how = target.prng.pick(&[Ending::Killed, Ending::PowerOff]);
+            let Seat { node, life, .. } = seat;
+            self.heap.after(wait, Occurrence::End { node, life, how, down });
+        } else if target.cores.iter().all(|core| core.halted)
+            && let Some(down) = target.stopping
+        {
+            assert!(target.disk.in_flight() == 0, "contract: operations are in flight after an orderly stop");
+            self.die(seat.node, Ending::Stopped, down);
+        }
+    }
+}
