@@ -321,8 +321,17 @@ impl Disk {
 
     /// The machine dies: each sector that was not durable is kept or lost.
     pub fn power_off(&mut self) {
-        self.kill();
         let fate = self.draw_fate();
+        // What was in flight reaches the volatile cache in some shape, and then shares the fate of what was there.
+        let on_its_way = Fate { kept_per_million: 1_000_000, ..fate };
+        for (_, flight) in core::mem::take(&mut self.in_flight) {
+            match flight.request {
+                Request::Change { .. } => self.interrupt(flight.request, fate),
+                Request::Write { .. } | Request::Sync { .. } | Request::Read { .. } => {
+                    self.interrupt(flight.request, on_its_way);
+                }
+            }
+        }
         let (mut kept, mut lost) = (0, 0);
         for f in self.files.values_mut() {
             f.settle(&mut |extent| {
