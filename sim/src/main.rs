@@ -23,7 +23,7 @@ enum Command {
     Check(Run),
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 struct Run {
     /// One seed, with all that it draws printed.
     #[arg(long, conflicts_with = "seeds", required_unless_present = "seeds")]
@@ -93,11 +93,14 @@ impl Run {
 }
 
 fn main() -> ExitCode {
-    catch_panics();
     let (options, twice) = match Cli::parse().command {
         Command::Run(run) => (run, false),
         Command::Check(run) => (run, true),
     };
+    let replay = options.clone();
+    catch_panics(move |seed, what| {
+        println!("seed {seed} FAILED  panic: {what}\n  replay: {}", replay.replay_line(seed));
+    });
     let failures = run_all(&options, |seed| {
         let report = run(seed, options.options());
         if twice {

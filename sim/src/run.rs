@@ -1,7 +1,7 @@
 //! One seed from its draw to its report; a panic of the core is a finding like any other. Must not know what the command line
 //! makes of it.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::panic::{self, AssertUnwindSafe};
 
 use crate::params::{Options, Params};
@@ -10,25 +10,31 @@ use crate::world::World;
 
 thread_local! {
     static LAST_PANIC: RefCell<Option<String>> = const { RefCell::new(None) };
+    static SEED: Cell<u64> = const { Cell::new(0) };
 }
 
-/// Keeps the message of a panic for the report instead of printing it.
-pub fn catch_panics() {
-    panic::set_hook(Box::new(|info| {
+/// Keeps the message of a panic for the report instead of printing it. In a build that aborts on panic there is no report to
+/// come: `last_words` are given the seed and the message, and the process ends as after any failure.
+pub fn catch_panics(last_words: impl Fn(u64, &str) + Send + Sync + 'static) {
+    panic::set_hook(Box::new(move |info| {
         let place = info.location().map_or_else(String::new, |at| format!(" at {}:{}", at.file(), at.line()));
-        let what = info.payload_as_str().unwrap_or("(no message)");
-        LAST_PANIC.with_borrow_mut(|last| *last = Some(format!("{what}{place}")));
+        let what = format!("{}{place}", info.payload_as_str().unwrap_or("(no message)"));
+        if cfg!(panic = "abort") {
+            last_words(SEED.get(), &what);
+            std::process::exit(1);
+        }
+        LAST_PANIC.set(Some(what));
     }));
 }
 
 /// Runs a seed.
 pub fn run(seed: u64, options: Options) -> Report {
+    SEED.set(seed);
     let mut world = World::new(Params::draw(seed, options));
     // The world is only asked for its counters after a panic.
     let ended = panic::catch_unwind(AssertUnwindSafe(|| world.run()));
     if ended.is_err() {
-        let what = LAST_PANIC.with_borrow_mut(Option::take).unwrap_or_default();
-        world.on_panic(what);
+        world.on_panic(LAST_PANIC.take().unwrap_or_default());
     }
     world.report()
 }
