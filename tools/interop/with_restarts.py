@@ -5,12 +5,13 @@ import tempfile
 import time
 
 from broker import Broker, Refused
-from check import check, raises, same, that
-from confluent_kafka import TopicPartition
+from check import check, raises, same, that, until
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 from with_confluent import consumer, create, poll, producer, read, send
 
 PARTITIONS = 4
+NOT_YET = (KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE, KafkaError._TRANSPORT)
 
 
 def produce_until_killed(broker, topic, seconds):
@@ -21,25 +22,27 @@ def produce_until_killed(broker, topic, seconds):
         if error is None:
             acknowledged[message.partition()][message.offset()] = message.value()
 
-    client = producer(broker.bootstrap, enable_idempotence=True, linger_ms=2, message_timeout_ms=1000, log_level=2)
+    client = producer(broker.bootstrap, enable_idempotence=True, linger_ms=2, log_level=2)
+    client.produce(topic, b"%s-0" % topic.encode(), partition=0, on_delivery=on_delivery)
+    same(client.flush(20), 0, "a first record is acknowledged")
     deadline = time.monotonic() + seconds
-    index = 0
+    index = 1
     while time.monotonic() < deadline:
         for _ in range(50):
             client.produce(topic, b"%s-%d" % (topic.encode(), index), partition=index % PARTITIONS, on_delivery=on_delivery)
             index += 1
         client.poll(0.005)
     broker.kill()
-    client.flush(5)
+    client.poll(0.2)
     client.purge()
-    client.flush(1)
+    client.flush(2)
     return acknowledged
 
 
 def verify(bootstrap, topic, acknowledged):
     client = consumer(bootstrap)
     for partition, wanted in acknowledged.items():
-        low, high = client.get_watermark_offsets(TopicPartition(topic, partition), timeout=10)
+        low, high = until(20, "watermarks", lambda: watermarks(client, TopicPartition(topic, partition)))
         same(low, 0)
         that(high > max(wanted, default=-1), f"{topic}/{partition} ends at {high}, {max(wanted)} was acknowledged")
         client.assign([TopicPartition(topic, partition, 0)])
@@ -50,6 +53,16 @@ def verify(bootstrap, topic, acknowledged):
         numbers = [int(value.rsplit(b"-", 1)[1]) for value in found.values()]
         same(numbers, sorted(set(numbers)), f"order, once each, in {topic}/{partition}")
     client.close()
+
+
+def watermarks(client, place):
+    """The first and the end offset, or None while the broker says that it is not ready."""
+    try:
+        return client.get_watermark_offsets(place, timeout=10)
+    except KafkaException as error:
+        if error.args[0].code() in NOT_YET:
+            return None
+        raise
 
 
 @check(seconds=120, own_broker=True)

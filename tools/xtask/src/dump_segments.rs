@@ -113,7 +113,7 @@ fn dump(root: &Path, libraries: &Path, files: &[PathBuf]) -> Result<Read, String
     let class_path = format!("{}/*", libraries.display());
     let tool = ["-cp", &class_path, "org.apache.kafka.tools.DumpLogSegments"];
     let mut java = command(root, "java", &tool);
-    java.args(["--deep-iteration", "--skip-record-metadata", "--files", &names.join(",")]);
+    java.args(["--deep-iteration", "--files", &names.join(",")]);
     judge(&output(&mut java)?, files.len())
 }
 

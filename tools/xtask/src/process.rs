@@ -16,13 +16,11 @@ pub(crate) fn run(command: &mut Command) -> Result<(), String> {
     if status.success() { Ok(()) } else { Err(format!("{status}: {}", shown(command))) }
 }
 
-/// Runs to the end and gives what it printed to its standard output.
+/// Runs to the end and gives what it printed, its errors after its output.
 pub(crate) fn output(command: &mut Command) -> Result<String, String> {
-    let output = command
-        .stderr(Stdio::inherit())
-        .output()
-        .map_err(|error| format!("cannot run {}: {error}", shown(command)))?;
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let output = command.output().map_err(|error| format!("cannot run {}: {error}", shown(command)))?;
+    let text =
+        [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
     if output.status.success() {
         Ok(text)
     } else {
