@@ -7,7 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
-use crate::record::Record;
+use crate::record::Consumed;
 
 /// A percent format, read once.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,19 +87,19 @@ fn verb(c: Option<char>) -> Result<Option<Piece>, String> {
 }
 
 impl Format {
-    pub(crate) fn write(&self, record: &Record<'_>, out: &mut impl Write) -> io::Result<()> {
+    pub(crate) fn write(&self, consumed: &Consumed<'_>, out: &mut impl Write) -> io::Result<()> {
         for piece in &self.0 {
             match piece {
                 Piece::Text(text) => out.write_all(text.as_bytes())?,
-                Piece::Topic => out.write_all(record.topic.as_bytes())?,
-                Piece::Partition => write!(out, "{}", record.partition)?,
-                Piece::Offset => write!(out, "{}", record.offset)?,
-                Piece::Timestamp => write!(out, "{}", record.timestamp)?,
-                Piece::Key => out.write_all(record.key.unwrap_or_default())?,
-                Piece::Value => out.write_all(record.value.unwrap_or_default())?,
-                Piece::KeyLength => write_len(record.key, out)?,
-                Piece::ValueLength => write_len(record.value, out)?,
-                Piece::Headers => write_headers(record, out)?,
+                Piece::Topic => out.write_all(consumed.topic.as_bytes())?,
+                Piece::Partition => write!(out, "{}", consumed.partition)?,
+                Piece::Offset => write!(out, "{}", consumed.record.offset)?,
+                Piece::Timestamp => write!(out, "{}", consumed.record.timestamp.0)?,
+                Piece::Key => out.write_all(consumed.record.key.unwrap_or_default())?,
+                Piece::Value => out.write_all(consumed.record.value.unwrap_or_default())?,
+                Piece::KeyLength => write_len(consumed.record.key, out)?,
+                Piece::ValueLength => write_len(consumed.record.value, out)?,
+                Piece::Headers => write_headers(consumed, out)?,
             }
         }
         Ok(())
@@ -114,8 +114,8 @@ fn write_len(bytes: Option<&[u8]>, out: &mut impl Write) -> io::Result<()> {
     }
 }
 
-fn write_headers(record: &Record<'_>, out: &mut impl Write) -> io::Result<()> {
-    for (place, header) in record.headers.iter().enumerate() {
+fn write_headers(consumed: &Consumed<'_>, out: &mut impl Write) -> io::Result<()> {
+    for (place, header) in consumed.record.headers.iter().enumerate() {
         if place > 0 {
             out.write_all(b",")?;
         }
@@ -127,19 +127,20 @@ fn write_headers(record: &Record<'_>, out: &mut impl Write) -> io::Result<()> {
 }
 
 /// One object on one line.
-pub(crate) fn write_json(record: &Record<'_>, out: &mut impl Write) -> io::Result<()> {
-    let headers: Vec<Value> = record
+pub(crate) fn write_json(consumed: &Consumed<'_>, out: &mut impl Write) -> io::Result<()> {
+    let headers: Vec<Value> = consumed
+        .record
         .headers
         .iter()
         .map(|header| json!({ "key": bytes_json(Some(header.key)), "value": bytes_json(header.value) }))
         .collect();
     let mut object = Map::new();
-    object.insert("topic".into(), record.topic.into());
-    object.insert("partition".into(), record.partition.into());
-    object.insert("offset".into(), record.offset.into());
-    object.insert("timestamp".into(), record.timestamp.into());
-    object.insert("key".into(), bytes_json(record.key));
-    object.insert("value".into(), bytes_json(record.value));
+    object.insert("topic".into(), consumed.topic.into());
+    object.insert("partition".into(), consumed.partition.into());
+    object.insert("offset".into(), consumed.record.offset.0.into());
+    object.insert("timestamp".into(), consumed.record.timestamp.0.into());
+    object.insert("key".into(), bytes_json(consumed.record.key));
+    object.insert("value".into(), bytes_json(consumed.record.value));
     object.insert("headers".into(), headers.into());
     writeln!(out, "{}", Value::Object(object))
 }
@@ -156,31 +157,36 @@ fn bytes_json(bytes: Option<&[u8]>) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use super::{Format, write_json};
-    use crate::record::{Header, Record};
+    use highwater_core::batch::{BatchBuilder, BatchHeader, BatchView, Header, NewRecord, Scratch};
+    use highwater_core::id::Offset;
+    use highwater_core::time::Timestamp;
 
-    fn record() -> Record<'static> {
-        Record {
-            topic: "orders",
-            partition: 3,
-            offset: 42,
-            timestamp: 1_700_000_000_000,
+    use super::{Format, write_json};
+    use crate::record::Consumed;
+
+    /// What `print` makes of a record that has one of everything.
+    fn printed(print: impl Fn(&Consumed<'_>, &mut Vec<u8>)) -> Vec<u8> {
+        let mut batch = BatchBuilder::new(BatchHeader { base_offset: Offset(42), ..BatchHeader::default() });
+        batch.push(&NewRecord {
+            timestamp: Timestamp(1_700_000_000_000),
             key: Some(b"k\xff"),
             value: None,
-            headers: vec![Header { key: b"a", value: Some(b"1") }, Header { key: b"b", value: None }],
-        }
-    }
-
-    fn printed(format: &str) -> Vec<u8> {
+            headers: &[Header { key: b"a", value: Some(b"1") }, Header { key: b"b", value: None }],
+        });
+        let bytes = batch.build();
+        let mut scratch = Scratch::new();
+        let (batch, _) = BatchView::parse(&bytes).unwrap();
+        let record = batch.records(&mut scratch).unwrap().next().unwrap().unwrap();
         let mut out = Vec::new();
-        format.parse::<Format>().unwrap().write(&record(), &mut out).unwrap();
+        print(&Consumed { topic: "orders", partition: 3, record }, &mut out);
         out
     }
 
     #[test]
     fn format_prints_every_verb() {
+        let format: Format = r"%t/%p@%o %d [%k|%v] %K %V %h 100%%\n".parse().unwrap();
         assert_eq!(
-            printed(r"%t/%p@%o %d [%k|%v] %K %V %h 100%%\n"),
+            printed(|record, out| format.write(record, out).unwrap()),
             b"orders/3@42 1700000000000 [k\xff|] 2 -1 a=1,b= 100%\n"
         );
     }
@@ -196,8 +202,7 @@ mod tests {
 
     #[test]
     fn json_tells_null_text_and_bytes_apart() {
-        let mut out = Vec::new();
-        write_json(&record(), &mut out).unwrap();
+        let out = printed(|record, out| write_json(record, out).unwrap());
         let object: serde_json::Value = serde_json::from_slice(&out).unwrap();
         assert_eq!(object["key"]["base64"], "a/8=");
         assert!(object["value"].is_null());

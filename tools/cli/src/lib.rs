@@ -1,16 +1,29 @@
 //! The commands that a user of a broker types, on the core's own client. Knows nothing of a running node but its address.
 
 mod args;
+mod ended;
 mod failure;
 mod format;
+mod inspect;
 mod record;
+
+use std::io::{self, BufWriter, Write};
+
+use args::LogCommand;
+use ended::Ended;
 
 pub use args::{Command, Pair};
 pub use failure::{Exit, Failure};
 
-/// Carries out a command.
+/// Carries out a command, on standard input and output.
 pub fn run(command: Command) -> Result<(), Failure> {
-    match command {
-        Command::Topic(_) | Command::Produce(_) | Command::Consume(_) | Command::Log(_) => unimplemented!(),
+    let mut out = BufWriter::new(io::stdout().lock());
+    let result = match command {
+        Command::Topic(_) | Command::Produce(_) | Command::Consume(_) => unimplemented!(),
+        Command::Log(LogCommand::Inspect(args)) => inspect::run(&args, &mut out),
+    };
+    match result.and_then(|()| out.flush().map_err(Ended::by_output)) {
+        Ok(()) | Err(Ended::ReaderGone) => Ok(()),
+        Err(Ended::Failed(failure)) => Err(failure),
     }
 }

@@ -1,0 +1,56 @@
+//! `log inspect`: what a file of a data directory holds, from the file alone. Tells files apart; each kind has a reader of its own.
+
+mod segment;
+
+use std::fs::File;
+use std::io::{BufReader, Write};
+use std::path::Path;
+
+use crate::args::InspectArgs;
+use crate::ended::Ended;
+use crate::failure::{Exit, Failure};
+
+/// The kinds of files, by their names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Segment,
+}
+
+impl Kind {
+    fn of(path: &Path) -> Option<Self> {
+        match path.extension()?.to_str()? {
+            "log" => Some(Self::Segment),
+            _ => None,
+        }
+    }
+}
+
+pub(crate) fn run(args: &InspectArgs, out: &mut impl Write) -> Result<(), Ended> {
+    let path = args.file.as_path();
+    let kind = Kind::of(path).ok_or_else(|| Failure {
+        exit: Exit::Usage,
+        what: "this is no file that can be inspected".into(),
+        place: path.display().to_string(),
+        why: "the name does not end in .log".into(),
+        fix: "give it a segment, such as highwater-data/partitions/TOPIC-0/00000000000000000000.log".into(),
+    })?;
+    let file = File::open(path).map_err(|error| unreadable(path, &error))?;
+    if file.metadata().map_err(|error| unreadable(path, &error))?.is_dir() {
+        return Err(unreadable(path, &std::io::ErrorKind::IsADirectory.into()).into());
+    }
+    match kind {
+        Kind::Segment => {
+            segment::run(&segment::Segment { path, records: args.records }, BufReader::new(file), out)
+        }
+    }
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
+    Failure {
+        exit: Exit::Failed,
+        what: "the file cannot be read".into(),
+        place: path.display().to_string(),
+        why: error.to_string(),
+        fix: "check the path and the rights on it".into(),
+    }
+}
