@@ -13,9 +13,6 @@ Start with `highwater dev`: it needs nothing else and prints what to try next.";
 #[derive(Debug, Parser)]
 #[command(name = "highwater", version, max_term_width = 100, after_help = AFTER_HELP)]
 pub(crate) struct Cli {
-    /// What to log: a level, or targets with levels such as warn,highwater=debug [default: $RUST_LOG or info]
-    #[arg(long, global = true, value_name = "FILTER")]
-    pub(crate) log: Option<String>,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -50,6 +47,9 @@ pub(crate) struct DevArgs {
     /// A setting under Kafka's name, such as num.partitions=3
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub(crate) sets: Vec<Pair>,
+    /// What to log: a level, or targets with levels such as warn,highwater=debug [default: $RUST_LOG or info]
+    #[arg(long, value_name = "FILTER")]
+    pub(crate) log: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -60,4 +60,7 @@ pub(crate) struct ServeArgs {
     /// A setting that goes before the file's
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub(crate) sets: Vec<Pair>,
+    /// What to log: a level, or targets with levels such as warn,highwater=debug [default: $RUST_LOG or info]
+    #[arg(long, value_name = "FILTER")]
+    pub(crate) log: Option<String>,
 }

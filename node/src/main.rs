@@ -34,13 +34,13 @@ fn main() -> ExitCode {
 fn dispatch(cli: Cli) -> Result<(), Failure> {
     match cli.command {
         Command::Dev(args) => {
+            logs::init(args.log.as_deref())?;
             let settings = config::for_dev(args)?;
-            logs::init(cli.log.as_deref())?;
             run::run(settings, run::Greeting::Banner)
         }
         Command::Serve(args) => {
+            logs::init(args.log.as_deref())?;
             let settings = config::for_serve(args)?;
-            logs::init(cli.log.as_deref())?;
             run::run(settings, run::Greeting::LogLine)
         }
         Command::User(command) => highwater_cli::run(command),

@@ -1,10 +1,9 @@
 //! The `/metrics` page: names, help and labels of what the observer counted. Owns no counter.
 
-mod api_names;
-
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
+use highwater_core::wire::ApiKey;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::MetricType;
@@ -12,7 +11,7 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
-use crate::observer::{API_KEYS, Count, Observer, REASONS};
+use crate::observer::{Count, Observer, REASONS};
 use crate::words;
 
 /// What is known once the node has started.
@@ -93,10 +92,10 @@ impl Page {
     fn encode_requests(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let help = "Requests answered, by Kafka's name of the API";
         let mut family = encoder.encode_descriptor("requests", help, None, MetricType::Counter)?;
-        for key in 0..API_KEYS {
-            let answered = self.observer.answered(key);
+        for key in ApiKey::ALL {
+            let answered = self.observer.answered(*key);
             if answered > 0 {
-                let label = [("api", api_names::name(key))];
+                let label = [("api", key.name())];
                 ConstCounter::new(answered).encode(family.encode_family(&label)?)?;
             }
         }

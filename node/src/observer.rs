@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use highwater_core::id::ShardId;
 use highwater_core::shard::{CloseReason, Event, Halt};
+use highwater_core::wire::ApiKey;
 
 use crate::words;
 
@@ -80,8 +81,8 @@ pub(crate) const REASONS: [CloseReason; 7] = [
     CloseReason::Stopping,
 ];
 
-/// Kafka's keys end far below; requests with other keys share the last place.
-pub(crate) const API_KEYS: usize = 128;
+/// Kafka's keys end far below. Requests with other keys are closed, not answered.
+const API_KEYS: usize = 128;
 
 /// The counters of one shard, on cache lines of their own.
 #[derive(Debug)]
@@ -166,7 +167,8 @@ impl Observer {
         self.sum(|shard| &shard.refused[place_of(reason)])
     }
 
-    pub(crate) fn answered(&self, key: usize) -> u64 {
+    pub(crate) fn answered(&self, api: ApiKey) -> u64 {
+        let key = usize::try_from(api.code()).expect("Kafka's keys count from 0");
         self.sum(|shard| &shard.answered[key])
     }
 
@@ -260,8 +262,9 @@ fn count(counters: &ShardCounters, event: &Event) {
             counters.refused[place_of(*reason)].fetch_add(1, Ordering::Relaxed);
         }
         Event::Answered { key, .. } => {
-            let place = usize::try_from(*key).map_or(API_KEYS - 1, |key| key.min(API_KEYS - 1));
-            counters.answered[place].fetch_add(1, Ordering::Relaxed);
+            if let Some(counter) = usize::try_from(*key).ok().and_then(|key| counters.answered.get(key)) {
+                counter.fetch_add(1, Ordering::Relaxed);
+            }
         }
         Event::TopicCreated { .. } => counters.add(Count::TopicsCreated, 1),
         Event::TopicDeleted => counters.add(Count::TopicsDeleted, 1),
@@ -359,7 +362,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn counts_stand_in_their_places() {
+    fn counters_have_their_places() {
+        assert!(ApiKey::ALL.iter().all(|api| usize::try_from(api.code()).unwrap() < API_KEYS));
         for (place, count) in Count::ALL.iter().enumerate() {
             assert_eq!(place, *count as usize);
         }
@@ -381,7 +385,7 @@ mod tests {
         assert_eq!(observer.total(Count::BytesAppended), 200);
         observer.on_event(ShardId(1), &Event::Answered { key: -7, version: 0 });
         observer.on_event(ShardId(1), &Event::Answered { key: 3, version: 0 });
-        assert_eq!((observer.answered(3), observer.answered(API_KEYS - 1)), (1, 1));
+        assert_eq!((observer.answered(ApiKey::Metadata), observer.answered(ApiKey::Produce)), (1, 0));
         let conn = ConnId { slot: 0, generation: 0 };
         observer.on_event(ShardId(0), &Event::ConnectionRefused { conn, reason: CloseReason::Dripping });
         assert_eq!((observer.refused(CloseReason::Dripping), observer.refused(CloseReason::TooMany)), (1, 0));

@@ -126,13 +126,13 @@ fn set_goes_before_the_file() {
     let path = std::env::temp_dir().join(format!("highwater-config-{}.toml", std::process::id()));
     std::fs::write(&path, "log.dirs = \"/data\"\nnum.partitions = 3\n").unwrap();
     let sets = vec![Pair { key: "num.partitions".into(), value: "5".into() }];
-    let settings = for_serve(ServeArgs { config: path.clone(), sets }).unwrap();
+    let settings = for_serve(ServeArgs { config: path.clone(), sets, log: None }).unwrap();
     assert_eq!(settings.core.partitions_default, 5);
     std::fs::write(&path, "num.partitions = 3\n").unwrap();
-    let failure = for_serve(ServeArgs { config: path.clone(), sets: Vec::new() }).unwrap_err();
+    let failure = for_serve(ServeArgs { config: path.clone(), sets: Vec::new(), log: None }).unwrap_err();
     assert!(failure.why.contains("log.dirs"), "{failure}");
     std::fs::remove_file(&path).unwrap();
-    let failure = for_serve(ServeArgs { config: path, sets: Vec::new() }).unwrap_err();
+    let failure = for_serve(ServeArgs { config: path, sets: Vec::new(), log: None }).unwrap_err();
     assert!(failure.what.contains("cannot be read"), "{failure}");
 }
 
