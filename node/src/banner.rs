@@ -14,7 +14,7 @@ pub(crate) struct Banner<'a> {
     /// What an acknowledged record has survived, in words.
     pub(crate) durability: &'a str,
     pub(crate) io: &'a str,
-    pub(crate) shards: usize,
+    pub(crate) shards: u16,
     pub(crate) ready_after: Duration,
     /// How to call this binary from where the user stands.
     pub(crate) command: &'a str,

@@ -1,34 +1,239 @@
 //! The node's shards as the rest of this crate sees them. The only module that knows how the I/O crate starts them.
 
-use std::net::SocketAddr;
+use std::io::ErrorKind;
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
+use std::{io, thread};
 
 use highwater_cli::{Exit, Failure};
+use highwater_core::id::ShardId;
+use highwater_core::shard::{Boot, Effect, Event, Input, Shard};
+use highwater_core::time::{Instant, Now};
+use highwater_io::driver::Machine;
+use highwater_io::launch::{Bootable, CacheMode, IoChoice, IoMode, Launch, LaunchError, Node, Pin, Stopper};
+use highwater_io::rt_monoio::Sockets;
 
-use crate::config::Settings;
+use crate::config::{HostPort, IoDriver, Settings};
 use crate::observer::Observer;
+use crate::words;
 
 /// Running shards.
 #[derive(Debug)]
 pub(crate) struct Broker {
     /// The address that was bound.
     pub(crate) address: SocketAddr,
-    pub(crate) shards: usize,
+    pub(crate) shards: u16,
+    /// `uring` or `epoll`.
     pub(crate) io_driver: &'static str,
+    /// What carries I/O and why, for people.
     pub(crate) io_reason: String,
+    /// What an acknowledged record has survived.
     pub(crate) durability: &'static str,
+    node: Node,
+    stopper: Stopper,
 }
 
-pub(crate) fn start(settings: &Settings, observer: &Arc<Observer>) -> Result<Broker, Failure> {
-    let _ = (settings, observer, SocketAddr::from(([0, 0, 0, 0], 0)));
-    Err(Failure { exit: Exit::Failed, what: "x".into(), place: "x".into(), why: "x".into(), fix: "x".into() })
-}
-impl Broker {
-    pub(crate) fn when_ended(
-        &mut self,
-        _f: impl FnOnce(Result<(), Failure>) + Send + 'static,
-    ) -> Result<(), Failure> {
-        Ok(())
+/// Asks the shards of a broker to end.
+#[derive(Debug)]
+pub(crate) struct Stop(Stopper);
+
+impl Stop {
+    pub(crate) fn ask(&self) {
+        self.0.stop();
     }
-    pub(crate) fn stop(&self) {}
+}
+
+/// Starts the shards; returns when they serve.
+pub(crate) fn start(settings: &Settings, observer: &Arc<Observer>) -> Result<Broker, Failure> {
+    let config = Arc::new(settings.core.clone());
+    let launch = Launch {
+        data_dir: settings.data_dir.clone(),
+        listen: resolve(&settings.listen)?,
+        io: match settings.io {
+            IoDriver::Auto => IoMode::Auto,
+            IoDriver::Uring => IoMode::Uring,
+            IoDriver::Epoll => IoMode::Epoll,
+        },
+        pin: Pin::EachShard,
+        config: Arc::clone(&config),
+    };
+    let node = launch
+        .start_with(|found| Watched {
+            machine: Boot::new(config, found.seed, found.files, found.now),
+            shard: ShardId(0),
+            observer: Arc::clone(observer),
+        })
+        .map_err(|error| not_started(&error, settings))?;
+    let (io_driver, io_reason) = io_words(node.io());
+    Ok(Broker {
+        address: node.addr(),
+        shards: settings.core.shards,
+        io_driver,
+        io_reason,
+        durability: durability(node.io().storage.cache),
+        stopper: node.stopper(),
+        node,
+    })
+}
+
+impl Broker {
+    /// Waits for the end of all shards on a thread of its own, then calls `ended` there.
+    pub(crate) fn when_ended(
+        self,
+        ended: impl FnOnce(Result<(), Failure>) + Send + 'static,
+    ) -> io::Result<Stop> {
+        let node = self.node;
+        thread::Builder::new().name("waiter".into()).spawn(move || {
+            ended(node.join().map_err(|halted| {
+                let failure = words::halt(halted.halt);
+                Failure { place: format!("{}, on shard {}", failure.place, halted.shard), ..failure }
+            }));
+        })?;
+        Ok(Stop(self.stopper))
+    }
+}
+
+/// A machine whose events go to the observer, on the machine's thread.
+#[derive(Debug)]
+struct Watched<M> {
+    machine: M,
+    shard: ShardId,
+    observer: Arc<Observer>,
+}
+
+impl<M: Machine> Machine for Watched<M> {
+    fn handle(&mut self, now: Now, input: Input) {
+        self.machine.handle(now, input);
+    }
+
+    fn poll(&mut self, now: Now) -> Option<Effect> {
+        self.machine.poll(now)
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        self.machine.deadline()
+    }
+
+    /// Leaves none for the driver.
+    fn poll_event(&mut self) -> Option<Event> {
+        while let Some(event) = self.machine.poll_event() {
+            self.observer.on_event(self.shard, &event);
+        }
+        None
+    }
+
+    fn is_done(&self) -> bool {
+        self.machine.is_done()
+    }
+}
+
+impl Bootable for Watched<Boot> {
+    type Shard = Watched<Shard>;
+
+    fn into_shards(self, now: Now) -> Vec<Watched<Shard>> {
+        let watched =
+            |machine: Shard| Watched { shard: machine.id(), machine, observer: Arc::clone(&self.observer) };
+        self.machine.into_shards(now).into_iter().map(watched).collect()
+    }
+}
+
+fn resolve(at: &HostPort) -> Result<SocketAddr, Failure> {
+    let unknown = |why: String| Failure {
+        exit: Exit::Failed,
+        what: "cannot find the address to listen on".into(),
+        place: at.to_string(),
+        why,
+        fix: "give an address of this machine, such as 127.0.0.1:9092, or 0.0.0.0:9092 for all of them"
+            .into(),
+    };
+    let mut addresses = (at.host.as_str(), at.port).to_socket_addrs().map_err(|e| unknown(e.to_string()))?;
+    addresses.next().ok_or_else(|| unknown("the name has no address".into()))
+}
+
+fn io_words(io: &IoChoice) -> (&'static str, String) {
+    match (io.sockets, &io.refused) {
+        (Sockets::Uring, _) => ("uring", "io_uring for sockets and disk".into()),
+        (Sockets::Epoll, None) => ("epoll", "epoll, and threads for the disk, as asked for".into()),
+        (Sockets::Epoll, Some(refused)) => ("epoll", format!("epoll, and threads for the disk: {refused}")),
+    }
+}
+
+fn durability(cache: CacheMode) -> &'static str {
+    match cache {
+        CacheMode::DirectDsync => "every acknowledged record is on disk: O_DIRECT + RWF_DSYNC, group commit",
+        CacheMode::DirectSync => {
+            "every acknowledged record is on disk: O_DIRECT, then fdatasync, group commit"
+        }
+        CacheMode::Buffered => {
+            "every acknowledged record is on disk: fdatasync, group commit (no O_DIRECT on this file system)"
+        }
+    }
+}
+
+fn not_started(error: &LaunchError, settings: &Settings) -> Failure {
+    let dir = settings.data_dir.display();
+    let failed = |what: &str, place: String, why: String, fix: &str| Failure {
+        exit: Exit::Failed,
+        what: what.into(),
+        place,
+        why,
+        fix: fix.into(),
+    };
+    match error {
+        LaunchError::Directory { dir, source } => failed(
+            "cannot use the data directory",
+            dir.display().to_string(),
+            source.to_string(),
+            directory_fix(source),
+        ),
+        LaunchError::Held { dir, pid } => failed(
+            "the data directory is in use",
+            dir.display().to_string(),
+            match pid {
+                Some(pid) => format!("process {pid} has locked it"),
+                None => "another process has locked it".into(),
+            },
+            "stop that node, or give this one a directory of its own: --data-dir DIR (log.dirs in a file)",
+        ),
+        LaunchError::Listen { addr, source } => failed(
+            "cannot listen for Kafka clients",
+            addr.to_string(),
+            source.to_string(),
+            "stop what uses the port, or choose another: --listen HOST:PORT (listeners in a file); port 0 is any free one",
+        ),
+        LaunchError::UringRefused(reason) => failed(
+            "io_uring was asked for and is refused",
+            "--io uring (io in a file)".into(),
+            reason.clone(),
+            "use --io auto, or allow it: sysctl kernel.io_uring_disabled=0, or a seccomp profile that permits io_uring",
+        ),
+        LaunchError::Halted(halt) => {
+            let failure = words::halt(*halt);
+            Failure { place: format!("{}, in {dir}", failure.place), ..failure }
+        }
+        LaunchError::System(source) => failed(
+            "the system refused what a node needs",
+            "this process".into(),
+            source.to_string(),
+            "look at the limits on processes, open files and locked memory (ulimit -u, -n, -l)",
+        ),
+    }
+}
+
+fn directory_fix(error: &io::Error) -> &'static str {
+    match error.kind() {
+        ErrorKind::PermissionDenied => {
+            "give this user the directory, or choose another with --data-dir (log.dirs in a file)"
+        }
+        ErrorKind::ReadOnlyFilesystem => "mount the file system writable, or choose another directory",
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+            "make room, then start again: what was acknowledged is still there"
+        }
+        ErrorKind::NotADirectory | ErrorKind::AlreadyExists => {
+            "it is a file: choose a directory with --data-dir (log.dirs in a file)"
+        }
+        _ => {
+            "check that its parent exists and that this user may write there, or choose another with --data-dir"
+        }
+    }
 }

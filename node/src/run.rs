@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use highwater_cli::{Exit, Failure};
 
 use crate::banner::{self, Banner, Style};
-use crate::broker::{self, Broker};
+use crate::broker::{self, Broker, Stop};
 use crate::config::Settings;
 use crate::http::{self, Pages};
 use crate::metrics::{Facts, Metrics};
@@ -47,7 +47,7 @@ pub(crate) fn run(settings: Settings, greeting: Greeting) -> Result<(), Failure>
     let pages = Arc::new(Pages { observer: Arc::clone(&observer), metrics });
     let http = http::serve(listener, pages).map_err(|e| no_thread("HTTP", &e))?;
 
-    let mut broker = broker::start(&settings, &observer)?;
+    let broker = broker::start(&settings, &observer)?;
     let ready_after = started.elapsed();
     facts
         .set(Facts {
@@ -59,14 +59,15 @@ pub(crate) fn run(settings: Settings, greeting: Greeting) -> Result<(), Failure>
     observer.enter(Phase::Serving);
     greet(&Greetings { broker: &broker, http, ready_after, data_dir: &settings.data_dir, greeting });
 
-    broker.when_ended(move |result| {
+    let ending = move |result| {
         // A failed send means that nobody waits any more.
         let _ = endings.send(Ending::Shards(result));
-    })?;
-    wait(&broker, &observer, &ended)
+    };
+    let stop = broker.when_ended(ending).map_err(|e| no_thread("the end of the shards", &e))?;
+    wait(&stop, &observer, &ended)
 }
 
-fn wait(broker: &Broker, observer: &Observer, ended: &Receiver<Ending>) -> Result<(), Failure> {
+fn wait(stop: &Stop, observer: &Observer, ended: &Receiver<Ending>) -> Result<(), Failure> {
     let first = ended.recv().expect("the thread that waits for the shards sends before it ends");
     observer.enter(Phase::Stopping);
     let signal = match first {
@@ -75,7 +76,7 @@ fn wait(broker: &Broker, observer: &Observer, ended: &Receiver<Ending>) -> Resul
     };
     tracing::info!(signal, "stopping");
     let asked = Instant::now();
-    broker.stop();
+    stop.ask();
     loop {
         match ended.recv_timeout(STOP_WITHIN.saturating_sub(asked.elapsed())) {
             Ok(Ending::Shards(result)) => {
@@ -132,9 +133,8 @@ fn greet(about: &Greetings<'_>) {
         ready_ms = u64::try_from(ready_after.as_millis()).unwrap_or(u64::MAX),
         "ready"
     );
-    match greeting {
-        Greeting::LogLine => return,
-        Greeting::Banner => {}
+    if *greeting == Greeting::LogLine {
+        return;
     }
     let command = banner::own_command();
     let banner = Banner {
