@@ -71,10 +71,15 @@ pub struct Slice {
 impl Slice {
     /// The whole of `bytes`, owned outside of any pool.
     pub fn from_vec(bytes: Vec<u8>) -> Self {
-        Self::from_page(Arc::new(PageMut::from_vec(bytes)))
+        Self::from_page(PageMut::from_vec(bytes))
     }
 
-    fn from_page(page: Arc<PageMut>) -> Self {
+    /// The whole of a page that belongs to no pool.
+    pub fn from_page(page: PageMut) -> Self {
+        Self::from_shared(Arc::new(page))
+    }
+
+    fn from_shared(page: Arc<PageMut>) -> Self {
         assert!(page.len() <= PAGE_BYTES_MAX, "a page is bounded");
         let end = u32::try_from(page.len()).expect("a page is below 4 GiB");
         Self { page, start: 0, end }
@@ -191,7 +196,7 @@ impl Pool {
     pub fn freeze(&mut self, page: PageMut) -> Slice {
         let page = Arc::new(page);
         self.frozen.push_back(Arc::clone(&page));
-        Slice::from_page(page)
+        Slice::from_shared(page)
     }
 
     /// Takes back the frozen pages that nobody holds any more.

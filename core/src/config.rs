@@ -3,13 +3,15 @@
 use alloc::string::String;
 
 pub use crate::batch::TimestampType;
-use crate::id::NodeId;
+use crate::id::{NodeId, Uuid};
 use crate::time::Duration;
 
 /// The configuration of a node, the same for all its shards.
 #[derive(Debug, Clone)]
 pub struct Config {
     pub node: NodeId,
+    /// The cluster that the data directory must belong to; `None` takes the one that it has.
+    pub cluster: Option<Uuid>,
     /// Shards of this node; at least one.
     pub shards: u16,
     /// The address that Metadata answers with; `None` means the one that the client dialled.
@@ -21,6 +23,8 @@ pub struct Config {
     pub auto_create_topics: bool,
     /// Bytes of pages that a shard may hold: requests, WAL groups, tail cache, reads.
     pub memory_bytes: usize,
+    /// How often segments are looked at for age and retention (`log.retention.check.interval.ms`).
+    pub retention_check_interval: Duration,
     pub wal: WalConfig,
 }
 
@@ -87,12 +91,14 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             node: NodeId(1),
+            cluster: None,
             shards: 1,
             advertised: None,
             topic_defaults: TopicConfig::default(),
             partitions_default: 1,
             auto_create_topics: true,
             memory_bytes: 512 << 20,
+            retention_check_interval: Duration::from_secs(300),
             wal: WalConfig::default(),
         }
     }

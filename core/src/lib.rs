@@ -17,8 +17,8 @@
 
 extern crate alloc;
 
-pub mod batch;
 mod api;
+pub mod batch;
 pub mod buf;
 pub mod config;
 pub mod controller;
@@ -28,5 +28,6 @@ pub mod log;
 pub mod prng;
 pub mod replica;
 pub mod shard;
+pub mod storage;
 pub mod time;
 pub mod wire;

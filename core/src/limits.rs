@@ -65,8 +65,6 @@ pub const DECODE_FACTOR: usize = 16;
 /// ... and at most. Record bytes are borrowed and do not count; the largest honest frame describes a million partitions.
 pub const DECODE_BYTES_MAX: usize = 256 * 1024 * 1024;
 
-const _: () = assert!(WIRE_STRING_BYTES_MAX == i16::MAX as usize);
-const _: () = assert!(DECODE_BYTES_MIN < DECODE_BYTES_MAX);
 /// Longest value of a topic setting.
 pub const CONFIG_VALUE_BYTES_MAX: usize = 32_767;
 
@@ -102,6 +100,7 @@ pub const FETCH_SESSION_IDLE: Duration = Duration::from_secs(120);
 
 /// Producer ids that the controller hands to a shard at once.
 pub const PRODUCER_ID_BLOCK: u32 = 1_000;
+
 /// Any batch may expand to this many bytes, however short it is: a large record of one repeated byte is legal.
 pub const DECOMPRESSED_BYTES_FREE: usize = 16 * 1024 * 1024;
 
@@ -116,6 +115,7 @@ pub const SCRATCH_BYTES_KEPT: usize = 4 * 1024 * 1024;
 
 /// Largest window of a zstd frame for which a [`crate::batch::Scratch`] keeps its decoder. zstd asks for more only above level 19.
 pub const ZSTD_WINDOW_BYTES_KEPT: usize = 8 * 1024 * 1024;
+
 /// Producers whose sequence one partition remembers; beyond it the one that wrote least recently is forgotten.
 pub const PRODUCERS_PER_PARTITION_MAX: usize = 10_000;
 
@@ -140,11 +140,6 @@ pub const FOOTER_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Longest stretch of lost bytes that one stand-in covers when a log is recovered.
 pub const HOLE_BYTES_MAX: u32 = 1024 * 1024;
 
-const _: () = assert!(REQUEST_BYTES_MAX + 4 <= PAGE_BYTES_MAX, "a request and its length fit one page");
-const _: () = assert!(BATCH_BYTES_MAX < REQUEST_BYTES_MAX, "a batch fits a request");
-const _: () = assert!(PAGE_BYTES_MIN.is_power_of_two() && PAGE_BYTES_MAX.is_power_of_two());
-const _: () = assert!(BLOCK_BYTES.is_power_of_two() && PAGE_BYTES_MIN <= BLOCK_BYTES);
-
 /// Largest frame of the write-ahead log: one batch of the largest size, its entry and the header.
 pub const WAL_FRAME_BYTES_MAX: usize = BATCH_BYTES_MAX + 2 * BLOCK_BYTES;
 
@@ -157,32 +152,23 @@ pub const WAL_WRITE_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Bytes of frames that may wait for the write in flight before produce waits.
 pub const WAL_WAITING_BYTES_MAX: usize = 32 * 1024 * 1024;
 
-const _: () = assert!(WAL_FRAME_BYTES_MAX <= PAGE_BYTES_MAX, "a frame fits one page");
-const _: () = assert!(WAL_FRAME_BYTES_USUAL <= WAL_WRITE_BYTES_MAX);
-
 /// Bytes that recovery reads at a time, unless a single frame or batch is larger.
 pub const RECOVERY_READ_BYTES: usize = 1024 * 1024;
-const _: () =
-    assert!(RECEIVE_PAGE_BYTES_MIN >= PAGE_BYTES_MIN && RECEIVE_PAGE_BYTES_MIN <= RECEIVE_PAGE_BYTES_MAX);
-/// Any batch may expand to this many bytes, however short it is: a large record of one repeated byte is legal.
-pub const DECOMPRESSED_BYTES_FREE: usize = 16 * 1024 * 1024;
 
-/// Beyond [`DECOMPRESSED_BYTES_FREE`], a batch may expand to this many times its length; deflate itself cannot exceed it by much.
-pub const DECOMPRESSION_RATIO_MAX: usize = 1024;
+/// Destaging, sealing and deleting jobs of one shard at a time.
+pub const DESTAGE_JOBS_MAX: usize = 8;
 
-/// No batch may expand to more than this.
-pub const DECOMPRESSED_BYTES_MAX: usize = 128 * 1024 * 1024;
-
-/// Bytes that a [`crate::batch::Scratch`] keeps between two batches.
-pub const SCRATCH_BYTES_KEPT: usize = 4 * 1024 * 1024;
-
-/// Largest window of a zstd frame for which a [`crate::batch::Scratch`] keeps its decoder. zstd asks for more only above level 19.
-pub const ZSTD_WINDOW_BYTES_KEPT: usize = 8 * 1024 * 1024;
-
-const _: () = assert!(REQUEST_BYTES_MAX <= PAGE_BYTES_MAX, "a request fits one page");
+const _: () = assert!(WIRE_STRING_BYTES_MAX == i16::MAX as usize);
+const _: () = assert!(DECODE_BYTES_MIN < DECODE_BYTES_MAX);
+const _: () = assert!(REQUEST_BYTES_MAX + 4 <= PAGE_BYTES_MAX, "a request and its length fit one page");
 const _: () = assert!(BATCH_BYTES_MAX < REQUEST_BYTES_MAX, "a batch fits a request");
 const _: () = assert!(PAGE_BYTES_MIN.is_power_of_two() && PAGE_BYTES_MAX.is_power_of_two());
 const _: () = assert!(BLOCK_BYTES.is_power_of_two() && PAGE_BYTES_MIN <= BLOCK_BYTES);
+const _: () = assert!(WAL_FRAME_BYTES_MAX <= PAGE_BYTES_MAX, "a frame fits one page");
+const _: () = assert!(WAL_FRAME_BYTES_USUAL <= WAL_WRITE_BYTES_MAX);
+const _: () =
+    assert!(RECEIVE_PAGE_BYTES_MIN >= PAGE_BYTES_MIN && RECEIVE_PAGE_BYTES_MIN <= RECEIVE_PAGE_BYTES_MAX);
+const _: () = assert!(REQUEST_BYTES_MAX <= PAGE_BYTES_MAX, "a request fits one page");
 const _: () = assert!(DECOMPRESSED_BYTES_FREE <= DECOMPRESSED_BYTES_MAX);
 const _: () = assert!(BATCH_BYTES_MAX <= DECOMPRESSED_BYTES_MAX, "what fits uncompressed fits compressed");
 const _: () = assert!(DESTAGE_BYTES_MAX.is_multiple_of(BLOCK_BYTES as u64), "destaging writes whole blocks");
@@ -190,4 +176,5 @@ const _: () = assert!(DESTAGE_RUN_BYTES <= DESTAGE_BYTES_MAX, "a run fits one de
 const _: () = assert!(INDEX_INTERVAL_BYTES <= INDEX_INTERVAL_BYTES_MAX, "the default is allowed");
 const _: () =
     assert!(2 * INDEX_INTERVAL_BYTES_MAX <= SEGMENT_READ_BYTES_MAX, "a read reaches past an index interval");
-const _: () = assert!(RECEIVE_PAGE_BYTES_MIN >= PAGE_BYTES_MIN && RECEIVE_PAGE_BYTES_MIN <= RECEIVE_PAGE_BYTES_MAX);
+const _: () =
+    assert!(RECEIVE_PAGE_BYTES_MIN >= PAGE_BYTES_MIN && RECEIVE_PAGE_BYTES_MIN <= RECEIVE_PAGE_BYTES_MAX);

@@ -269,6 +269,11 @@ impl Log {
         self.durable_end = end;
     }
 
+    /// The bases of all segments, whether or not they have files.
+    pub fn segment_bases(&self) -> impl Iterator<Item = Offset> {
+        self.segments.iter().map(|segment| segment.base)
+    }
+
     /// Panics where the log contradicts itself.
     pub fn invariants(&self) {
         assert!(self.log_start <= self.durable_end, "the log starts within what is durable");

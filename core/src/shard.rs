@@ -7,7 +7,9 @@ pub mod event;
 mod home;
 pub mod input;
 pub mod message;
+mod owner;
 pub mod placement;
+mod seat;
 #[expect(clippy::module_inception, reason = "the file of the type that gives the module its name")]
 pub mod shard;
 

@@ -34,6 +34,8 @@ pub struct Controller {
     folded: BTreeMap<String, Arc<str>>,
     uncommitted: VecDeque<(Offset, MetadataRecord)>,
     committed: Arc<Image>,
+    /// Topics of the past, whose files may still stand.
+    deleted: BTreeSet<TopicId>,
 }
 
 /// What a CreateTopics has decided so far.
@@ -52,6 +54,7 @@ impl Controller {
             folded: BTreeMap::new(),
             uncommitted: VecDeque::new(),
             committed: Arc::new(Image::empty()),
+            deleted: BTreeSet::new(),
         }
     }
 
@@ -82,6 +85,7 @@ impl Controller {
                 self.folded.insert(fold(&created.name), Arc::from(created.name.as_str()));
             }
             MetadataRecord::TopicDeleted { id } => {
+                self.deleted.insert(*id);
                 if let Some(topic) = self.appended.topic_by_id(*id) {
                     self.folded.remove(&fold(&topic.name));
                 }
@@ -105,6 +109,11 @@ impl Controller {
             image.apply(offset, &record, &self.config.topic_defaults);
         }
         true
+    }
+
+    /// Whether a topic of this id existed and was deleted.
+    pub fn was_deleted(&self, topic: TopicId) -> bool {
+        self.deleted.contains(&topic)
     }
 
     /// What is committed.

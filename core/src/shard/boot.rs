@@ -18,10 +18,9 @@ use self::inventory::Inventory;
 use self::metadata::MetadataRead;
 use self::partition::PartitionBoot;
 use self::stream::StreamBoot;
-use super::owner::{Inheritance, Legacy, Pin, StreamHold, log_config, replica_role};
+use super::owner::{Inheritance, Legacy, Pin, StreamHold, lead, log_config};
 use super::{
-    DiskError, DiskErrorAt, DiskStep, Effect, Event, FileChange, FileMeta, Halt, Input, Outcome, Shard,
-    placement,
+    DiskErrorAt, DiskStep, Effect, Event, FileChange, FileMeta, Halt, Input, Outcome, Shard, placement,
 };
 use crate::buf::{PageMut, Slice};
 use crate::config::{Config, TimestampType, TopicConfig};
@@ -29,10 +28,9 @@ use crate::controller::Controller;
 use crate::id::{FileId, OpId, PartitionId, ShardId, StreamId, TopicId, Uuid};
 use crate::log::Log;
 use crate::prng::Prng;
-use crate::replica::Replica;
 use crate::storage::superblock::Superblock;
 use crate::storage::walk::WalkedEntry;
-use crate::time::Now;
+use crate::time::{Instant, Now};
 
 /// What the boot is at.
 #[derive(Debug)]
@@ -155,6 +153,11 @@ impl Boot {
 
     pub fn poll_event(&mut self) -> Option<Event> {
         self.events.pop_front()
+    }
+
+    /// When to call [`Self::poll`] again without an input: never, boot has no timers.
+    pub fn deadline(&self) -> Option<Instant> {
+        None
     }
 
     /// Whether all is read back and the shards can start. Never after an [`Effect::Halt`].
@@ -354,8 +357,8 @@ impl Boot {
             }
             let topic = image.topic_by_id(id.topic);
             let config = topic.map_or_else(metadata_topic_config, |topic| topic.config.clone());
-            let role = replica_role(self.config.node, image.partition(id), &config);
-            part.partitions.push((id, Replica::new(role, log), config.timestamp));
+            let replica = lead(self.config.node, log, image.partition(id), &config);
+            part.partitions.push((id, replica, config.timestamp));
         }
         let holds = self.stream_holds(&parts);
         let mut controller = Some((controller, superblock.cluster, holds));

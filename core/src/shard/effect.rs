@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use crate::buf::{PageMut, Slice};
-use crate::id::{ConnId, FileId, OpId, ShardId};
+use crate::id::{ConnId, FileId, Offset, OpId, ShardId};
 use crate::shard::message::ShardMessage;
 
 /// One order to the driver. It has no precondition: to carry it out at once is always right. Only the sends of one connection
@@ -85,6 +85,8 @@ pub enum Halt {
     DiskFailed { file: FileId, error: DiskErrorAt },
     /// The superblock cannot be read or names another cluster, node or format.
     ForeignDirectory,
+    /// The metadata log cannot be read at this offset: without it no partition can be served.
+    MetadataUnreadable { at: Offset },
 }
 
 /// The operation that a disk refused.

@@ -90,10 +90,11 @@ pub enum Event {
         stream: StreamId,
         lsn: u64,
     },
-    /// Recovery met a broken frame that is proven to have been durable.
+    /// Recovery met broken frames that are proven to have been durable.
     Rot {
         stream: StreamId,
-        lsn: u64,
+        first: u64,
+        last: u64,
     },
     /// A range of offsets cannot be read any more.
     Faulty {

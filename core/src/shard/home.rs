@@ -158,7 +158,10 @@ impl Home {
             ShardMessage::Woken { call } => self.deliver(now, call, News::Woken),
             ShardMessage::ControlReply { call, reply } => self.deliver(now, call, News::Controller(reply)),
             ShardMessage::Image(image) => self.on_image(image),
-            ShardMessage::Call { .. } | ShardMessage::Control { .. } | ShardMessage::Unwatch { .. } => {
+            ShardMessage::Call { .. }
+            | ShardMessage::Control { .. }
+            | ShardMessage::Unwatch { .. }
+            | ShardMessage::StreamReleased { .. } => {
                 panic!("an owner's message came to a home")
             }
         }

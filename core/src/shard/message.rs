@@ -7,6 +7,7 @@
 use alloc::sync::Arc;
 
 use crate::controller::{Command, ControllerReply, Image};
+use crate::id::StreamId;
 use crate::replica::{PartitionOp, PartitionReply};
 
 /// A part of a request in work, named by its home. It says nothing to the owner but whom to answer.
@@ -36,4 +37,6 @@ pub enum ShardMessage {
     ControlReply { call: CallId, reply: ControllerReply },
     /// What is committed of the cluster's metadata, from shard 0 to all.
     Image(Arc<Image>),
+    /// To shard 0: the sender holds nothing of this WAL stream of an earlier life any more.
+    StreamReleased { stream: StreamId },
 }

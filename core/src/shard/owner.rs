@@ -14,9 +14,11 @@ use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use self::keep::{DestageJob, Legacy, Remove};
+pub(super) use self::keep::Legacy;
+use self::keep::{DestageJob, Remove};
 use self::produce::PendingAck;
 use self::read::ReadJob;
+pub(super) use self::topics::{lead, log_config};
 use self::wal::CachedFrame;
 use super::message::{CallId, ShardMessage};
 use super::{DiskError, DiskErrorAt, DiskStep, Effect, Event, FileChange, Halt, Outcome, Timer};
@@ -25,6 +27,7 @@ use crate::buf::Pool;
 use crate::config::{Config, TimestampType};
 use crate::controller::Image;
 use crate::id::{FileId, Offset, OpId, PartitionId, ShardId, StreamId};
+use crate::limits::MEMORY_RETRY;
 use crate::replica::{PartitionOp, Replica};
 use crate::storage::frame::Lsn;
 use crate::storage::wal::{FrozenFrame, Wal, WalSizes};
@@ -40,6 +43,8 @@ struct Partition {
     timestamp: TimestampType,
     /// A job of `keep` is at work on its files; at most one is.
     keeping: Keeping,
+    /// It stands in the queue of `keep`.
+    queued: bool,
     /// Batches that are on their way into a newer frame.
     carried: u32,
 }
@@ -61,15 +66,31 @@ struct Call {
 /// What a disk effect was for.
 #[derive(Debug)]
 enum Op {
-    WalWrite { file: u64, frames: Vec<FrozenFrame> },
-    WalChange { file: u64, step: DiskStep },
+    WalWrite {
+        file: u64,
+        frames: Vec<FrozenFrame>,
+    },
+    WalChange {
+        file: u64,
+        step: DiskStep,
+    },
     WalCheckpoint,
     Read(ReadJob),
     Destage(DestageJob),
-    Seal { partition: PartitionId, base: Offset },
+    Seal {
+        partition: PartitionId,
+        base: Offset,
+    },
     /// An empty file for the active segment, so that its name keeps the next offset.
-    CreateActive { partition: PartitionId, base: Offset },
-    Remove { partition: PartitionId, base: Offset, what: Remove },
+    CreateActive {
+        partition: PartitionId,
+        base: Offset,
+    },
+    Remove {
+        partition: PartitionId,
+        base: Offset,
+        what: Remove,
+    },
     /// Removing what nothing refers to any more; if it fails, the next start tries again.
     Forget,
 }
@@ -101,6 +122,8 @@ pub(super) struct Owner {
     next_token: u64,
     watches: BTreeMap<u64, (ShardId, CallId, PartitionId)>,
     watch_tokens: BTreeMap<(ShardId, CallId), u64>,
+    /// Watches that were set on what became readable meanwhile.
+    ripe: Vec<u64>,
     /// Produce calls that wait for room in the WAL, in order.
     parked: VecDeque<Call>,
     /// Reads that wait for a page.
@@ -114,14 +137,24 @@ pub(super) struct Owner {
     destage_at: Option<Instant>,
     retention_at: Instant,
     full_until: Option<Instant>,
+    /// When calls that wait for memory are tried again, if nothing happens before.
+    memory_at: Option<Instant>,
     halted: bool,
+}
+
+/// A WAL stream of an earlier life, and how many shards still need it. Kept by shard 0.
+#[derive(Debug)]
+pub(super) struct StreamHold {
+    pub(super) stream: StreamId,
+    pub(super) files: Vec<u64>,
+    pub(super) holders: usize,
 }
 
 /// What a shard inherits from recovery.
 #[derive(Debug)]
 pub(super) struct Inheritance {
     pub(super) image: Arc<Image>,
-    pub(super) partitions: Vec<(PartitionId, Replica)>,
+    pub(super) partitions: Vec<(PartitionId, Replica, TimestampType)>,
     pub(super) legacy: Vec<Legacy>,
 }
 
@@ -140,17 +173,12 @@ impl Owner {
             seal_after: config.wal.seal_after,
         };
         let memory = config.memory_bytes;
-        let dirty: BTreeSet<PartitionId> = inheritance.partitions.iter().map(|(id, _)| *id).collect();
+        let dirty: BTreeSet<PartitionId> = inheritance.partitions.iter().map(|(id, ..)| *id).collect();
         let destage_at = (!dirty.is_empty()).then(|| now.mono + config.wal.destage_interval);
-        let partitions = inheritance
-            .partitions
-            .into_iter()
-            .map(|(id, replica)| (id, Partition { replica, keeping: Keeping::Idle, carried: 0 }))
-            .collect();
         let mut owner = Self {
             id,
             image: Arc::clone(&inheritance.image),
-            partitions,
+            partitions: BTreeMap::new(),
             dirty,
             keep_queue: VecDeque::new(),
             keep_jobs: 0,
@@ -168,6 +196,7 @@ impl Owner {
             next_token: 0,
             watches: BTreeMap::new(),
             watch_tokens: BTreeMap::new(),
+            ripe: Vec::new(),
             parked: VecDeque::new(),
             starved: VecDeque::new(),
             early: Vec::new(),
@@ -178,15 +207,26 @@ impl Owner {
             destage_at,
             retention_at: now.mono + config.retention_check_interval,
             full_until: None,
+            memory_at: None,
             halted: false,
             config,
         };
+        for (id, replica, timestamp) in inheritance.partitions {
+            owner.adopt(id, replica, timestamp);
+        }
         owner.on_image(now, inheritance.image);
         owner
     }
 
     /// A call from a home. It waits if the home knows of metadata that this shard has not seen.
-    pub(super) fn on_call(&mut self, now: Now, from: ShardId, call: CallId, image_version: u64, op: PartitionOp) {
+    pub(super) fn on_call(
+        &mut self,
+        now: Now,
+        from: ShardId,
+        call: CallId,
+        image_version: u64,
+        op: PartitionOp,
+    ) {
         let call = Call { from, call, op };
         if image_version > self.image.version {
             self.early.push((image_version, call));
@@ -251,6 +291,14 @@ impl Owner {
             self.destage_at = None;
             self.hurry();
         }
+        if self.memory_at.is_some_and(|at| at <= now.mono) {
+            self.memory_at = None;
+            self.unpark(now);
+            self.feed_starved();
+        }
+        if self.memory_at.is_none() && !(self.parked.is_empty() && self.starved.is_empty()) {
+            self.memory_at = Some(now.mono + MEMORY_RETRY);
+        }
         if self.retention_at <= now.mono {
             self.retention_at = now.mono + self.config.retention_check_interval;
             self.check_retention(now);
@@ -262,9 +310,18 @@ impl Owner {
             self.wal.deadline().map(|at| (at, Timer::Seal)),
             self.destage_at.map(|at| (at, Timer::Destage)),
             self.full_until.map(|at| (at, Timer::Full)),
+            self.memory_at.map(|at| (at, Timer::Memory)),
             Some((self.retention_at, Timer::Retention)),
         ];
         times.into_iter().flatten().min()
+    }
+
+    pub(super) fn high_watermark(&self, id: PartitionId) -> Option<Offset> {
+        self.partitions.get(&id).map(|partition| partition.replica.high_watermark())
+    }
+
+    pub(super) fn log_end(&self, id: PartitionId) -> Option<Offset> {
+        self.partitions.get(&id).map(|partition| partition.replica.log.log_end())
     }
 
     /// Whether all that was accepted is on disk.
@@ -331,7 +388,7 @@ impl Pin {
         }
     }
 
-    const fn decode(pin: u64) -> Self {
+    pub(super) const fn decode(pin: u64) -> Self {
         if pin & LEGACY_MARK == 0 {
             Self::Frame(Lsn(pin))
         } else {

@@ -3,8 +3,15 @@
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 
-use super::{Config, Effect, Event, Halt, Input};
-use crate::id::ShardId;
+use super::home::Home;
+use super::message::ShardMessage;
+use super::owner::{Inheritance, Owner, StreamHold};
+use super::seat::Seat;
+use super::{Effect, Event, Halt, Input};
+use crate::buf::Pool;
+use crate::config::Config;
+use crate::controller::{Controller, Image};
+use crate::id::{ShardId, StreamId, Uuid};
 use crate::time::{Instant, Now};
 
 /// Why a shard wants to be polled at a time.
@@ -20,13 +27,16 @@ pub enum Timer {
     Retention,
     /// A frame was incomplete long enough.
     Dripping,
-    /// A full disk may have room again.
-    Full,
     /// A produce was not acknowledged in its time.
     Produce,
     /// Memory may be there for a connection that waits for it.
     Memory,
+    /// A full disk may have room again.
+    Full,
 }
+
+/// Metadata of a cluster: the state machine on shard 0, the cluster's id, and the WAL streams of earlier lives to be let go.
+pub(super) type Controls = (Controller, Uuid, alloc::vec::Vec<StreamHold>);
 
 /// A shard of a node.
 ///
@@ -42,12 +52,50 @@ pub enum Timer {
 #[derive(Debug)]
 pub struct Shard {
     id: ShardId,
+    shards: u16,
+    home: Home,
+    owner: Owner,
+    seat: Option<Seat>,
+    /// Pages for requests; what the owner holds has pools of its own.
+    pool: Pool,
+    /// Messages of this shard to itself.
+    local: VecDeque<ShardMessage>,
     effects: VecDeque<Effect>,
+    /// Whether the cluster's metadata is there; until then nobody is served.
+    ready: bool,
+    stopping: bool,
+    last: Instant,
 }
 
 impl Shard {
-    pub(crate) fn new(_config: Arc<Config>, id: ShardId, _seed: u64, _now: Now) -> Self {
-        Self { id, effects: VecDeque::new() }
+    pub(super) fn new(
+        config: Arc<Config>,
+        id: ShardId,
+        seed: u64,
+        stream: StreamId,
+        inheritance: Inheritance,
+        controls: Option<Controls>,
+        now: Now,
+    ) -> Self {
+        let image = Arc::clone(&inheritance.image);
+        let mut home = Home::new(Arc::clone(&config), id, seed);
+        let ready = image.version > 0;
+        if ready {
+            home.on_image(image);
+        }
+        Self {
+            id,
+            shards: config.shards,
+            home,
+            pool: Pool::new(config.memory_bytes / 4),
+            owner: Owner::new(config, id, stream, inheritance, now),
+            seat: controls.map(|(controller, cluster, holds)| Seat::new(controller, cluster, holds, seed)),
+            local: VecDeque::new(),
+            effects: VecDeque::new(),
+            ready,
+            stopping: false,
+            last: now.mono,
+        }
     }
 
     pub fn id(&self) -> ShardId {
@@ -55,27 +103,136 @@ impl Shard {
     }
 
     /// Takes one fact. Cheap: it is noted, and what it touches is marked for a turn.
-    pub fn handle(&mut self, _now: Now, input: Input) {
-        if matches!(input, Input::Stop) {
-            self.effects.push_back(Effect::Halt(Halt::Stopped));
+    pub fn handle(&mut self, now: Now, input: Input) {
+        assert!(now.mono >= self.last, "time does not go back");
+        self.last = now.mono;
+        match input {
+            Input::Accepted { conn, local, .. } => self.home.on_accepted(now, conn, local),
+            Input::Received { conn, page, len } => self.home.on_received(now, conn, page, len),
+            Input::Sent { conn } => self.home.on_sent(conn),
+            Input::Closed { conn, page } => self.home.on_closed(conn, page),
+            Input::Disk { op, outcome } => self.owner.on_disk(now, op, outcome),
+            Input::Shard { from, message } => self.on_message(now, from, message),
+            Input::Tick => {}
+            Input::Stop => {
+                self.stopping = true;
+                self.home.on_stop(now);
+            }
         }
     }
 
+    fn on_message(&mut self, now: Now, from: ShardId, message: ShardMessage) {
+        match message {
+            ShardMessage::Call { call, image_version, op } => {
+                self.owner.on_call(now, from, call, image_version, op);
+            }
+            ShardMessage::Unwatch { call } => self.owner.on_unwatch(from, call),
+            ShardMessage::Control { call, command } => {
+                let seat = self.seat.as_mut().expect("commands go to shard 0");
+                seat.on_command(from, call, command);
+            }
+            ShardMessage::StreamReleased { stream } => {
+                self.seat.as_mut().expect("streams are released to shard 0").on_released(stream);
+            }
+            ShardMessage::Image(image) => self.on_image(now, image),
+            ShardMessage::Reply { .. } | ShardMessage::Woken { .. } | ShardMessage::ControlReply { .. } => {
+                self.home.on_message(now, from, message);
+            }
+        }
+    }
+
+    fn on_image(&mut self, now: Now, image: Arc<Image>) {
+        self.owner.on_image(now, Arc::clone(&image));
+        self.home.on_image(image);
+        self.ready = true;
+    }
+
     /// One effect; runs turns of what is marked until there is one or all is done.
-    pub fn poll(&mut self, _now: Now) -> Option<Effect> {
-        self.effects.pop_front()
+    pub fn poll(&mut self, now: Now) -> Option<Effect> {
+        assert!(now.mono >= self.last, "time does not go back");
+        self.last = now.mono;
+        loop {
+            if let Some(effect) = self.effects.pop_front() {
+                return Some(effect);
+            }
+            if !self.turn(now) {
+                return None;
+            }
+        }
+    }
+
+    /// Does everything that is due: first what may add to the next group of the WAL, then the WAL. Says whether anything happened.
+    fn turn(&mut self, now: Now) -> bool {
+        let mut moved = false;
+        while self.ready || self.stopping {
+            let Some(effect) = self.home.poll(now, &mut self.pool) else { break };
+            moved = true;
+            self.place(effect);
+        }
+        while let Some(message) = self.local.pop_front() {
+            moved = true;
+            self.on_message(now, self.id, message);
+        }
+        if let Some(seat) = &mut self.seat {
+            let (image, messages) = seat.turn(now, &mut self.owner);
+            moved |= image.is_some() || !messages.is_empty();
+            for to in (0..self.shards).map(ShardId) {
+                if let Some(image) = &image {
+                    self.place(Effect::Shard { to, message: ShardMessage::Image(Arc::clone(image)) });
+                }
+            }
+            for (to, message) in messages {
+                self.place(Effect::Shard { to, message });
+            }
+        }
+        if moved {
+            // What came in by mesh or loop may have more for the same group.
+            return true;
+        }
+        while let Some(effect) = self.owner.poll(now) {
+            moved = true;
+            self.place(effect);
+        }
+        while let Some((to, message)) = self.owner.poll_message() {
+            moved = true;
+            self.place(Effect::Shard { to, message });
+        }
+        if !moved && self.stopping && self.home.is_idle() && self.owner.is_flushed() {
+            self.stopping = false;
+            self.effects.push_back(Effect::Halt(Halt::Stopped));
+            return true;
+        }
+        moved
+    }
+
+    fn place(&mut self, effect: Effect) {
+        match effect {
+            Effect::Shard { to, message } if to == self.id => self.local.push_back(message),
+            Effect::Recv { .. }
+            | Effect::Send { .. }
+            | Effect::Close { .. }
+            | Effect::Write { .. }
+            | Effect::Sync { .. }
+            | Effect::Read { .. }
+            | Effect::File { .. }
+            | Effect::Shard { .. }
+            | Effect::Halt(_) => self.effects.push_back(effect),
+        }
     }
 
     /// When to poll again without an input, and why.
     pub fn deadline(&self) -> Option<(Instant, Timer)> {
-        None
+        [self.home.deadline(), self.owner.deadline()].into_iter().flatten().min()
     }
 
     /// What happened, for those who watch.
     pub fn poll_event(&mut self) -> Option<Event> {
-        None
+        self.home.poll_event().or_else(|| self.owner.poll_event())
     }
 
     /// Panics where the state contradicts itself. The simulator calls it after every turn.
-    pub fn invariants(&self) {}
+    pub fn invariants(&self) {
+        self.home.invariants();
+        self.owner.invariants();
+    }
 }

@@ -29,10 +29,23 @@ pub struct WalSizes {
 #[derive(Debug)]
 pub enum WalOrder {
     /// Write durably. The frames' batches are told with it.
-    Write { file: u64, at: u64, parts: Vec<Slice>, frames: Vec<FrozenFrame> },
-    Create { file: u64, len: u64 },
-    Recycle { from: u64, to: u64 },
-    Remove { file: u64 },
+    Write {
+        file: u64,
+        at: u64,
+        parts: Vec<Slice>,
+        frames: Vec<FrozenFrame>,
+    },
+    Create {
+        file: u64,
+        len: u64,
+    },
+    Recycle {
+        from: u64,
+        to: u64,
+    },
+    Remove {
+        file: u64,
+    },
     Checkpoint(Checkpoint),
 }
 
@@ -281,6 +294,12 @@ impl Wal {
             self.files.remove(&number);
             self.next_number = number;
         }
+        self.full_disk = true;
+    }
+
+    /// The disk had no room for the checkpoint that was ordered.
+    pub fn on_checkpoint_full(&mut self) {
+        self.checkpointing = None;
         self.full_disk = true;
     }
 

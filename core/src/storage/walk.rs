@@ -53,9 +53,15 @@ enum Mode {
     /// Frames follow each other.
     Follow,
     /// The frame that should stand here may be the first one of the next file.
-    NextFile { broken_file: u64, broken_at: u64 },
+    NextFile {
+        broken_file: u64,
+        broken_at: u64,
+    },
     /// Looking block by block for a proof that the expected frame was durable.
-    Search { broken_file: u64, broken_at: u64 },
+    Search {
+        broken_file: u64,
+        broken_at: u64,
+    },
     /// It was: looking block by block for the first frame behind it.
     Resume,
     Done,
@@ -81,7 +87,6 @@ pub struct Walk {
     expected: Option<Lsn>,
     prev_crc: Option<u32>,
     window: Option<(u64, u64, Slice)>,
-    wanted: usize,
     entries: Vec<WalkedEntry>,
     /// Frames with a batch that does not match its entry, not proven durable so far.
     suspects: Vec<Lsn>,
@@ -113,7 +118,6 @@ impl Walk {
             expected,
             prev_crc: None,
             window: None,
-            wanted: RECOVERY_READ_BYTES,
             entries: Vec::new(),
             suspects: Vec::new(),
             rotten: Vec::new(),
@@ -282,7 +286,9 @@ impl Walk {
                 self.mode = Mode::Search { broken_file, broken_at };
                 (self.file, self.at) = (broken_file, broken_at);
             }
-            (Mode::Search { .. } | Mode::Resume, _) if self.at + 2 * BLOCK_BYTES as u64 <= self.file_len() => {
+            (Mode::Search { .. } | Mode::Resume, _)
+                if self.at + 2 * BLOCK_BYTES as u64 <= self.file_len() =>
+            {
                 self.at += BLOCK_BYTES as u64;
             }
             (Mode::Search { .. } | Mode::Resume, Some(next)) => (self.file, self.at) = (next, 0),

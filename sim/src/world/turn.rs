@@ -228,7 +228,7 @@ impl World {
                 DiskError::Full => booting && target.disk.delivered.of("enospc") > 0,
                 DiskError::ReadOnly | DiskError::NotFound => false,
             },
-            Halt::ForeignDirectory => false,
+            Halt::ForeignDirectory | Halt::MetadataUnreadable { .. } => false,
         };
         if !legal {
             return self.fail("contract", format!("shard {} halts without cause: {halt:?}", seat.shard));

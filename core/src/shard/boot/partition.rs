@@ -9,7 +9,8 @@ use super::{Disk, Step};
 use crate::buf::Slice;
 use crate::id::{FileId, Offset, PartitionId};
 use crate::limits::FOOTER_BYTES_MAX;
-use crate::log::{Cut, Intact, Log, LogConfig, LogRecovery, RecoveryReport, SegmentFile, WalBatch};
+use crate::log::recovery::{Cut, Intact, LogRecovery, RecoveryReport, SegmentFile, WalBatch};
+use crate::log::{Log, LogConfig};
 use crate::shard::FileChange;
 use crate::shard::owner::Pin;
 use crate::storage::frame::Content;
@@ -85,7 +86,7 @@ impl PartitionBoot {
             .map(|(&base, &len)| SegmentFile { base, len, footer: self.footers.remove(&base) })
             .collect();
         let wal = core::mem::take(&mut self.wal);
-        self.at = At::Recover(LogRecovery::new(self.config, files, wal));
+        self.at = At::Recover(LogRecovery::new(self.config.clone(), files, wal));
     }
 
     fn finish_recovery(&mut self) {

@@ -44,9 +44,9 @@ pub(super) struct DestageJob {
 
 /// A WAL stream of an earlier life that still holds tails of this shard.
 #[derive(Debug)]
-pub(super) struct Legacy {
-    pub(super) stream: StreamId,
-    pub(super) pins: usize,
+pub(in crate::shard) struct Legacy {
+    pub(in crate::shard) stream: StreamId,
+    pub(in crate::shard) pins: usize,
 }
 
 impl Owner {
@@ -55,14 +55,20 @@ impl Owner {
     }
 
     pub(super) fn queue_keep(&mut self, partition: PartitionId) {
-        if !self.keep_queue.contains(&partition) {
+        if let Some(state) = self.partitions.get_mut(&partition)
+            && !state.queued
+        {
+            state.queued = true;
             self.keep_queue.push_back(partition);
         }
     }
 
     /// Everything that is dirty shall be looked at now.
     pub(super) fn hurry(&mut self) {
-        self.keep_queue = self.dirty.iter().copied().collect();
+        let dirty: Vec<PartitionId> = self.dirty.iter().copied().collect();
+        for partition in dirty {
+            self.queue_keep(partition);
+        }
     }
 
     pub(super) fn turn_keep(&mut self, now: Now) {
@@ -85,10 +91,11 @@ impl Owner {
             self.dirty.remove(&id);
             return;
         };
+        partition.queued = false;
         if partition.keeping == Keeping::Busy {
             return;
         }
-        let log = partition.replica.log();
+        let log = &partition.replica.log;
         if let Some(plan) = log.seal_plan() {
             partition.keeping = Keeping::Busy;
             self.keep_jobs += 1;
@@ -106,7 +113,8 @@ impl Owner {
     }
 
     fn start_destage(&mut self, id: PartitionId, plan: DestagePlan) {
-        let len = usize::try_from(plan.until - plan.at).expect("a run is bounded").next_multiple_of(BLOCK_BYTES);
+        let len =
+            usize::try_from(plan.until - plan.at).expect("a run is bounded").next_multiple_of(BLOCK_BYTES);
         let Some(mut page) = self.destage_pool.alloc(len) else { return };
         fill(&mut page, len, &plan.bytes);
         let bytes = self.destage_pool.freeze(page).cut(0, len);
@@ -157,7 +165,7 @@ impl Owner {
         job.step = match job.step {
             Step::Create => {
                 let partition = self.partitions.get_mut(&id).expect("checked above");
-                partition.replica.log_mut().on_file_created(job.segment_base);
+                partition.replica.log.on_file_created(job.segment_base);
                 Step::Write
             }
             Step::Write if job.until % BLOCK_BYTES as u64 != 0 => Step::Cut,
@@ -172,7 +180,7 @@ impl Owner {
 
     fn on_destaged(&mut self, job: &DestageJob) {
         let partition = self.partitions.get_mut(&job.partition).expect("checked by the caller");
-        let released = partition.replica.log_mut().on_destaged(job.segment_base, job.until);
+        let released = partition.replica.log.on_destaged(job.segment_base, job.until);
         for pin in released {
             self.release(pin);
         }
@@ -195,7 +203,7 @@ impl Owner {
             Outcome::Done | Outcome::Read { .. } => {}
         }
         if let Some(partition) = self.partitions.get_mut(&id) {
-            partition.replica.log_mut().on_sealed(base);
+            partition.replica.log.on_sealed(base);
             self.events.push_back(Event::SegmentSealed { partition: id, base });
         }
         self.end_job(id);
@@ -223,26 +231,27 @@ impl Owner {
         if partition.carried > 0 {
             return;
         }
-        let log = partition.replica.log();
+        let log = &partition.replica.log;
         let holds_up = |pin: u64| match Pin::decode(pin) {
             Pin::Frame(lsn) => lsn <= threshold,
             Pin::Legacy(_) => true,
         };
         let batches: Vec<(Entry, Slice)> = log
             .undestaged()
-            .filter(|batch| batch.is_durable && holds_up(batch.pin))
+            .take_while(|batch| batch.last < log.durable_end())
+            .filter(|batch| holds_up(batch.wal_file))
             .map(|batch| {
                 let entry = Entry {
                     partition: id,
                     segment_base: batch.segment_base,
                     position: batch.position,
-                    len: u32::try_from(batch.bytes.len()).expect("a batch is bounded"),
+                    len: batch.len,
                     base: batch.base,
                     last: batch.last,
                     leader_epoch: batch.epoch,
                     crc: 0,
                 };
-                (entry, batch.bytes.clone())
+                (entry, batch.slice().clone())
             })
             .collect();
         for (entry, bytes) in batches {
@@ -264,7 +273,7 @@ impl Owner {
         };
         partition.carried -= 1;
         // Destaged meanwhile: nobody needs the newer copy.
-        let old = partition.replica.log_mut().recopy(base, bytes, pin).unwrap_or(pin);
+        let old = partition.replica.log.recopy(base, bytes, pin).unwrap_or(pin);
         self.release(old);
     }
 
@@ -280,13 +289,13 @@ impl Owner {
 
     fn retire(&mut self, now: Now, id: PartitionId) {
         let Some(partition) = self.partitions.get_mut(&id) else { return };
-        if let Some(base) = partition.replica.log_mut().roll_if_due(now) {
+        if let Some(base) = partition.replica.log.roll_if_due(now) {
             self.events.push_back(Event::SegmentRolled { partition: id, base });
             self.queue_keep(id);
         }
         let partition = self.partitions.get_mut(&id).expect("looked up above");
         let high_watermark = partition.replica.high_watermark();
-        let log = partition.replica.log_mut();
+        let log = &mut partition.replica.log;
         if partition.keeping == Keeping::Idle
             && let Some(base) = log.needs_file(now, high_watermark)
         {
@@ -336,7 +345,7 @@ impl Owner {
             }
             Outcome::Done | Outcome::Read { .. } => {
                 if let Some(partition) = self.partitions.get_mut(&id) {
-                    partition.replica.log_mut().on_file_created(base);
+                    partition.replica.log.on_file_created(base);
                 }
             }
         }
@@ -355,7 +364,7 @@ impl Owner {
     }
 
     /// Removes the files of a stream that no shard needs any more.
-    pub(super) fn remove_stream(&mut self, stream: StreamId, files: &[u64]) {
+    pub(in crate::shard) fn remove_stream(&mut self, stream: StreamId, files: &[u64]) {
         for &number in files {
             self.issue_change(Op::Forget, FileId::Wal { stream, number }, FileChange::Delete);
         }

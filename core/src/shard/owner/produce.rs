@@ -1,13 +1,17 @@
 //! Appending: room in the WAL first, then the partition's place for the batch, then the copy; the answer when it is durable.
 
+use alloc::vec::Vec;
+
 use super::{Call, Owner};
 use crate::batch::{self, BatchView};
 use crate::config::TimestampType;
 use crate::id::{Offset, PartitionId, ShardId};
-use crate::log::{Placed, Placement};
-use crate::replica::{Acks, AppendError, PartitionError, PartitionOp, PartitionReply, ProduceOp, ProduceReply, Ready};
-use crate::shard::message::{CallId, ShardMessage};
+use crate::log::{AppendError, Destage, Placed, Placement};
+use crate::replica::{
+    Acks, PartitionError, PartitionOp, PartitionReply, ProduceError, ProduceOp, ProduceReply, Readiness,
+};
 use crate::shard::Event;
+use crate::shard::message::{CallId, ShardMessage};
 use crate::storage::frame::Entry;
 use crate::storage::wal::Append;
 use crate::time::{Now, Timestamp};
@@ -15,9 +19,17 @@ use crate::time::{Now, Timestamp};
 /// A produce whose batch is in the log and not yet where its acks want it.
 #[derive(Debug)]
 pub(super) struct PendingAck {
-    to: ShardId,
-    call: CallId,
+    pub(super) to: ShardId,
+    pub(super) call: CallId,
+    pub(super) partition: PartitionId,
     reply: ProduceReply,
+}
+
+/// A batch on its way into the WAL; `stamp` replaces its maximal timestamp.
+struct Copied<'a> {
+    partition: PartitionId,
+    batch: &'a [u8],
+    stamp: Option<(Timestamp, TimestampType)>,
 }
 
 enum Verdict {
@@ -44,7 +56,6 @@ impl Owner {
         let Some(partition) = self.partitions.get_mut(&op.partition) else {
             return Verdict::Reply(PartitionReply::Failed(PartitionError::Unknown));
         };
-        let Ok((view, _)) = BatchView::parse(&op.batch) else { unreachable!("the home checked the batch") };
         if !self.wal.reserve(&mut self.wal_pool, op.batch.len(), Append::New) {
             return if self.wal.is_disk_full() {
                 Verdict::Reply(PartitionReply::Failed(PartitionError::StorageFull))
@@ -52,19 +63,23 @@ impl Owner {
                 Verdict::NoRoom
             };
         }
-        let mut info = view.info();
         let append_time = (partition.timestamp == TimestampType::LogAppendTime).then_some(now.wall);
-        if let Some(time) = append_time {
-            info.max_timestamp = time;
-        }
+        let mut info = op.checked.info;
+        info.max_timestamp = append_time.unwrap_or(op.checked.max_timestamp);
         let placed = match partition.replica.append(now, &info, op.acks) {
             Ok(placed) => placed,
             Err(error) => return Verdict::Reply(PartitionReply::Failed(refusal(error))),
         };
-        let log_start_offset = partition.replica.log().log_start();
+        let log_start_offset = partition.replica.log.log_start();
         let (base_offset, last, log_append_time) = match placed {
             Placed::New(placement) => {
-                self.copy(op, &placement, append_time);
+                let stamp = match append_time {
+                    Some(time) => Some((time, TimestampType::LogAppendTime)),
+                    None if op.checked.max_timestamp == op.checked.info.max_timestamp => None,
+                    None => Some((op.checked.max_timestamp, TimestampType::CreateTime)),
+                };
+                let copied = Copied { partition: op.partition, batch: &op.batch, stamp };
+                self.copy(&copied, &placement);
                 (placement.base, placement.last, append_time)
             }
             Placed::Duplicate { base, last, append_time: first } => {
@@ -73,13 +88,13 @@ impl Owner {
             }
         };
         let reply = ProduceReply { base_offset, log_append_time, log_start_offset };
-        self.acknowledge(op, last, PendingAck { to: from, call, reply });
+        self.acknowledge(op, last, PendingAck { to: from, call, partition: op.partition, reply });
         Verdict::Pending
     }
 
-    /// Copies the batch into the group that goes to disk next, with its offset and epoch.
-    fn copy(&mut self, op: &ProduceOp, placement: &Placement, append_time: Option<Timestamp>) {
-        let leader_epoch = self.partitions[&op.partition].replica.leader_epoch();
+    /// Copies the batch into the group that goes to disk next, with its offset, epoch and timestamp.
+    fn copy(&mut self, op: &Copied<'_>, placement: &Placement) {
+        let leader_epoch = self.partitions[&op.partition].replica.leader_epoch().expect("it took the batch");
         let len = u32::try_from(op.batch.len()).expect("a batch is bounded");
         let entry = Entry {
             partition: op.partition,
@@ -91,10 +106,10 @@ impl Owner {
             leader_epoch,
             crc: 0,
         };
-        self.wal.push(entry, &op.batch, Append::New, |bytes| {
+        self.wal.push(entry, op.batch, Append::New, |bytes| {
             batch::patch_offset_and_epoch(bytes, placement.base, leader_epoch);
-            if let Some(time) = append_time {
-                batch::patch_log_append_time(bytes, time);
+            if let Some((max, clock)) = op.stamp {
+                batch::patch_max_timestamp(bytes, max, clock);
             }
         });
         let (partition, base, last) = (op.partition, placement.base, placement.last);
@@ -110,11 +125,9 @@ impl Owner {
         let token = self.next_token;
         self.next_token += 1;
         let partition = self.partitions.get_mut(&op.partition).expect("it was appended to");
-        match (op.acks, partition.replica.wait_for(last, op.acks, token)) {
-            (Acks::None, _) | (_, Ready::Now) => {
-                self.reply(ack.to, ack.call, PartitionReply::Produced(ack.reply));
-            }
-            (Acks::Leader | Acks::All, Ready::Later) => {
+        match partition.replica.wait_for(last, op.acks, token) {
+            Readiness::Now => self.reply(ack.to, ack.call, PartitionReply::Produced(ack.reply)),
+            Readiness::Later => {
                 self.acks.insert(token, ack);
             }
         }
@@ -123,25 +136,24 @@ impl Owner {
     /// The log of a partition is on disk up to `end`: what waited for that is answered, readers are woken.
     pub(super) fn on_durable(&mut self, id: PartitionId, end: Offset) {
         let Some(partition) = self.partitions.get_mut(&id) else { return };
-        let before = partition.replica.high_watermark();
-        let progress = partition.replica.on_durable(end);
-        let high_watermark = partition.replica.high_watermark();
+        let woken = partition.replica.on_durable(end);
+        let has_a_run = partition.replica.log.destage_plan(Destage::Runs).is_some();
         self.events.push_back(Event::DurableAdvanced { partition: id, durable_end: end });
-        if high_watermark > before {
+        if let Some(high_watermark) = woken.high_watermark {
             self.events.push_back(Event::HighWatermarkAdvanced { partition: id, high_watermark });
         }
-        for token in progress.acked {
+        for token in woken.acks {
             if let Some(ack) = self.acks.remove(&token) {
                 self.reply(ack.to, ack.call, PartitionReply::Produced(ack.reply));
             }
         }
-        self.wake(progress.woken);
-        if partition_has_a_run(&self.partitions[&id].replica) {
+        self.wake(woken.watchers);
+        if has_a_run {
             self.queue_keep(id);
         }
     }
 
-    pub(super) fn wake(&mut self, tokens: alloc::vec::Vec<u64>) {
+    pub(super) fn wake(&mut self, tokens: Vec<u64>) {
         for token in tokens {
             if let Some((to, call, _)) = self.watches.remove(&token) {
                 self.watch_tokens.remove(&(to, call));
@@ -166,6 +178,22 @@ impl Owner {
         }
     }
 
+    /// Appends a batch of the shard's own. `None` if the WAL has no room for it now.
+    pub(in crate::shard) fn append_own(&mut self, now: Now, id: PartitionId, batch: &[u8]) -> Option<Offset> {
+        if !self.wal.reserve(&mut self.wal_pool, batch.len(), Append::New) {
+            self.hurry();
+            return None;
+        }
+        let info =
+            BatchView::parse(batch).and_then(|(view, _)| view.info()).expect("the shard made the batch");
+        let partition = self.partitions.get_mut(&id).expect("the shard owns what it appends to");
+        let placed =
+            partition.replica.append(now, &info, Acks::All).expect("the shard leads what it appends to");
+        let Placed::New(placement) = placed else { unreachable!("the shard's batches have no producer id") };
+        self.copy(&Copied { partition: id, batch, stamp: None }, &placement);
+        Some(placement.base)
+    }
+
     pub(super) fn refuse_parked(&mut self) {
         while let Some(call) = self.parked.pop_front() {
             self.reply(call.from, call.call, PartitionReply::Failed(PartitionError::StorageFull));
@@ -173,10 +201,22 @@ impl Owner {
     }
 }
 
-fn partition_has_a_run(replica: &crate::replica::Replica) -> bool {
-    replica.log().destage_plan(crate::log::Destage::Runs).is_some()
+fn refusal(error: ProduceError) -> PartitionError {
+    match error {
+        ProduceError::NotLeader => PartitionError::NotLeader,
+        ProduceError::NotEnoughReplicas => PartitionError::NotEnoughReplicas,
+        ProduceError::Append(error) => append_refusal(error),
+    }
 }
 
-fn refusal(error: AppendError) -> PartitionError {
-    error.into()
+fn append_refusal(error: AppendError) -> PartitionError {
+    match error {
+        AppendError::TooLarge => PartitionError::BatchTooLarge,
+        AppendError::InvalidProducerEpoch { current, found } => {
+            PartitionError::InvalidProducerEpoch { current: current.0, found: found.0 }
+        }
+        AppendError::OutOfOrderSequence { expected, found } => {
+            PartitionError::OutOfOrderSequence { expected, found }
+        }
+    }
 }

@@ -4,14 +4,15 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use super::{Call, Op, Owner};
-use crate::batch::BatchView;
+use crate::batch::{BatchView, Scratch};
 use crate::buf::Slice;
 use crate::id::{FileId, LeaderEpoch, Offset, PartitionId};
 use crate::log::{
     DiskRead, ReadPlan, Selected, TimestampOffset, TimestampPlan, TimestampQuery, TimestampScan, Wanted,
 };
 use crate::replica::{
-    FetchOp, ListOffsetsOp, OffsetReply, OffsetTarget, PartitionError, PartitionOp, PartitionReply, ReadReply, Replica,
+    FetchOp, ListOffsetsOp, OffsetReply, OffsetTarget, PartitionError, PartitionOp, PartitionReply,
+    ReadReply, Readiness, Replica,
 };
 use crate::shard::{Effect, Outcome};
 
@@ -47,7 +48,9 @@ impl Owner {
         let progress = match (self.partitions.get(&id), &call.op) {
             (None, _) => PartitionError::Unknown.into(),
             (Some(partition), PartitionOp::Fetch(op)) => plan_fetch(&partition.replica, op),
-            (Some(partition), PartitionOp::ListOffsets(op)) => plan_offset(&partition.replica, op),
+            (Some(partition), PartitionOp::ListOffsets(op)) => {
+                plan_offset(&partition.replica, op, &mut self.scratch)
+            }
             (Some(_), PartitionOp::Produce(_)) => unreachable!("produce calls go another way"),
         };
         self.go_on(call, progress);
@@ -69,15 +72,19 @@ impl Owner {
             }
         }
         self.reply(call.from, call.call, reply);
+        let ripe = core::mem::take(&mut self.ripe);
+        self.wake(ripe);
     }
 
     fn watch(&mut self, call: &Call, id: PartitionId, next: Offset) -> bool {
         let token = self.next_token;
         self.next_token += 1;
         let Some(partition) = self.partitions.get_mut(&id) else { return false };
-        partition.replica.watch(next, token);
         self.watches.insert(token, (call.from, call.call, id));
         self.watch_tokens.insert((call.from, call.call), token);
+        if partition.replica.watch(next, token) == Readiness::Now {
+            self.ripe.push(token);
+        }
         true
     }
 
@@ -115,10 +122,10 @@ impl Owner {
                 Selected::NeedMore(read) => Progress::Disk(read, job.purpose),
                 Selected::Faulty => PartitionError::Faulty.into(),
             },
-            Purpose::Timestamp(query) => match job.read.scan_timestamp(&page, query) {
+            Purpose::Timestamp(query) => match job.read.scan_timestamp(&page, query, &mut self.scratch) {
                 TimestampScan::Found(found) => offset_reply(&partition.replica, Some(found)),
                 TimestampScan::GoOn(from) => {
-                    plan_timestamp(&partition.replica, TimestampQuery { from, ..query })
+                    plan_timestamp(&partition.replica, TimestampQuery { from, ..query }, &mut self.scratch)
                 }
                 TimestampScan::NeedMore(read) => Progress::Disk(read, job.purpose),
                 TimestampScan::Faulty => PartitionError::Faulty.into(),
@@ -129,9 +136,10 @@ impl Owner {
 
     /// The file is gone because its segment was deleted meanwhile, or the disk cannot read it.
     fn on_unreadable(&mut self, job: ReadJob) {
-        let deleted = self.partitions.get(&job.call.op.partition()).is_none_or(|partition| {
-            job.read.segment_base < partition.replica.log().log_start()
-        });
+        let deleted = self
+            .partitions
+            .get(&job.call.op.partition())
+            .is_none_or(|partition| job.read.segment_base < partition.replica.log.log_start());
         if deleted {
             self.read(job.call);
         } else {
@@ -150,9 +158,10 @@ impl Owner {
 }
 
 fn check_epoch(replica: &Replica, known: Option<LeaderEpoch>) -> Result<(), PartitionError> {
+    let Some(epoch) = replica.leader_epoch() else { return Err(PartitionError::NotLeader) };
     match known {
-        Some(known) if known < replica.leader_epoch() => Err(PartitionError::FencedLeaderEpoch),
-        Some(known) if known > replica.leader_epoch() => Err(PartitionError::UnknownLeaderEpoch),
+        Some(known) if known < epoch => Err(PartitionError::FencedLeaderEpoch),
+        Some(known) if known > epoch => Err(PartitionError::UnknownLeaderEpoch),
         Some(_) | None => Ok(()),
     }
 }
@@ -167,7 +176,7 @@ fn plan_fetch(replica: &Replica, op: &FetchOp) -> Progress {
         bytes_max: op.bytes_max as usize,
         minimum: op.minimum,
     };
-    match replica.log().read(wanted) {
+    match replica.log.read(wanted) {
         ReadPlan::Empty => read_reply(replica, wanted, Vec::new()),
         ReadPlan::Tail(batches) => read_reply(replica, wanted, batches),
         ReadPlan::Disk(read) => Progress::Disk(read, Purpose::Fetch(wanted)),
@@ -183,7 +192,7 @@ fn read_reply(replica: &Replica, wanted: Wanted, records: Vec<Slice>) -> Progres
         next,
         high_watermark: replica.high_watermark(),
         last_stable_offset: replica.high_watermark(),
-        log_start_offset: replica.log().log_start(),
+        log_start_offset: replica.log.log_start(),
         more: next < replica.high_watermark(),
         watched: false,
     }))
@@ -201,28 +210,34 @@ fn end_of_last_batch(bytes: &Slice) -> Offset {
     end
 }
 
-fn plan_offset(replica: &Replica, op: &ListOffsetsOp) -> Progress {
+fn plan_offset(replica: &Replica, op: &ListOffsetsOp, scratch: &mut Scratch) -> Progress {
     if let Err(error) = check_epoch(replica, op.current_leader_epoch) {
         return error.into();
     }
     let plain = |offset| {
         let leader_epoch = epoch_of(replica, offset);
-        Progress::Reply(PartitionReply::Offset(OffsetReply { timestamp: None, offset: Some(offset), leader_epoch }))
+        Progress::Reply(PartitionReply::Offset(OffsetReply {
+            timestamp: None,
+            offset: Some(offset),
+            leader_epoch,
+        }))
     };
-    let (from, upto) = (replica.log().log_start(), replica.high_watermark());
+    let (from, upto) = (replica.log.log_start(), replica.high_watermark());
     match op.target {
         OffsetTarget::Earliest => plain(from),
         OffsetTarget::Latest => plain(upto),
-        OffsetTarget::MaxTimestamp => match replica.log().timestamp_max(upto) {
-            Some(timestamp) => plan_timestamp(replica, TimestampQuery { timestamp, from, upto }),
+        OffsetTarget::MaxTimestamp => match replica.log.timestamp_max(upto) {
+            Some(timestamp) => plan_timestamp(replica, TimestampQuery { timestamp, from, upto }, scratch),
             None => offset_reply(replica, None),
         },
-        OffsetTarget::At(timestamp) => plan_timestamp(replica, TimestampQuery { timestamp, from, upto }),
+        OffsetTarget::At(timestamp) => {
+            plan_timestamp(replica, TimestampQuery { timestamp, from, upto }, scratch)
+        }
     }
 }
 
-fn plan_timestamp(replica: &Replica, query: TimestampQuery) -> Progress {
-    match replica.log().find_timestamp(query) {
+fn plan_timestamp(replica: &Replica, query: TimestampQuery, scratch: &mut Scratch) -> Progress {
+    match replica.log.find_timestamp(query, scratch) {
         TimestampPlan::Found(found) => offset_reply(replica, Some(found)),
         TimestampPlan::NotFound => offset_reply(replica, None),
         TimestampPlan::Disk(read) => Progress::Disk(read, Purpose::Timestamp(query)),
@@ -240,7 +255,7 @@ fn offset_reply(replica: &Replica, found: Option<TimestampOffset>) -> Progress {
 
 /// The epoch in which the record at `offset` was written; for the end of the log, the newest one.
 fn epoch_of(replica: &Replica, offset: Offset) -> Option<LeaderEpoch> {
-    let epochs = replica.log().epochs().entries();
+    let epochs = replica.log.epochs().entries();
     let after = epochs.partition_point(|epoch| epoch.start <= offset);
     after.checked_sub(1).map(|place| epochs[place].epoch)
 }

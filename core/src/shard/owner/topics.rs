@@ -1,14 +1,15 @@
 //! Following the metadata: partitions come and go with their topics.
 
+use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::{Keeping, Owner, Partition};
-use crate::config::TopicConfig;
-use crate::controller::Image;
-use crate::id::{FileId, PartitionId};
+use crate::config::{TimestampType, TopicConfig};
+use crate::controller::{Image, PartitionImage};
+use crate::id::{FileId, LeaderEpoch, NodeId, Offset, PartitionId, ShardId};
 use crate::log::{Log, LogConfig};
-use crate::replica::{PartitionError, PartitionReply, Replica};
+use crate::replica::{Leadership, PartitionError, PartitionReply, Replica};
 use crate::shard::{FileChange, placement};
 use crate::time::Now;
 
@@ -21,6 +22,20 @@ pub(in crate::shard) fn log_config(config: &TopicConfig) -> LogConfig {
         retention_bytes: config.retention_bytes,
         index_interval_bytes: crate::limits::INDEX_INTERVAL_BYTES,
     }
+}
+
+/// A replica that leads as the metadata says; `__cluster_metadata`, of which it says nothing, is led by its one node.
+pub(in crate::shard) fn lead(
+    node: NodeId,
+    log: Log,
+    state: Option<&PartitionImage>,
+    config: &TopicConfig,
+) -> Replica {
+    let mut replica = Replica::new(node, log);
+    let epoch = state.map_or(LeaderEpoch(0), |state| state.leader_epoch);
+    let isr = state.map_or_else(|| BTreeSet::from([node]), |state| state.isr.iter().copied().collect());
+    replica.on_leadership(Leadership { epoch, isr, min_insync: config.min_insync_replicas });
+    replica
 }
 
 impl Owner {
@@ -46,12 +61,13 @@ impl Owner {
                 match self.partitions.get_mut(&id) {
                     Some(partition) => {
                         partition.timestamp = topic.config.timestamp;
-                        partition.replica.configure(log_config(&topic.config), topic.config.min_insync_replicas);
+                        partition.replica.log.configure(log_config(&topic.config));
+                        partition.replica.on_min_insync(topic.config.min_insync_replicas);
                     }
                     None => {
-                        let log = Log::new(log_config(&topic.config), crate::id::Offset::ZERO);
-                        let role = replica_role(self.config.node, state, &topic.config);
-                        self.adopt(id, Replica::new(role, log), topic.config.timestamp);
+                        let log = Log::new(log_config(&topic.config), Offset::ZERO);
+                        let replica = lead(self.config.node, log, Some(state), &topic.config);
+                        self.adopt(id, replica, topic.config.timestamp);
                     }
                 }
             }
@@ -59,15 +75,16 @@ impl Owner {
         self.start_early(now);
     }
 
-    pub(super) fn adopt(&mut self, id: PartitionId, replica: Replica, timestamp: crate::config::TimestampType) {
-        let partition = Partition { replica, timestamp, keeping: Keeping::Idle, carried: 0 };
+    pub(super) fn adopt(&mut self, id: PartitionId, replica: Replica, timestamp: TimestampType) {
+        let partition = Partition { replica, timestamp, keeping: Keeping::Idle, queued: false, carried: 0 };
         let before = self.partitions.insert(id, partition);
         assert!(before.is_none(), "a partition is made once");
     }
 
     fn start_early(&mut self, now: Now) {
         let version = self.image.version;
-        let (due, early) = core::mem::take(&mut self.early).into_iter().partition(|(wants, _)| *wants <= version);
+        let (due, early) =
+            core::mem::take(&mut self.early).into_iter().partition(|(wants, _)| *wants <= version);
         self.early = early;
         let due: Vec<_> = due;
         for (_, call) in due {
@@ -81,7 +98,7 @@ impl Owner {
         self.dirty.remove(&id);
         let pins: Vec<u64> = partition
             .replica
-            .log()
+            .log
             .undestaged()
             .filter(|batch| batch.bytes.is_some())
             .map(|batch| batch.wal_file)
@@ -101,9 +118,11 @@ impl Owner {
         self.wake(watching);
         let files: Vec<FileId> = partition
             .replica
-            .log()
-            .files()
-            .flat_map(|base| [FileId::Segment { partition: id, base }, FileId::Footer { partition: id, base }])
+            .log
+            .segment_bases()
+            .flat_map(|base| {
+                [FileId::Segment { partition: id, base }, FileId::Footer { partition: id, base }]
+            })
             .collect();
         if partition.keeping == Keeping::Busy {
             self.doomed.insert(id, files);
@@ -125,7 +144,7 @@ impl Owner {
     }
 
     /// A home needs the watch of a call no more.
-    pub(in crate::shard) fn on_unwatch(&mut self, from: crate::id::ShardId, call: super::CallId) {
+    pub(in crate::shard) fn on_unwatch(&mut self, from: ShardId, call: super::CallId) {
         let Some(token) = self.watch_tokens.remove(&(from, call)) else { return };
         if let Some((_, _, id)) = self.watches.remove(&token)
             && let Some(partition) = self.partitions.get_mut(&id)

@@ -1,21 +1,19 @@
 //! Driving the write-ahead log: its orders become effects, their ends become acknowledgements and cached tails.
 
 use alloc::collections::BTreeMap;
-use alloc::vec::Vec;
 
 use super::{Op, Owner, Pin};
 use crate::id::{FileId, Offset, PartitionId};
 use crate::shard::{DiskError, DiskStep, Durability, Effect, Event, FileChange, Outcome};
-use crate::storage::frame::Lsn;
 use crate::storage::wal::{Append, FrozenFrame, WalDone, WalOrder};
 use crate::time::Now;
 
 /// A frame whose page is kept for readers of the tail.
 #[derive(Debug)]
 pub(super) struct CachedFrame {
-    pub(super) lsn: Lsn,
     pub(super) page_bytes: usize,
-    pub(super) partitions: Vec<PartitionId>,
+    /// The partitions in it, and where its batches of them end.
+    pub(super) ends: BTreeMap<PartitionId, Offset>,
 }
 
 impl Owner {
@@ -60,24 +58,22 @@ impl Owner {
     /// Hands the batches of frames that go to disk to their partitions, as tails.
     fn attach(&mut self, frames: &[FrozenFrame]) {
         for frame in frames {
-            let mut partitions = Vec::new();
+            let mut ends = BTreeMap::new();
             for batch in &frame.batches {
-                partitions.push(batch.partition);
+                ends.insert(batch.partition, batch.last.next());
                 if batch.reason == Append::CarriedForward {
                     continue;
                 }
                 match self.partitions.get_mut(&batch.partition) {
                     Some(partition) => {
-                        let log = partition.replica.log_mut();
-                        log.attach(batch.base, batch.bytes.clone(), Pin::Frame(frame.lsn).encode());
+                        let pin = Pin::Frame(frame.lsn).encode();
+                        partition.replica.log.attach(batch.base, batch.bytes.clone(), pin);
                     }
                     None => self.wal.release(frame.lsn),
                 }
             }
-            partitions.sort_unstable();
-            partitions.dedup();
             self.cache_bytes += frame.page_bytes;
-            self.cache.push_back(CachedFrame { lsn: frame.lsn, page_bytes: frame.page_bytes, partitions });
+            self.cache.push_back(CachedFrame { page_bytes: frame.page_bytes, ends });
         }
     }
 
@@ -147,7 +143,9 @@ impl Owner {
                 self.wal.on_checkpoint_full();
                 self.on_full(now);
             }
-            Outcome::Failed { error, .. } => self.halt(FileId::Checkpoint { stream }, error, DiskStep::Change),
+            Outcome::Failed { error, .. } => {
+                self.halt(FileId::Checkpoint { stream }, error, DiskStep::Change)
+            }
             Outcome::Done | Outcome::Read { .. } => {
                 self.wal.on_done(now.mono, WalDone::Checkpointed);
             }
@@ -160,9 +158,9 @@ impl Owner {
         while self.cache_bytes > budget {
             let Some(frame) = self.cache.pop_front() else { break };
             self.cache_bytes -= frame.page_bytes;
-            for partition in frame.partitions {
+            for (partition, end) in frame.ends {
                 if let Some(partition) = self.partitions.get_mut(&partition) {
-                    partition.replica.log_mut().evict(Pin::Frame(frame.lsn).encode());
+                    partition.replica.log.evict(end);
                 }
             }
         }

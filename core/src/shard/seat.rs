@@ -1,0 +1,127 @@
+//! The controller's place on shard 0: its records go into the metadata log, its answers out once they are committed.
+
+use alloc::collections::VecDeque;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use super::message::{CallId, ShardMessage};
+use super::owner::{Owner, StreamHold};
+use crate::controller::{Command, Controller, ControllerReply, Image, MetadataRecord, encode_records};
+use crate::id::{Offset, PartitionId, ShardId, StreamId, Uuid};
+use crate::prng::Prng;
+use crate::time::Now;
+
+/// An answer that waits for the metadata log to be committed up to `end`.
+#[derive(Debug)]
+struct Pending {
+    end: Offset,
+    to: ShardId,
+    call: CallId,
+    reply: ControllerReply,
+}
+
+#[derive(Debug)]
+pub(super) struct Seat {
+    controller: Controller,
+    prng: Prng,
+    /// Commands that wait for room in the WAL, in order.
+    commands: VecDeque<(ShardId, CallId, Command)>,
+    /// The records of a new cluster that are not appended yet.
+    bootstrap: Vec<MetadataRecord>,
+    pending: VecDeque<Pending>,
+    committed: Offset,
+    holds: Vec<StreamHold>,
+}
+
+impl Seat {
+    pub(super) fn new(controller: Controller, cluster: Uuid, holds: Vec<StreamHold>, seed: u64) -> Self {
+        let bootstrap =
+            if controller.image().version == 0 { Controller::bootstrap(cluster) } else { Vec::new() };
+        Self {
+            controller,
+            prng: Prng::keyed(seed, 1),
+            commands: VecDeque::new(),
+            bootstrap,
+            pending: VecDeque::new(),
+            committed: Offset::ZERO,
+            holds,
+        }
+    }
+
+    pub(super) fn on_command(&mut self, from: ShardId, call: CallId, command: Command) {
+        self.commands.push_back((from, call, command));
+    }
+
+    /// A shard holds nothing of the stream any more. Gives the files of a stream that nobody holds.
+    pub(super) fn on_released(&mut self, stream: StreamId) {
+        for hold in &mut self.holds {
+            if hold.stream == stream {
+                assert!(hold.holders > 0, "each holder releases once");
+                hold.holders -= 1;
+            }
+        }
+    }
+
+    /// Appends what is decided, publishes what is committed. Gives the image if it changed, and the messages that may go out
+    /// after it.
+    pub(super) fn turn(
+        &mut self,
+        now: Now,
+        owner: &mut Owner,
+    ) -> (Option<Arc<Image>>, Vec<(ShardId, ShardMessage)>) {
+        self.holds.retain(|hold| {
+            if hold.holders == 0 {
+                owner.remove_stream(hold.stream, &hold.files);
+            }
+            hold.holders > 0
+        });
+        self.append_decided(now, owner);
+        let Some(high_watermark) = owner.high_watermark(PartitionId::METADATA) else {
+            return (None, Vec::new());
+        };
+        if high_watermark > self.committed || self.pending.front().is_some_and(|p| p.end <= high_watermark) {
+            self.committed = high_watermark;
+            let image = self.controller.on_committed(high_watermark).then(|| self.controller.image());
+            let ready = self.pending.iter().take_while(|p| p.end <= high_watermark).count();
+            let replies = self.pending.drain(..ready);
+            let replies =
+                replies.map(|p| (p.to, ShardMessage::ControlReply { call: p.call, reply: p.reply }));
+            return (image, replies.collect());
+        }
+        (None, Vec::new())
+    }
+
+    fn append_decided(&mut self, now: Now, owner: &mut Owner) {
+        if !self.bootstrap.is_empty() {
+            let records = core::mem::take(&mut self.bootstrap);
+            if let Err(records) = self.append(now, owner, records) {
+                self.bootstrap = records;
+                return;
+            }
+        }
+        while let Some((to, call, command)) = self.commands.pop_front() {
+            let (records, reply) = self.controller.handle(command.clone(), &mut self.prng);
+            if !records.is_empty() && self.append(now, owner, records).is_err() {
+                self.commands.push_front((to, call, command));
+                return;
+            }
+            let end = owner.log_end(PartitionId::METADATA).expect("shard 0 owns the metadata");
+            self.pending.push_back(Pending { end, to, call, reply });
+        }
+    }
+
+    /// Gives the records back if the WAL has no room for them now.
+    fn append(
+        &mut self,
+        now: Now,
+        owner: &mut Owner,
+        records: Vec<MetadataRecord>,
+    ) -> Result<(), Vec<MetadataRecord>> {
+        let batch = encode_records(&records, now.wall);
+        let Some(base) = owner.append_own(now, PartitionId::METADATA, &batch) else { return Err(records) };
+        for (place, record) in (0_i64..).zip(records) {
+            self.controller.replay(base.plus(place), record);
+        }
+        Ok(())
+    }
+}
