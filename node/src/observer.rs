@@ -308,8 +308,8 @@ fn log(shard: ShardId, event: &Event) {
         Event::TornTail { stream, lsn } => {
             tracing::warn!(shard, stream = %stream.0, lsn, "the write-ahead log ends in a torn write; nothing acknowledged is lost");
         }
-        Event::Rot { stream, lsn } => {
-            tracing::error!(shard, stream = %stream.0, lsn, "the write-ahead log is damaged where it was durable");
+        Event::Rot { stream, first, last } => {
+            tracing::error!(shard, stream = %stream.0, first, last, "the write-ahead log is damaged where it was durable");
         }
         Event::Faulty { partition, base, last } => {
             tracing::error!(shard, %partition, base = base.0, last = last.0, "offsets cannot be read any more");

@@ -21,6 +21,13 @@ pub(crate) fn halt(halt: Halt) -> Failure {
             why: "the superblock cannot be read, or names another cluster, node id or format".into(),
             fix: "give the directory that this node wrote, the node.id that it was written with, or an empty directory".into(),
         },
+        Halt::MetadataUnreadable { at } => Failure {
+            exit: Exit::Failed,
+            what: "the cluster's metadata cannot be read".into(),
+            place: format!("offset {at} of __cluster_metadata"),
+            why: "its records are damaged, or a later version of highwater wrote them".into(),
+            fix: "start the version that wrote them, or restore the directory from a copy".into(),
+        },
         Halt::DiskFailed { file, error } => Failure {
             exit: Exit::Failed,
             what: format!("the disk failed to {}", step(error.during)),
