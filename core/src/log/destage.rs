@@ -156,9 +156,16 @@ impl Log {
         Some(core::mem::replace(&mut batch.wal_file, wal_file))
     }
 
-    /// Drops batches before `end` from memory, oldest first, as far as segments hold them. Gives their bytes.
+    /// Drops batches before `end` from memory, oldest first, as far as segments hold them. Gives their bytes. `end` is at most the
+    /// high watermark.
     pub fn evict(&mut self, end: Offset) -> usize {
-        self.tail.evict(end)
+        let mut freed = 0;
+        while let Some(batch) = self.tail.evict_next(end) {
+            freed += batch.len as usize;
+            let segment = self.segment_at_mut(batch.segment_base);
+            segment.timestamp_max_evicted = segment.timestamp_max_evicted.max(Some(batch.timestamp_max));
+        }
+        freed
     }
 
     pub(super) fn invariants_of_destaging(&self) {

@@ -59,13 +59,6 @@ impl Index {
         count.checked_sub(1).map_or(0, |place| self.entries[place].position)
     }
 
-    /// The newest timestamp that surely lies before `end`, as near as the index knows.
-    pub fn timestamp_max_before(&self, end: Offset) -> Option<Timestamp> {
-        let delta = end.since(self.base);
-        let count = self.entries.partition_point(|entry| i64::from(entry.offset_delta) <= delta);
-        count.checked_sub(1).map(|place| self.entries[place].timestamp_max_before)
-    }
-
     /// Keeps entries at the widest interval only: a sealed segment is read rarely, and its footer holds the full table.
     pub fn thin(&mut self) {
         let mut kept = Self::new(self.base);

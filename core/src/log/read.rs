@@ -154,15 +154,14 @@ impl Log {
         below.filter_map(|segment| self.timestamp_max_of(segment, upto)).max()
     }
 
-    /// Batches at or above `upto` are in memory as a rule; where they are not, the index answers for those before them, so that a
-    /// newest record may be missed that stands within one index interval before `upto`.
+    /// Exact as long as no batch at or above `upto` was evicted.
     fn timestamp_max_of(&self, segment: &Segment, upto: Offset) -> Option<Timestamp> {
         if segment.end <= upto {
             return segment.timestamp_max;
         }
         let in_tail =
             self.tail.iter().filter(|batch| batch.segment_base == segment.base && batch.last < upto);
-        in_tail.map(|batch| batch.timestamp_max).max().max(segment.index.timestamp_max_before(upto))
+        in_tail.map(|batch| batch.timestamp_max).max().max(segment.timestamp_max_evicted)
     }
 
     /// The first record at or after a time.

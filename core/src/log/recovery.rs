@@ -247,6 +247,7 @@ impl Log {
             seal: Seal::Open,
             opened: None,
             timestamp_max: footer.timestamp_max,
+            timestamp_max_evicted: footer.timestamp_max,
             index: footer.index,
             crcs: BlockCrcs::default(),
             producers: None,

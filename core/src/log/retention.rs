@@ -59,7 +59,7 @@ impl Log {
             "sealed segments are deleted from the front"
         );
         self.log_start = self.segments.front().expect("the active segment stays").base;
-        self.tail.evict(self.log_start);
+        while self.tail.evict_next(self.log_start).is_some() {}
         self.epochs.on_log_start(self.log_start);
         self.faulty.retain(|extent| extent.last >= self.log_start);
     }

@@ -45,6 +45,8 @@ pub(super) struct Segment {
     /// Wall clock when the first batch came.
     pub(super) opened: Option<Timestamp>,
     pub(super) timestamp_max: Option<Timestamp>,
+    /// The newest timestamp of the batches that are not in memory.
+    pub(super) timestamp_max_evicted: Option<Timestamp>,
     pub(super) index: Index,
     pub(super) crcs: BlockCrcs,
     /// The producers as they were when the segment stopped being active; taken by its footer.
@@ -71,6 +73,7 @@ impl Segment {
             seal: Seal::Open,
             opened: None,
             timestamp_max: None,
+            timestamp_max_evicted: None,
             index: Index::new(base),
             crcs: BlockCrcs::default(),
             producers: None,

@@ -104,17 +104,16 @@ impl Tail {
         if place < self.released { None } else { self.batches.get_mut(place) }
     }
 
-    /// Drops the oldest released batches that end at or before `end`; gives their bytes.
-    pub(super) fn evict(&mut self, end: Offset) -> usize {
-        let mut freed = 0;
-        while self.released > 0 && self.batches.front().is_some_and(|batch| batch.last < end) {
-            let batch = self.batches.pop_front().expect("there is a front");
-            freed += batch.len as usize;
-            self.released -= 1;
-            self.attached -= 1;
+    /// Drops the oldest batch if a segment holds it and it ends at or before `end`.
+    pub(super) fn evict_next(&mut self, end: Offset) -> Option<TailBatch> {
+        if self.released == 0 || self.batches.front()?.last >= end {
+            return None;
         }
-        self.bytes -= freed;
-        freed
+        let batch = self.batches.pop_front()?;
+        self.released -= 1;
+        self.attached -= 1;
+        self.bytes -= batch.len as usize;
+        Some(batch)
     }
 
     pub(super) fn bytes(&self) -> usize {

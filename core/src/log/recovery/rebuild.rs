@@ -40,6 +40,8 @@ pub(super) struct Rebuild {
     wal: BTreeMap<u32, WalBatch>,
     /// All before is on disk.
     disk_end: u32,
+    /// The newest timestamp before `disk_end`.
+    disk_timestamp_max: Option<Timestamp>,
     /// What came from the WAL since.
     staged: Vec<TailBatch>,
     /// The batches on disk that reach into the block in which `disk_end` lies.
@@ -64,6 +66,7 @@ impl Rebuild {
             scan_end: file_len,
             wal: source.wal,
             disk_end: 0,
+            disk_timestamp_max: None,
             staged: Vec::new(),
             block_tail: Vec::new(),
             good: None,
@@ -168,18 +171,21 @@ impl Rebuild {
         log.lose(lost.extent);
         let stand_ins = lost.stand_ins(log.active());
         let segment = log.active_mut();
-        for batch in stand_ins {
+        for batch in &stand_ins {
             segment.crcs.feed(batch.slice());
             segment.len += batch.len;
             segment.end = batch.last.next();
-            self.block_tail.push(batch);
         }
-        self.on_disk_until(segment.len);
+        self.on_disk(segment, stand_ins);
     }
 
-    fn on_disk_until(&mut self, end: u32) {
-        self.staged.clear();
+    /// All up to the present end of the segment is on disk, last of all `found`: what the WAL had before it was destaged too.
+    fn on_disk(&mut self, segment: &Segment, found: impl IntoIterator<Item = TailBatch>) {
+        let end = segment.len;
+        self.block_tail.append(&mut self.staged);
+        self.block_tail.extend(found);
         self.disk_end = end;
+        self.disk_timestamp_max = segment.timestamp_max;
         self.block_tail.retain(|batch| batch.end_position() > end - end % BLOCK);
     }
 
@@ -252,8 +258,7 @@ impl Rebuild {
                 batch
             }
         };
-        self.block_tail.push(batch);
-        self.on_disk_until(log.active().len);
+        self.on_disk(log.active(), [batch]);
     }
 
     /// The file holds no batch here. What the WAL or the next segment proves to have been here is lost.
@@ -272,7 +277,7 @@ impl Rebuild {
             segment.end = limit;
             self.scan_end = self.file_len;
             self.good = None;
-            self.on_disk_until(self.file_len);
+            self.on_disk(segment, []);
         }
     }
 
@@ -287,7 +292,7 @@ impl Rebuild {
             extent.last = extent.last.min(Offset(good.end.0 - 1));
             extent.base <= extent.last
         });
-        self.on_disk_until(good.len);
+        self.on_disk(log.active(), []);
     }
 
     /// The segment as it is now becomes part of the log.
@@ -309,9 +314,15 @@ impl Rebuild {
             self.staged.splice(0..0, kept);
             disk_end - disk_end % BLOCK
         };
-        log.active_mut().destaged = destaged;
-        for batch in self.staged.drain(..).filter(|batch| batch.end_position() > destaged) {
-            log.tail.push(batch);
+        let segment = log.segments.back_mut().expect("the segment that was gone through");
+        segment.destaged = destaged;
+        segment.timestamp_max_evicted = self.disk_timestamp_max;
+        for batch in self.staged.drain(..) {
+            if batch.end_position() > destaged {
+                log.tail.push(batch);
+            } else {
+                segment.timestamp_max_evicted = segment.timestamp_max_evicted.max(Some(batch.timestamp_max));
+            }
         }
         self.close(log, report);
     }

@@ -1,0 +1,163 @@
+//! A disk and a WAL in memory, as much of storage as a log needs to live.
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+use crate::buf::Slice;
+use crate::id::Offset;
+use crate::limits::BLOCK_BYTES;
+use crate::log::{
+    CreateFile, Destage, DiskRead, Intact, Log, LogConfig, LogRecovery, RecoveryReport, SegmentFile, WalBatch,
+};
+use crate::prng::Prng;
+
+#[derive(Debug, Default, Clone)]
+pub(super) struct Disk {
+    pub(super) segments: BTreeMap<Offset, Vec<u8>>,
+    pub(super) footers: BTreeMap<Offset, Vec<u8>>,
+    /// Entries in the order of the WAL; the last `volatile` are not durable yet.
+    pub(super) wal: Vec<WalBatch>,
+    pub(super) volatile: usize,
+    pub(super) wal_file: u64,
+    pub(super) pins: BTreeMap<u64, i64>,
+}
+
+/// How far a step of storage comes before the node dies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Until {
+    Done,
+    Write,
+}
+
+impl Disk {
+    pub(super) fn log(&mut self, entry: WalBatch) {
+        *self.pins.entry(entry.wal_file).or_default() += 1;
+        self.wal.push(entry);
+        self.volatile += 1;
+    }
+
+    pub(super) fn unpin(&mut self, file: u64) {
+        let pins = self.pins.get_mut(&file).expect("a released file was pinned");
+        *pins -= 1;
+        assert!(*pins >= 0, "a file is released as often as it was pinned");
+        // Files are recycled from the oldest on, never the current one.
+        while let Some((&oldest, &pins)) = self.pins.first_key_value() {
+            if pins > 0 || oldest >= self.wal_file {
+                break;
+            }
+            self.pins.remove(&oldest);
+            let volatile = self.wal.len() - self.volatile;
+            assert!(
+                self.wal[volatile..].iter().all(|entry| entry.wal_file != oldest),
+                "only durable files go"
+            );
+            self.wal.retain(|entry| entry.wal_file != oldest);
+        }
+    }
+
+    /// Carries one destaging write out. `Until::Write` stops before the log is told.
+    pub(super) fn destage(&mut self, log: &mut Log, mode: Destage, until: Until) -> bool {
+        let Some(plan) = log.destage_plan(mode) else { return false };
+        if plan.create == CreateFile::Yes {
+            assert!(self.segments.insert(plan.segment_base, Vec::new()).is_none(), "files are created once");
+            log.on_file_created(plan.segment_base);
+        }
+        let file = self.segments.get_mut(&plan.segment_base).expect("the file exists");
+        let at = usize::try_from(plan.at).expect("short");
+        let mut bytes: Vec<u8> = plan.bytes.iter().flat_map(|slice| slice.iter().copied()).collect();
+        assert_eq!(bytes.len() as u64, plan.until - plan.at, "a plan has the bytes that it says");
+        assert_eq!(at % BLOCK_BYTES, 0);
+        bytes.resize(bytes.len().next_multiple_of(BLOCK_BYTES), 0);
+        if file.len() < at + bytes.len() {
+            file.resize(at + bytes.len(), 0);
+        }
+        file[at..at + bytes.len()].copy_from_slice(&bytes);
+        if until == Until::Done {
+            for file in log.on_destaged(plan.segment_base, plan.until) {
+                self.unpin(file);
+            }
+        }
+        true
+    }
+
+    pub(super) fn seal(&mut self, log: &mut Log, until: Until) -> bool {
+        let Some(plan) = log.seal_plan() else { return false };
+        let len = usize::try_from(plan.len).expect("short");
+        self.segments.get_mut(&plan.segment_base).expect("the file exists").truncate(len);
+        if until == Until::Done {
+            self.footers.insert(plan.segment_base, plan.footer);
+            log.on_sealed(plan.segment_base);
+        }
+        true
+    }
+
+    /// Logs the oldest batch again in the current file.
+    pub(super) fn carry_forward(&mut self, log: &mut Log) {
+        let Some(batch) = log.undestaged().next().filter(|batch| batch.last < log.durable_end()).cloned()
+        else {
+            return;
+        };
+        assert_eq!(self.volatile, 0, "carried when all is durable");
+        let entry = WalBatch {
+            segment_base: batch.segment_base,
+            position: batch.position,
+            base: batch.base,
+            last: batch.last,
+            epoch: batch.epoch,
+            bytes: Slice::from_vec(batch.slice().to_vec()),
+            wal_file: self.wal_file,
+            intact: Intact::Yes,
+        };
+        let bytes = entry.bytes.clone();
+        self.log(entry);
+        self.volatile = 0;
+        let old = log.recopy(batch.base, bytes, self.wal_file).expect("it was not destaged");
+        self.unpin(old);
+    }
+
+    pub(super) fn page(&self, segment_base: Offset, at: u64, len: usize, slack: usize) -> Slice {
+        let file = self.segments.get(&segment_base).map_or(&[][..], |file| &file[..]);
+        let at = usize::try_from(at).expect("short").min(file.len());
+        Slice::from_vec(file[at..(at + len + slack).min(file.len())].to_vec())
+    }
+
+    pub(super) fn read(&self, read: &DiskRead, slack: usize) -> Slice {
+        assert_eq!(read.at % BLOCK_BYTES as u64, 0);
+        self.page(read.segment_base, read.at, read.len as usize, slack)
+    }
+
+    /// Loses what is not durable, but for a part that made it, and puts the log together again.
+    pub(super) fn crash(&mut self, config: &LogConfig, prng: &mut Prng) -> (Log, RecoveryReport) {
+        let lost = prng.below(self.volatile as u64 + 1);
+        self.wal.truncate(self.wal.len() - usize::try_from(lost).expect("short"));
+        self.volatile = 0;
+        let (log, report) = self.recover(config);
+        for cut in &report.truncate {
+            let file = self.segments.get_mut(&cut.segment_base).expect("only files are cut");
+            file.truncate(usize::try_from(cut.len).expect("short"));
+        }
+        self.pins = self.wal.iter().map(|entry| (entry.wal_file, 0)).collect();
+        self.wal_file += 1;
+        for batch in log.undestaged() {
+            *self.pins.get_mut(&batch.wal_file).expect("a pin is of a file that is there") += 1;
+        }
+        (log, report)
+    }
+
+    pub(super) fn recover(&self, config: &LogConfig) -> (Log, RecoveryReport) {
+        let footer = |base| self.footers.get(base).map(|bytes| Slice::from_vec(bytes.clone()));
+        let files = self.segments.iter().map(|(base, bytes)| SegmentFile {
+            base: *base,
+            len: bytes.len() as u64,
+            footer: footer(base),
+        });
+        let mut recovery = LogRecovery::new(config.clone(), files.collect(), self.wal.clone());
+        let mut reads = 0;
+        while let Some(read) = recovery.next_read() {
+            reads += 1;
+            assert!(reads < 10_000, "recovery gets on with every read");
+            recovery.on_read(&self.page(read.segment_base, read.at, read.len as usize, 0));
+        }
+        recovery.finish()
+    }
+}
