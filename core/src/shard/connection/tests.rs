@@ -1,1 +1,181 @@
+use alloc::vec;
+use alloc::vec::Vec;
 
+use super::{Connection, Inbox, Stuck};
+use crate::buf::{Pool, Slice};
+use crate::limits::{
+    CONNECTION_REQUESTS_MAX, CONNECTION_SEND_BYTES_MAX, FRAME_STALL_MAX, RECEIVE_PAGE_BYTES_MAX,
+    REQUEST_BYTES_MAX,
+};
+use crate::prng::Prng;
+use crate::time::Instant;
+
+const NOW: Instant = Instant::from_nanos(7);
+
+fn frame(body: &[u8]) -> Vec<u8> {
+    let mut bytes = i32::try_from(body.len()).expect("a small body").to_be_bytes().to_vec();
+    bytes.extend(body);
+    bytes
+}
+
+/// Feeds `bytes` in reads of at most `read_max` and collects the bodies of all whole frames.
+fn feed(inbox: &mut Inbox, pool: &mut Pool, mut bytes: &[u8], read_max: usize) -> Result<Vec<Slice>, Stuck> {
+    let mut frames = Vec::new();
+    while !bytes.is_empty() {
+        let (mut page, at) = inbox.lend(usize::MAX, pool).expect("memory").expect("all frames were taken");
+        let at = at as usize;
+        let len = bytes.len().min(read_max).min(page.len() - at);
+        page.as_mut_slice()[at..at + len].copy_from_slice(&bytes[..len]);
+        bytes = &bytes[len..];
+        inbox.on_received(NOW, page, len);
+        loop {
+            match inbox.next_frame(pool) {
+                Ok(body) => frames.push(body),
+                Err(Stuck::Incomplete) => break,
+                Err(stuck) => return Err(stuck),
+            }
+        }
+    }
+    Ok(frames)
+}
+
+#[test]
+fn frames_come_whole_whatever_the_reads_are() {
+    let bodies: Vec<Vec<u8>> = vec![vec![1], vec![], vec![2; 700], vec![3; 5000], vec![4; 3]];
+    let stream: Vec<u8> = bodies.iter().flat_map(|body| frame(body)).collect();
+    let mut pool = Pool::new(1 << 20);
+    for read_max in 1..stream.len() {
+        let mut inbox = Inbox::new(NOW);
+        let frames = feed(&mut inbox, &mut pool, &stream, read_max).expect("all lengths are good");
+        assert_eq!(
+            frames.iter().map(|slice| slice.to_vec()).collect::<Vec<_>>(),
+            bodies,
+            "reads of {read_max}"
+        );
+        let mut pages = Vec::new();
+        inbox.clear(&mut pages);
+        pages.into_iter().for_each(|page| pool.give_back(page));
+        drop(frames);
+        assert_eq!(pool.bytes_in_use(), 0, "reads of {read_max}");
+    }
+}
+
+#[test]
+fn a_bad_length_is_met_after_the_frames_before_it() {
+    for bad in [-1, i32::MIN, i32::try_from(REQUEST_BYTES_MAX).expect("fits") + 1, i32::MAX] {
+        let mut stream = frame(b"good");
+        stream.extend(bad.to_be_bytes());
+        let mut inbox = Inbox::new(NOW);
+        let mut pool = Pool::new(1 << 20);
+        let (mut page, _) = inbox.lend(usize::MAX, &mut pool).expect("memory").expect("nothing is lent");
+        page.as_mut_slice()[..stream.len()].copy_from_slice(&stream);
+        inbox.on_received(NOW, page, stream.len());
+        assert_eq!(inbox.next_frame(&mut pool).expect("whole").as_slice(), b"good");
+        assert_eq!(inbox.next_frame(&mut pool), Err(Stuck::FrameLength), "{bad}");
+    }
+}
+
+#[test]
+fn memory_follows_the_bytes_that_came() {
+    let mut pool = Pool::new(512 << 20);
+    let mut inbox = Inbox::new(NOW);
+    let announced = i32::try_from(REQUEST_BYTES_MAX).expect("fits").to_be_bytes();
+    let stream = [announced.to_vec(), vec![9; 300_000]].concat();
+    let mut seen = 0;
+    for chunk in stream.chunks(1_000) {
+        assert_eq!(feed(&mut inbox, &mut pool, chunk, 1_000).expect("good"), Vec::<Slice>::new());
+        seen += chunk.len();
+        let held = pool.bytes_in_use();
+        assert!(held <= (2 * seen).max(1024), "{held} bytes held for {seen} received");
+    }
+}
+
+#[test]
+fn the_next_page_follows_recent_frames_and_shrinks_again() {
+    let mut pool = Pool::new(1 << 30);
+    let mut inbox = Inbox::new(NOW);
+    let large = frame(&vec![1; 40_000]);
+    feed(&mut inbox, &mut pool, &large, usize::MAX).expect("good");
+    let next = |inbox: &mut Inbox, pool: &mut Pool| {
+        let (mut page, at) = inbox.lend(usize::MAX, pool).expect("memory").expect("nothing is lent");
+        let len = page.len();
+        let small = frame(b"ping");
+        page.as_mut_slice()[at as usize..at as usize + small.len()].copy_from_slice(&small);
+        inbox.on_received(NOW, page, small.len());
+        inbox.next_frame(pool).expect("a whole frame");
+        len
+    };
+    assert_eq!(next(&mut inbox, &mut pool), RECEIVE_PAGE_BYTES_MAX);
+    let lens: Vec<usize> = (0..7).map(|_| next(&mut inbox, &mut pool)).collect();
+    assert_eq!(lens, [32_768, 16_384, 8_192, 4_096, 2_048, 1_024, 1_024]);
+}
+
+#[test]
+fn an_incomplete_frame_stalls_and_a_whole_one_does_not() {
+    let mut pool = Pool::new(1 << 20);
+    let mut inbox = Inbox::new(NOW);
+    assert_eq!(inbox.stalls_at(), None, "silence is no stall");
+    feed(&mut inbox, &mut pool, &frame(b"abc")[..5], 5).expect("good");
+    assert_eq!(inbox.stalls_at(), Some(NOW + FRAME_STALL_MAX));
+    feed(&mut inbox, &mut pool, &frame(b"abc")[5..], 5).expect("good");
+    assert_eq!(inbox.stalls_at(), None);
+}
+
+#[test]
+fn without_memory_nothing_is_lost() {
+    let mut pool = Pool::new(4096);
+    let hoard: Vec<_> = core::iter::from_fn(|| pool.alloc(1024)).collect();
+    let mut inbox = Inbox::new(NOW);
+    assert!(matches!(inbox.lend(usize::MAX, &mut pool), Err(Stuck::NoMemory)));
+    hoard.into_iter().for_each(|page| pool.give_back(page));
+    let stream = [frame(b"one"), frame(&[5; 600])[..9].to_vec()].concat();
+    let (mut page, _) = inbox.lend(usize::MAX, &mut pool).expect("memory").expect("nothing is lent");
+    page.as_mut_slice()[..stream.len()].copy_from_slice(&stream);
+    inbox.on_received(NOW, page, stream.len());
+    let hoard: Vec<_> = core::iter::from_fn(|| pool.alloc(1024)).collect();
+    assert_eq!(
+        inbox.next_frame(&mut pool),
+        Err(Stuck::NoMemory),
+        "the rest of the page needs one of its own"
+    );
+    hoard.into_iter().for_each(|page| pool.give_back(page));
+    assert_eq!(inbox.next_frame(&mut pool).expect("whole").as_slice(), b"one");
+    let rest = feed(&mut inbox, &mut pool, &frame(&[5; 600])[9..], 100).expect("good");
+    assert_eq!(rest[0].as_slice(), [5; 600]);
+}
+
+#[test]
+fn answers_go_out_in_the_order_of_requests() {
+    let mut prng = Prng::new(3);
+    for _ in 0..200 {
+        let mut connection = Connection::new(NOW, "127.0.0.1:9092".parse().expect("an address"));
+        let count = 1 + prng.below(20);
+        let mut places: Vec<_> = (0..count).map(|n| (n, connection.take_place())).collect();
+        let mut sent = Vec::new();
+        while !places.is_empty() {
+            let pick = usize::try_from(prng.below(places.len() as u64)).expect("fits");
+            let (n, place) = places.swap_remove(pick);
+            // Every fifth request has no response.
+            let byte = u8::try_from(n).expect("small");
+            let parts = if n % 5 == 4 { Vec::new() } else { vec![Slice::from_vec(vec![byte])] };
+            connection.answer(place, parts);
+            sent.extend(connection.flush().iter().map(|slice| u64::from(slice[0])));
+        }
+        assert_eq!(sent, (0..count).filter(|n| n % 5 != 4).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn limits_leave_no_room() {
+    let mut connection = Connection::new(NOW, "127.0.0.1:9092".parse().expect("an address"));
+    let places: Vec<_> = (0..CONNECTION_REQUESTS_MAX).map(|_| connection.take_place()).collect();
+    assert!(!connection.has_room(), "as many requests as may be");
+    connection.answer(places[0], vec![Slice::from_vec(vec![0; CONNECTION_SEND_BYTES_MAX])]);
+    assert!(!connection.flush().is_empty());
+    assert!(!connection.has_room(), "as many bytes as may wait");
+    connection.on_sent();
+    assert!(connection.has_room());
+    connection.answer(places[2], vec![Slice::from_vec(vec![0; CONNECTION_SEND_BYTES_MAX])]);
+    assert!(connection.flush().is_empty(), "the answer before it is not there");
+    assert!(!connection.has_room(), "what waits for its turn counts too");
+}
