@@ -166,12 +166,31 @@ impl<R: Rt, A: Machine, D: Disk, M: Mesh> Driver<R, A, D, M> {
             let cut_short = self.cut_short && !self.mesh.is_full();
             if worked || cut_short { yield_now().await } else { self.sleep().await }
         };
-        self.wind_up().await;
-        (self.machine, end)
+        let Self { rt, machine, mut disk, mesh, conns, inbox, listener, .. } = self;
+        // The other shards must not wait for this one any more.
+        drop(mesh);
+        if let Some(listener) = listener {
+            rt.unbind(&listener);
+        }
+        conns.close_all(rt.now().mono + LINGER_AT_STOP_MAX);
+        // Nothing of this driver outlives it: every task and every disk operation ends first.
+        while conns.tasks() > 0 || disk.in_flight() > 0 {
+            inbox.notify.clear();
+            while disk.complete().is_some() {}
+            disk.flush();
+            conns.end_lingering(rt.now().mono);
+            if disk.has_completion() || (conns.tasks() == 0 && disk.in_flight() == 0) {
+                continue;
+            }
+            inbox.notify.notified_until(&rt, conns.linger_until()).await;
+        }
+        drop(inbox.take());
+        (machine, end)
     }
 
     /// Hands over all that arrived; says whether there was anything.
     fn take_inputs(&mut self) -> bool {
+        self.inbox.notify.clear();
         let now = self.rt.now();
         let mut worked = false;
         while let Some((from, message)) = self.mesh.receive() {
@@ -247,26 +266,6 @@ impl<R: Rt, A: Machine, D: Disk, M: Mesh> Driver<R, A, D, M> {
         let until = [self.machine.deadline(), self.conns.linger_until()].into_iter().flatten().min();
         self.inbox.notify.notified_until(&self.rt, until).await;
         self.mesh.unpark();
-    }
-
-    /// Ends all connections, then waits for every task and every disk operation: nothing of this driver outlives it.
-    async fn wind_up(&mut self) {
-        if let Some(listener) = self.listener.take() {
-            self.rt.unbind(&listener);
-        }
-        let until = self.rt.now().mono + LINGER_AT_STOP_MAX;
-        self.conns.close_all(until);
-        while self.conns.tasks() > 0 || self.disk.in_flight() > 0 {
-            while self.disk.complete().is_some() {}
-            self.disk.flush();
-            self.conns.end_lingering(self.rt.now().mono);
-            if self.disk.has_completion() || (self.conns.tasks() == 0 && self.disk.in_flight() == 0) {
-                continue;
-            }
-            let until = self.conns.linger_until();
-            self.inbox.notify.notified_until(&self.rt, until).await;
-        }
-        drop(self.inbox.take());
     }
 }
 

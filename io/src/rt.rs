@@ -50,7 +50,7 @@ pub trait Rt: Clone + 'static {
 
 /// One connection in its three parts, so that reading, writing and ending it go on beside each other.
 #[derive(Debug)]
-pub struct Stream<R: Rt + ?Sized> {
+pub struct Stream<R: Rt> {
     pub reader: R::Reader,
     pub writer: R::Writer,
     pub ender: R::Ender,
@@ -119,6 +119,11 @@ impl Notify {
         if let Some(waker) = self.0.waiter.borrow_mut().take() {
             waker.wake();
         }
+    }
+
+    /// Takes a notice back: its reason is about to be looked at.
+    pub fn clear(&self) {
+        self.0.set.set(false);
     }
 
     pub async fn notified(&self) {

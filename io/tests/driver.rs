@@ -1,4 +1,5 @@
 //! The driver over real loopback sockets, on io_uring and on epoll.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[path = "support/echo.rs"]
 mod echo;

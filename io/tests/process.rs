@@ -1,4 +1,5 @@
 //! What concerns a whole process: each test runs its body in a child of its own, which is this program again.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[path = "support/echo.rs"]
 mod echo;
