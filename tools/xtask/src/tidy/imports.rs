@@ -7,23 +7,24 @@ use super::{File, Problem, Tree};
 const BASE: [&str; 5] = ["buf", "id", "limits", "prng", "time"];
 
 /// What each module may import besides [`BASE`] and itself. A module that is not here has no place in the design yet.
-const TABLE: [(&str, &[&str]); 16] = [
+const TABLE: [(&str, &[&str]); 17] = [
     ("buf", &[]),
     ("id", &[]),
     ("limits", &[]),
     ("prng", &[]),
     ("time", &[]),
     ("batch", &[]),
+    ("config", &["batch"]),
     ("log", &["batch"]),
     ("replica", &["log", "batch"]),
     ("group", &["replica", "log", "batch"]),
-    ("controller", &["replica", "log", "batch"]),
+    ("controller", &["replica", "log", "batch", "config"]),
     ("txn", &["replica", "log", "batch"]),
     ("wire", &["batch"]),
     ("client", &["wire", "batch"]),
     ("storage", &["log", "batch"]),
-    ("api", &["wire", "group", "controller", "txn", "replica", "log", "batch"]),
-    ("shard", &["api", "storage", "group", "controller", "txn", "replica", "log", "batch"]),
+    ("api", &["wire", "group", "controller", "txn", "replica", "log", "batch", "config"]),
+    ("shard", &["api", "storage", "group", "controller", "txn", "replica", "log", "batch", "config"]),
 ];
 
 pub(crate) fn check(tree: &Tree, problems: &mut Vec<Problem>) {
