@@ -13,7 +13,7 @@ fn decodes(codec: &Codec, version: i16, body: &[u8]) -> bool {
     let mut outcome = Ok(());
     let taken = allocation_counter::measure(|| outcome = (codec.decode)(version, body));
     let budget = (DECODE_BYTES_MIN + DECODE_FACTOR * body.len()).min(DECODE_BYTES_MAX);
-    let taken = usize::try_from(taken.bytes_total).unwrap();
+    let taken = usize::try_from(taken.bytes_total).expect("memory fits a usize");
     assert!(taken <= budget, "{} v{version}: {taken} bytes taken for {} bytes", codec.name, body.len());
     outcome.is_ok()
 }
@@ -23,12 +23,12 @@ fn places(len: usize, count: usize, prng: &mut Prng) -> Vec<usize> {
     if len <= count {
         return (0..len).collect();
     }
-    (0..count).map(|_| usize::try_from(prng.below(len as u64)).unwrap()).collect()
+    (0..count).map(|_| usize::try_from(prng.below(len as u64)).expect("below a usize")).collect()
 }
 
 fn vectors() -> Vec<(&'static Codec, Vector)> {
-    let vectors = read(VECTORS).unwrap();
-    vectors.into_iter().map(|vector| (codec(&vector).unwrap(), vector)).collect()
+    let vectors = read(VECTORS).expect("the file is whole");
+    vectors.into_iter().map(|vector| (codec(&vector).expect("every message has a codec"), vector)).collect()
 }
 
 #[test]
