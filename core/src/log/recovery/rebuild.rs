@@ -302,12 +302,12 @@ impl Rebuild {
         }
         let (len, disk_end) = (log.active().len, self.disk_end);
         let block_end = u64::from(disk_end).next_multiple_of(u64::from(BLOCK));
-        let partial = !disk_end.is_multiple_of(BLOCK);
-        let destaged = if !partial || disk_end == len {
-            disk_end
-        } else if block_end <= u64::from(self.file_len) && block_end <= u64::from(len) {
-            // Blocks are written whole, so the block that the disk's last batch ends in holds the front of the next one too.
+        // Only whole blocks of an active segment are written: the block that the disk's last batch ends in has what follows too.
+        let within_block = block_end > u64::from(self.file_len) || block_end > u64::from(len);
+        let destaged = if !within_block {
             u32::try_from(block_end).expect("bounded by the segment")
+        } else if disk_end == len {
+            len
         } else {
             let wal_file = self.staged.first().map_or(0, |batch| batch.wal_file);
             let kept = self.block_tail.drain(..).map(|batch| TailBatch { wal_file, ..batch });
@@ -324,15 +324,11 @@ impl Rebuild {
                 segment.timestamp_max_evicted = segment.timestamp_max_evicted.max(Some(batch.timestamp_max));
             }
         }
-        self.close(log, report);
-    }
-
-    fn close(&self, log: &mut Log, report: &mut RecoveryReport) {
-        let segment = log.active();
-        let (len, destaged, end) = (segment.len, segment.destaged, segment.end);
+        // Such a segment had ended before the crash: its last block holds what is nowhere else, and is not written to again.
+        let ended = self.limit.is_some() || within_block;
         let has_file = segment.file == File::Present;
-        let ended_within_block = !destaged.is_multiple_of(BLOCK);
-        if self.limit.is_some() || ended_within_block {
+        let end = segment.end;
+        if ended {
             log.end_active();
             log.lose_until(self.limit);
             if has_file {

@@ -1,1 +1,223 @@
+//! Rot: what is lost must be told, what is not lost must be read, and no offset may be given twice.
 
+use alloc::vec::Vec;
+
+use super::model::{Model, Sent, config};
+use super::world::Until;
+use crate::batch::HEADER_BYTES;
+use crate::id::Offset;
+use crate::log::footer;
+use crate::log::{Destage, Extent, Intact, LogConfig, Minimum, Wanted};
+use crate::prng::Prng;
+
+fn filled(batches: i64, value_bytes: usize, config: LogConfig) -> Model {
+    let mut model = Model::new(config);
+    for count in 0..batches {
+        model.append_durably(&Sent::plain(&[1_000 + count, 900 + count], value_bytes)).unwrap();
+    }
+    model
+}
+
+fn destage_all(model: &mut Model) {
+    model.disk.wal_file += 1;
+    while model.disk.destage(&mut model.log, Destage::Blocks, Until::Done) {}
+    while model.disk.seal(&mut model.log, Until::Done) {}
+    model.log.evict(model.log.log_end());
+}
+
+fn wanted(from: Offset, upto: Offset) -> Wanted {
+    Wanted { from, upto, bytes_max: 1, minimum: Minimum::AtLeastOne }
+}
+
+/// Every batch is read as it was appended, or its place is faulty. Gives the lost batches.
+fn lost(model: &Model) -> Vec<Extent> {
+    model.log.invariants();
+    let there = model.kept.iter().filter(|kept| kept.base >= model.log.log_start());
+    let lost = there.filter(|kept| match model.read(wanted(kept.last, model.log.log_end()), 0) {
+        Some(bytes) => {
+            assert_eq!(bytes, kept.bytes, "the batch at {:?}", kept.base);
+            false
+        }
+        None => true,
+    });
+    lost.map(|kept| Extent { base: kept.base, last: kept.last }).collect()
+}
+
+fn recover(model: &mut Model) {
+    let (log, report) = model.disk.crash(&model.config, &mut Prng::new(1));
+    assert_eq!(report.faulty, log.faulty());
+    model.log = log;
+    model.high_watermark = model.log.durable_end();
+}
+
+#[test]
+fn a_rotten_wal_batch_is_faulty_and_stays_so() {
+    let mut model = filled(30, 300, config());
+    let rotten = model.disk.wal[7].clone();
+    let bytes = rotten.bytes.to_vec().iter().map(|byte| byte ^ 0x55).collect();
+    model.disk.wal[7].bytes = crate::buf::Slice::from_vec(bytes);
+    model.disk.wal[7].intact = Intact::Faulty;
+    recover(&mut model);
+    let extent = Extent { base: rotten.base, last: rotten.last };
+    assert_eq!(model.log.log_end(), model.end());
+    assert_eq!(lost(&model), [extent]);
+    destage_all(&mut model);
+    assert_eq!(lost(&model), [extent]);
+    recover(&mut model);
+    assert_eq!(lost(&model), [extent], "the stand-in on disk is known again");
+    assert_eq!(model.log.faulty(), [extent]);
+}
+
+#[test]
+fn a_gap_in_the_wal_keeps_its_offsets() {
+    let mut model = filled(30, 300, config());
+    let gone: Vec<_> = model.disk.wal.drain(5..9).collect();
+    recover(&mut model);
+    let lost = lost(&model);
+    assert_eq!(lost.len(), 4);
+    assert_eq!((lost[0].base, lost[3].last), (gone[0].base, gone[3].last));
+    assert_eq!(model.log.log_end(), model.end());
+}
+
+#[test]
+fn rot_on_disk_loses_one_batch() {
+    let small = LogConfig { segment_bytes: 9_000, ..config() };
+    let mut model = filled(60, 300, small);
+    destage_all(&mut model);
+    model.disk.footers.clear();
+    let segment = model.kept[2].segment_base;
+    let place = usize::try_from(model.kept[2].position).unwrap() + HEADER_BYTES + 10;
+    model.disk.segments.get_mut(&segment).unwrap()[place] ^= 1;
+    recover(&mut model);
+    let extent = Extent { base: model.kept[2].base, last: model.kept[2].last };
+    assert_eq!(lost(&model), [extent]);
+    assert_eq!(model.log.log_end(), model.end());
+}
+
+#[test]
+fn rot_under_a_good_footer_is_not_served() {
+    let small = LogConfig { segment_bytes: 9_000, ..config() };
+    let mut model = filled(60, 300, small);
+    destage_all(&mut model);
+    let place = usize::try_from(model.kept[2].position).unwrap() + HEADER_BYTES + 10;
+    model.disk.segments.get_mut(&Offset::ZERO).unwrap()[place] ^= 1;
+    recover(&mut model);
+    assert_eq!(model.log.faulty(), []);
+    assert_eq!(lost(&model).len(), 1, "found when it is read");
+}
+
+#[test]
+fn a_footer_with_any_bit_flipped_is_not_believed() {
+    let small = LogConfig { segment_bytes: 6_000, ..config() };
+    let mut model = filled(30, 300, small);
+    destage_all(&mut model);
+    let bytes = model.disk.footers.values().next().unwrap().clone();
+    assert!(footer::decode(&bytes).is_some());
+    for bit in 0..bytes.len() * 8 {
+        let mut flipped = bytes.clone();
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        assert!(footer::decode(&flipped).is_none(), "bit {bit}");
+    }
+    for len in 0..bytes.len() {
+        assert!(footer::decode(&bytes[..len]).is_none(), "{len} bytes");
+    }
+}
+
+#[test]
+fn a_sealed_segment_with_a_bad_footer_is_gone_through() {
+    let small = LogConfig { segment_bytes: 6_000, ..config() };
+    let mut model = filled(60, 300, small);
+    destage_all(&mut model);
+    let (base, footer) = model.disk.footers.iter_mut().nth(1).unwrap();
+    let base = *base;
+    footer[40] ^= 1;
+    let (_, report) = model.disk.recover(&model.config);
+    assert_eq!(report.rebuilt_footers, [base]);
+    recover(&mut model);
+    assert_eq!(lost(&model), []);
+    destage_all(&mut model);
+    model.check_derived();
+    assert!(footer::decode(&model.disk.footers[&base]).is_some(), "it has a good one again");
+}
+
+#[test]
+fn random_rot_is_told_and_never_served() {
+    for seed in 0..1_500 {
+        let mut prng = Prng::new(seed);
+        let segment_bytes = u32::try_from(prng.between(5_000, 30_000)).unwrap();
+        let mut model = Model::new(LogConfig { segment_bytes, ..config() });
+        for count in 0..prng.between(5, 60) {
+            let value_bytes = usize::try_from(prng.below(700)).unwrap();
+            model.append_durably(&Sent::plain(&[1_000 + count as i64], value_bytes)).unwrap();
+            if prng.chance(200_000) {
+                model.disk.destage(&mut model.log, Destage::Blocks, Until::Done);
+                model.disk.seal(&mut model.log, Until::Done);
+                model.disk.wal_file += 1;
+            }
+        }
+        let seen_end = model.disk.wal.iter().map(|entry| entry.last.next()).max();
+        damage(&mut model, &mut prng);
+        recover(&mut model);
+        assert!(Some(model.log.log_end()) >= seen_end, "seed {seed}: an offset that was given stays given");
+        let end = model.log.log_end();
+        model.kept.retain(|kept| kept.base < end);
+        lost(&model);
+        destage_all(&mut model);
+        let before = lost(&model);
+        recover(&mut model);
+        assert_eq!(lost(&model), before, "seed {seed}: what is lost is lost, and no more");
+        assert_eq!(model.log.log_end(), end, "seed {seed}");
+    }
+}
+
+fn damage(model: &mut Model, prng: &mut Prng) {
+    for file in model.disk.segments.values_mut().filter(|file| !file.is_empty()) {
+        if prng.chance(300_000) {
+            let place = usize::try_from(prng.below(file.len() as u64)).unwrap();
+            file[place] ^= 1 << prng.below(8);
+        }
+    }
+    for footer in model.disk.footers.values_mut() {
+        if prng.chance(200_000) {
+            let place = usize::try_from(prng.below(footer.len() as u64)).unwrap();
+            footer[place] ^= 1 << prng.below(8);
+        }
+    }
+    for entry in &mut model.disk.wal {
+        if prng.chance(30_000) {
+            entry.intact = Intact::Faulty;
+        }
+    }
+    if prng.chance(300_000) && !model.disk.wal.is_empty() {
+        let place = usize::try_from(prng.below(model.disk.wal.len() as u64)).unwrap();
+        model.disk.wal.remove(place);
+    }
+}
+
+#[test]
+fn recovery_takes_any_bytes() {
+    for seed in 0..2_000 {
+        let mut prng = Prng::new(seed);
+        let mut model = filled(10, 200, LogConfig { segment_bytes: 3_000, ..config() });
+        destage_all(&mut model);
+        for file in model.disk.segments.values_mut() {
+            let len = usize::try_from(prng.below(9_000)).unwrap();
+            file.resize(len, 0);
+            let from = usize::try_from(prng.below(len as u64 + 1)).unwrap();
+            prng.fill(&mut file[from..]);
+        }
+        for entry in &mut model.disk.wal {
+            match prng.below(6) {
+                0 => entry.position = u32::try_from(prng.below(1 << 32)).unwrap() / (1 << prng.below(32)),
+                1 => entry.base = Offset(prng.below(40) as i64 - 3),
+                2 => entry.last = Offset(prng.next_u64() as i64),
+                3 => entry.segment_base = Offset(prng.below(30) as i64 - 2),
+                _ => {}
+            }
+        }
+        // A gap of gigabytes would be filled with stand-ins as long; no WAL is that long.
+        model.disk.wal.retain(|entry| entry.position < 1 << 20);
+        let (log, _) = model.disk.recover(&model.config);
+        log.invariants();
+    }
+}
