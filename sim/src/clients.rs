@@ -2,8 +2,8 @@
 //! the answers is the business of their workload. Must not know the node but through bytes.
 
 mod admin;
-mod batch;
-mod codec;
+pub(crate) mod batch;
+pub(crate) mod codec;
 mod consumer;
 mod fetching;
 mod final_reader;

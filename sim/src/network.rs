@@ -241,7 +241,7 @@ impl Network {
         }
     }
 
-    /// Whether the shard still knows this connection. Late effects for one that is over are legal: it cannot know yet.
+    /// Whether the shard has not yet been told that this connection is over.
     pub fn is_known(&self, seat: Seat, id: ConnId) -> bool {
         self.by_id.contains_key(&(seat.life, seat.shard, id))
     }

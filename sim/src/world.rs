@@ -4,6 +4,10 @@
 mod life;
 mod node;
 mod record;
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod toy;
 mod turn;
 
 use std::collections::BTreeSet;

@@ -39,7 +39,7 @@ const fn crc_tables() -> [[u32; 256]; 8] {
 }
 
 /// CRC-32C.
-pub(super) fn crc32c(bytes: &[u8]) -> u32 {
+pub(crate) fn crc32c(bytes: &[u8]) -> u32 {
     let table = |t: usize, byte: u8| CRC_TABLES[t][usize::from(byte)];
     let mut crc = u32::MAX;
     let (words, rest) = bytes.as_chunks::<8>();
@@ -56,16 +56,16 @@ pub(super) fn crc32c(bytes: &[u8]) -> u32 {
 
 /// What a batch shall hold.
 #[derive(Debug, Clone)]
-pub(super) struct Recipe {
-    pub(super) id: BatchId,
-    pub(super) sequence: Option<Sequence>,
-    pub(super) timestamp: i64,
+pub(crate) struct Recipe {
+    pub(crate) id: BatchId,
+    pub(crate) sequence: Option<Sequence>,
+    pub(crate) timestamp: i64,
     /// Bytes of each record's value; `None` is a null.
-    pub(super) values: Vec<Option<usize>>,
+    pub(crate) values: Vec<Option<usize>>,
 }
 
 /// Makes a batch: each record's key is the batch's number and the record's place.
-pub(super) fn encode(recipe: &Recipe) -> (Vec<u8>, u32) {
+pub(crate) fn encode(recipe: &Recipe) -> (Vec<u8>, u32) {
     let records = i32::try_from(recipe.values.len()).expect("a batch has few records");
     let mut body = Writer::default();
     let (producer, epoch, first) = recipe.sequence.map_or((-1, -1, -1), |s| (s.producer, s.epoch, s.first));
@@ -115,17 +115,17 @@ fn encode_record(body: &mut Writer, id: BatchId, place: usize, value: Option<usi
 
 /// A batch as a fetch returned it.
 #[derive(Debug, Clone)]
-pub(super) struct Read {
-    pub(super) base: i64,
-    pub(super) records: i32,
-    pub(super) crc: u32,
-    pub(super) crc_computed: u32,
-    pub(super) id: Option<BatchId>,
-    pub(super) sequence: Option<Sequence>,
+pub(crate) struct Read {
+    pub(crate) base: i64,
+    pub(crate) records: i32,
+    pub(crate) crc: u32,
+    pub(crate) crc_computed: u32,
+    pub(crate) id: Option<BatchId>,
+    pub(crate) sequence: Option<Sequence>,
 }
 
 /// Reads the whole batches of `bytes`; a last one that is cut off is left out, as fetches may cut.
-pub(super) fn decode(bytes: &[u8]) -> Result<Vec<Read>, Malformed> {
+pub(crate) fn decode(bytes: &[u8]) -> Result<Vec<Read>, Malformed> {
     let mut batches = Vec::new();
     let mut rest = bytes;
     while rest.len() >= 12 {

@@ -3,41 +3,41 @@
 
 /// An answer that is not what its key and version say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Malformed(pub(super) &'static str);
+pub(crate) struct Malformed(pub(crate) &'static str);
 
 /// Writes big-endian primitives.
 #[derive(Debug, Default)]
-pub(super) struct Writer {
-    pub(super) bytes: Vec<u8>,
+pub(crate) struct Writer {
+    pub(crate) bytes: Vec<u8>,
 }
 
 impl Writer {
-    pub(super) fn i8(&mut self, value: i8) {
+    pub(crate) fn i8(&mut self, value: i8) {
         self.bytes.extend(value.to_be_bytes());
     }
 
-    pub(super) fn i16(&mut self, value: i16) {
+    pub(crate) fn i16(&mut self, value: i16) {
         self.bytes.extend(value.to_be_bytes());
     }
 
-    pub(super) fn i32(&mut self, value: i32) {
+    pub(crate) fn i32(&mut self, value: i32) {
         self.bytes.extend(value.to_be_bytes());
     }
 
-    pub(super) fn u32(&mut self, value: u32) {
+    pub(crate) fn u32(&mut self, value: u32) {
         self.bytes.extend(value.to_be_bytes());
     }
 
-    pub(super) fn i64(&mut self, value: i64) {
+    pub(crate) fn i64(&mut self, value: i64) {
         self.bytes.extend(value.to_be_bytes());
     }
 
-    pub(super) fn u64(&mut self, value: u64) {
+    pub(crate) fn u64(&mut self, value: u64) {
         self.bytes.extend(value.to_be_bytes());
     }
 
     /// Zigzag, seven bits a byte.
-    pub(super) fn varint(&mut self, value: i64) {
+    pub(crate) fn varint(&mut self, value: i64) {
         let mut rest = (value.cast_unsigned() << 1) ^ (value >> 63).cast_unsigned();
         while rest >= 0x80 {
             self.bytes.push(rest.to_le_bytes()[0] | 0x80);
@@ -46,20 +46,20 @@ impl Writer {
         self.bytes.push(rest.to_le_bytes()[0]);
     }
 
-    pub(super) fn str(&mut self, text: &str) {
+    pub(crate) fn str(&mut self, text: &str) {
         self.i16(i16::try_from(text.len()).expect("names are short"));
         self.bytes.extend(text.as_bytes());
     }
 
-    pub(super) fn null_str(&mut self) {
+    pub(crate) fn null_str(&mut self) {
         self.i16(-1);
     }
 
-    pub(super) fn count(&mut self, count: usize) {
+    pub(crate) fn count(&mut self, count: usize) {
         self.i32(i32::try_from(count).expect("arrays are short"));
     }
 
-    pub(super) fn blob(&mut self, bytes: &[u8]) {
+    pub(crate) fn blob(&mut self, bytes: &[u8]) {
         self.count(bytes.len());
         self.bytes.extend(bytes);
     }
@@ -67,12 +67,12 @@ impl Writer {
 
 /// Reads big-endian primitives.
 #[derive(Debug)]
-pub(super) struct Reader<'a> {
+pub(crate) struct Reader<'a> {
     rest: &'a [u8],
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(bytes: &'a [u8]) -> Self {
+    pub(crate) fn new(bytes: &'a [u8]) -> Self {
         Self { rest: bytes }
     }
 
@@ -88,31 +88,31 @@ impl<'a> Reader<'a> {
         Ok(*taken)
     }
 
-    pub(super) fn i8(&mut self) -> Result<i8, Malformed> {
+    pub(crate) fn i8(&mut self) -> Result<i8, Malformed> {
         self.fixed().map(i8::from_be_bytes)
     }
 
-    pub(super) fn i16(&mut self) -> Result<i16, Malformed> {
+    pub(crate) fn i16(&mut self) -> Result<i16, Malformed> {
         self.fixed().map(i16::from_be_bytes)
     }
 
-    pub(super) fn i32(&mut self) -> Result<i32, Malformed> {
+    pub(crate) fn i32(&mut self) -> Result<i32, Malformed> {
         self.fixed().map(i32::from_be_bytes)
     }
 
-    pub(super) fn u32(&mut self) -> Result<u32, Malformed> {
+    pub(crate) fn u32(&mut self) -> Result<u32, Malformed> {
         self.fixed().map(u32::from_be_bytes)
     }
 
-    pub(super) fn i64(&mut self) -> Result<i64, Malformed> {
+    pub(crate) fn i64(&mut self) -> Result<i64, Malformed> {
         self.fixed().map(i64::from_be_bytes)
     }
 
-    pub(super) fn u64(&mut self) -> Result<u64, Malformed> {
+    pub(crate) fn u64(&mut self) -> Result<u64, Malformed> {
         self.fixed().map(u64::from_be_bytes)
     }
 
-    pub(super) fn varint(&mut self) -> Result<i64, Malformed> {
+    pub(crate) fn varint(&mut self) -> Result<i64, Malformed> {
         let mut value = 0_u64;
         for shift in (0..70).step_by(7) {
             let [byte] = self.fixed::<1>()?;
@@ -124,19 +124,19 @@ impl<'a> Reader<'a> {
         Err(Malformed("varint"))
     }
 
-    pub(super) fn str(&mut self) -> Result<&'a str, Malformed> {
+    pub(crate) fn str(&mut self) -> Result<&'a str, Malformed> {
         let len = self.i16()?;
         let len = usize::try_from(len.max(0)).map_err(|_| Malformed("string"))?;
         str::from_utf8(self.take(len)?).map_err(|_| Malformed("text"))
     }
 
-    pub(super) fn blob(&mut self) -> Result<&'a [u8], Malformed> {
+    pub(crate) fn blob(&mut self) -> Result<&'a [u8], Malformed> {
         let len = usize::try_from(self.i32()?.max(0)).map_err(|_| Malformed("bytes"))?;
         self.take(len)
     }
 
     /// Reads an array; a null one is empty.
-    pub(super) fn array<T>(
+    pub(crate) fn array<T>(
         &mut self,
         mut one: impl FnMut(&mut Self) -> Result<T, Malformed>,
     ) -> Result<Vec<T>, Malformed> {
@@ -144,29 +144,29 @@ impl<'a> Reader<'a> {
         (0..count).map(|_| one(self)).collect()
     }
 
-    pub(super) fn end(self) -> Result<(), Malformed> {
+    pub(crate) fn end(self) -> Result<(), Malformed> {
         if self.rest.is_empty() { Ok(()) } else { Err(Malformed("bytes are left over")) }
     }
 }
 
 /// Key and version of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Api {
-    pub(super) key: i16,
-    pub(super) version: i16,
+pub(crate) struct Api {
+    pub(crate) key: i16,
+    pub(crate) version: i16,
 }
 
-pub(super) const PRODUCE: Api = Api { key: 0, version: 7 };
-pub(super) const FETCH: Api = Api { key: 1, version: 11 };
-pub(super) const LIST_OFFSETS: Api = Api { key: 2, version: 5 };
-pub(super) const METADATA: Api = Api { key: 3, version: 7 };
-pub(super) const API_VERSIONS: Api = Api { key: 18, version: 2 };
-pub(super) const CREATE_TOPICS: Api = Api { key: 19, version: 4 };
-pub(super) const DELETE_TOPICS: Api = Api { key: 20, version: 3 };
-pub(super) const INIT_PRODUCER_ID: Api = Api { key: 22, version: 1 };
+pub(crate) const PRODUCE: Api = Api { key: 0, version: 7 };
+pub(crate) const FETCH: Api = Api { key: 1, version: 11 };
+pub(crate) const LIST_OFFSETS: Api = Api { key: 2, version: 5 };
+pub(crate) const METADATA: Api = Api { key: 3, version: 7 };
+pub(crate) const API_VERSIONS: Api = Api { key: 18, version: 2 };
+pub(crate) const CREATE_TOPICS: Api = Api { key: 19, version: 4 };
+pub(crate) const DELETE_TOPICS: Api = Api { key: 20, version: 3 };
+pub(crate) const INIT_PRODUCER_ID: Api = Api { key: 22, version: 1 };
 
 /// Kafka's error codes, as far as the clients tell them apart.
-pub(super) mod code {
+pub(crate) mod code {
     pub(crate) const NONE: i16 = 0;
     pub(crate) const OFFSET_OUT_OF_RANGE: i16 = 1;
     pub(crate) const CORRUPT_MESSAGE: i16 = 2;
@@ -184,7 +184,7 @@ pub(super) mod code {
 }
 
 /// A whole request frame.
-pub(super) fn frame(api: Api, correlation: i32, body: &Writer) -> Vec<u8> {
+pub(crate) fn frame(api: Api, correlation: i32, body: &Writer) -> Vec<u8> {
     let mut head = Writer::default();
     head.i16(api.key);
     head.i16(api.version);
@@ -199,14 +199,14 @@ pub(super) fn frame(api: Api, correlation: i32, body: &Writer) -> Vec<u8> {
 
 /// The answer to one partition of a produce.
 #[derive(Debug)]
-pub(super) struct Produced<'a> {
-    pub(super) topic: &'a str,
-    pub(super) index: i32,
-    pub(super) error: i16,
-    pub(super) base: i64,
+pub(crate) struct Produced<'a> {
+    pub(crate) topic: &'a str,
+    pub(crate) index: i32,
+    pub(crate) error: i16,
+    pub(crate) base: i64,
 }
 
-pub(super) fn read_produced(body: &[u8]) -> Result<Vec<Produced<'_>>, Malformed> {
+pub(crate) fn read_produced(body: &[u8]) -> Result<Vec<Produced<'_>>, Malformed> {
     let mut reader = Reader::new(body);
     let topics = reader.array(|r| {
         let topic = r.str()?;
@@ -223,23 +223,23 @@ pub(super) fn read_produced(body: &[u8]) -> Result<Vec<Produced<'_>>, Malformed>
 
 /// The answer to a fetch.
 #[derive(Debug)]
-pub(super) struct FetchAnswer<'a> {
-    pub(super) error: i16,
-    pub(super) session: i32,
-    pub(super) partitions: Vec<FetchedPartition<'a>>,
+pub(crate) struct FetchAnswer<'a> {
+    pub(crate) error: i16,
+    pub(crate) session: i32,
+    pub(crate) partitions: Vec<FetchedPartition<'a>>,
 }
 
 #[derive(Debug)]
-pub(super) struct FetchedPartition<'a> {
-    pub(super) topic: &'a str,
-    pub(super) index: i32,
-    pub(super) error: i16,
-    pub(super) high_watermark: i64,
-    pub(super) log_start: i64,
-    pub(super) records: &'a [u8],
+pub(crate) struct FetchedPartition<'a> {
+    pub(crate) topic: &'a str,
+    pub(crate) index: i32,
+    pub(crate) error: i16,
+    pub(crate) high_watermark: i64,
+    pub(crate) log_start: i64,
+    pub(crate) records: &'a [u8],
 }
 
-pub(super) fn read_fetched(body: &[u8]) -> Result<FetchAnswer<'_>, Malformed> {
+pub(crate) fn read_fetched(body: &[u8]) -> Result<FetchAnswer<'_>, Malformed> {
     let mut reader = Reader::new(body);
     let _throttle = reader.i32()?;
     let (error, session) = (reader.i16()?, reader.i32()?);
@@ -259,14 +259,14 @@ pub(super) fn read_fetched(body: &[u8]) -> Result<FetchAnswer<'_>, Malformed> {
 
 /// The answer to one partition of a ListOffsets.
 #[derive(Debug)]
-pub(super) struct ListedPartition<'a> {
-    pub(super) topic: &'a str,
-    pub(super) index: i32,
-    pub(super) error: i16,
-    pub(super) offset: i64,
+pub(crate) struct ListedPartition<'a> {
+    pub(crate) topic: &'a str,
+    pub(crate) index: i32,
+    pub(crate) error: i16,
+    pub(crate) offset: i64,
 }
 
-pub(super) fn read_listed(body: &[u8]) -> Result<Vec<ListedPartition<'_>>, Malformed> {
+pub(crate) fn read_listed(body: &[u8]) -> Result<Vec<ListedPartition<'_>>, Malformed> {
     let mut reader = Reader::new(body);
     let _throttle = reader.i32()?;
     let topics = reader.array(|r| {
@@ -282,7 +282,7 @@ pub(super) fn read_listed(body: &[u8]) -> Result<Vec<ListedPartition<'_>>, Malfo
 }
 
 /// Name and error of each topic of a CreateTopics or DeleteTopics answer.
-pub(super) fn read_topic_errors(api: Api, body: &[u8]) -> Result<Vec<(&str, i16)>, Malformed> {
+pub(crate) fn read_topic_errors(api: Api, body: &[u8]) -> Result<Vec<(&str, i16)>, Malformed> {
     let mut reader = Reader::new(body);
     let _throttle = reader.i32()?;
     let topics = reader.array(|r| {
@@ -297,7 +297,7 @@ pub(super) fn read_topic_errors(api: Api, body: &[u8]) -> Result<Vec<(&str, i16)
 }
 
 /// Error and number of partitions of each topic of a Metadata answer.
-pub(super) fn read_metadata(body: &[u8]) -> Result<Vec<(&str, i16, usize)>, Malformed> {
+pub(crate) fn read_metadata(body: &[u8]) -> Result<Vec<(&str, i16, usize)>, Malformed> {
     let mut reader = Reader::new(body);
     let _throttle = reader.i32()?;
     let _brokers = reader.array(|r| Ok((r.i32()?, r.str()?, r.i32()?, r.str()?)))?;
@@ -316,7 +316,7 @@ pub(super) fn read_metadata(body: &[u8]) -> Result<Vec<(&str, i16, usize)>, Malf
 }
 
 /// Error, id and epoch.
-pub(super) fn read_producer_id(body: &[u8]) -> Result<(i16, i64, i16), Malformed> {
+pub(crate) fn read_producer_id(body: &[u8]) -> Result<(i16, i64, i16), Malformed> {
     let mut reader = Reader::new(body);
     let _throttle = reader.i32()?;
     let answer = (reader.i16()?, reader.i64()?, reader.i16()?);
@@ -325,7 +325,7 @@ pub(super) fn read_producer_id(body: &[u8]) -> Result<(i16, i64, i16), Malformed
 }
 
 /// Error and number of keys.
-pub(super) fn read_api_versions(body: &[u8]) -> Result<(i16, usize), Malformed> {
+pub(crate) fn read_api_versions(body: &[u8]) -> Result<(i16, usize), Malformed> {
     let mut reader = Reader::new(body);
     let error = reader.i16()?;
     let keys = reader.array(|r| Ok((r.i16()?, r.i16()?, r.i16()?)))?;

@@ -9,6 +9,8 @@ use highwater_core::shard::{Boot, Config, Effect, Event, Input, Shard, ShardMess
 use highwater_core::time::{Duration, Instant, Now, Timestamp};
 
 use super::WALL_MILLIS;
+#[cfg(test)]
+use super::toy::{Mutant, Toy};
 use crate::disk::{Disk, DiskFaults};
 use crate::draw::{Draw, Stream};
 use crate::fault::Moment;
@@ -20,6 +22,8 @@ use crate::params::Params;
 pub(super) enum Machine {
     Boot(Box<Boot>),
     Shard(Box<Shard>),
+    #[cfg(test)]
+    Toy(Box<Toy>),
 }
 
 impl Machine {
@@ -27,6 +31,8 @@ impl Machine {
         match self {
             Self::Boot(boot) => boot.handle(now, input),
             Self::Shard(shard) => shard.handle(now, input),
+            #[cfg(test)]
+            Self::Toy(toy) => toy.handle(input),
         }
     }
 
@@ -34,6 +40,8 @@ impl Machine {
         match self {
             Self::Boot(boot) => boot.poll(now),
             Self::Shard(shard) => shard.poll(now),
+            #[cfg(test)]
+            Self::Toy(toy) => toy.poll(),
         }
     }
 
@@ -41,6 +49,8 @@ impl Machine {
         match self {
             Self::Boot(boot) => boot.poll_event(),
             Self::Shard(shard) => shard.poll_event(),
+            #[cfg(test)]
+            Self::Toy(_) => None,
         }
     }
 
@@ -48,6 +58,8 @@ impl Machine {
         match self {
             Self::Boot(boot) => boot.deadline(),
             Self::Shard(shard) => shard.deadline().map(|(at, _)| at),
+            #[cfg(test)]
+            Self::Toy(_) => None,
         }
     }
 
@@ -55,6 +67,8 @@ impl Machine {
         match self {
             Self::Boot(_) => {}
             Self::Shard(shard) => shard.invariants(),
+            #[cfg(test)]
+            Self::Toy(_) => {}
         }
     }
 }
@@ -148,6 +162,9 @@ pub(super) struct Node {
     mono_from: Instant,
     mono_origin: u64,
     pub(super) wall_skew_millis: i64,
+    /// Run this instead of the core.
+    #[cfg(test)]
+    pub(super) toy: Option<Mutant>,
 }
 
 impl Node {
@@ -171,6 +188,8 @@ impl Node {
             mono_from: Instant::default(),
             mono_origin: 0,
             wall_skew_millis: 0,
+            #[cfg(test)]
+            toy: None,
         }
     }
 
@@ -202,6 +221,13 @@ impl Node {
         self.mono_origin = self.boots.below(1 << 50);
         if self.reshards && self.life > 1 {
             self.config.shards = self.boots.pick(&[1, 2, 3, 4]);
+        }
+        #[cfg(test)]
+        if let Some(mutant) = self.toy {
+            self.booting = false;
+            let toy = Machine::Toy(Box::new(Toy::new(mutant, &self.disk.list())));
+            self.cores.push(Core::new(toy, Stream::Turns(u64::from(self.life) << 16).of(self.seed)));
+            return;
         }
         let config = Arc::new(self.config.clone());
         let boot = Boot::new(config, self.boots.next_u64(), self.disk.list(), self.clocks(now));

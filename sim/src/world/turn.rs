@@ -141,6 +141,8 @@ impl World {
         let seat = Seat { node, life: self.nodes[node].life, shard };
         match effect {
             Effect::Recv { conn, into, at } => self.network.shard_receives(seat, conn, into, at, now),
+            // A driver that was full may take a send or a close after the connection has gone; a page must not go with it.
+            Effect::Send { conn, .. } | Effect::Close { conn, .. } if !self.network.is_known(seat, conn) => {}
             Effect::Send { conn, parts } => self.network.shard_sends(seat, conn, &parts, now),
             Effect::Close { conn, .. } => self.network.shard_closes(seat, conn, now),
             Effect::Write { op, file, at, parts, durability } => {
