@@ -32,20 +32,13 @@ pub fn block_on<T>(sockets: Sockets, main: impl Future<Output = T>) -> io::Resul
         Sockets::Uring => {
             let mut runtime =
                 monoio::RuntimeBuilder::<monoio::IoUringDriver>::new().enable_timer().build()?;
-            Ok(runtime.block_on(settle(main)))
+            Ok(runtime.block_on(main))
         }
         Sockets::Epoll => {
             let mut runtime = monoio::RuntimeBuilder::<monoio::LegacyDriver>::new().enable_timer().build()?;
-            Ok(runtime.block_on(settle(main)))
+            Ok(runtime.block_on(main))
         }
     }
-}
-
-/// Descriptors are closed by operations that are submitted when the runtime parks; it parks once more before it goes.
-async fn settle<T>(main: impl Future<Output = T>) -> T {
-    let value = main.await;
-    monoio::time::sleep(std::time::Duration::from_millis(1)).await;
-    value
 }
 
 /// The node's clocks, with one origin for all its shards.

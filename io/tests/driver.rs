@@ -137,6 +137,7 @@ fn a_peer_that_leaves_in_the_middle_is_closed_once() {
         let mut flooded = connect(node);
         flooded.write_all(b"*").unwrap();
         flooded.read_exact(&mut [0; 1000]).unwrap();
+        assert_eq!(Shared::count(&shared.sent), 0, "the kernel has a part of it only");
         // Unread data makes this a reset.
         drop(flooded);
         eventually("the reset is told", || Shared::count(&shared.closed) == 1);

@@ -387,7 +387,7 @@ fn a_full_disk_is_told_and_its_room_given_back() {
         for cache in [CacheMode::DirectDsync, CacheMode::Buffered] {
             let mut disk = Fixture::new(mount.path(), StorageMode { cache, engine }, 8);
             let change = OrderKind::Change(FileChange::Create { len: 8 << 20 });
-            assert_eq!(disk.error(wal(0), change), DiskError::Full);
+            assert_eq!(disk.error(wal(9), change), DiskError::Full);
             disk.create(wal(0), 4096);
             assert_eq!(disk.error(wal(0), durable(0, vec![blocks(512, 1)])), DiskError::Full);
             let unaligned = blocks(512, 1).cut(1, 512 * BLOCK_BYTES);

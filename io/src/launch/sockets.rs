@@ -24,14 +24,13 @@ pub(super) struct Listeners {
 
 impl Port {
     pub(super) fn bind(addr: SocketAddr, shards: u16) -> io::Result<Self> {
-        // A plain listener fails if anybody holds the port, sharing it or not. It tolerates connections of a broker that is gone.
+        // A plain socket is refused if anybody holds the port, sharing it or not; connections of a broker that is gone do not count.
         let plain = socket(addr)?;
         plain.set_reuse_address(true)?;
         plain.bind(&addr.into())?;
-        plain.listen(1)?;
         let addr = plain.local_addr()?.as_socket().expect("an IP socket has an IP address");
         drop(plain);
-        // Without SO_REUSEADDR, so that these hold the port against such a plain listener before they listen.
+        // Without SO_REUSEADDR, so that these hold the port against such a plain socket before they listen.
         let sockets = (0..shards)
             .map(|_| {
                 let socket = socket(addr)?;
