@@ -25,7 +25,7 @@ pub enum Command {
 /// Where the broker is and how long to wait for it.
 #[derive(Debug, Clone, Args)]
 pub struct BrokerArgs {
-    /// The broker to ask first
+    /// The broker to ask first, or several with commas between
     #[arg(long, short = 'b', value_name = "HOST:PORT", default_value = "127.0.0.1:9092")]
     pub bootstrap: String,
     /// Seconds to wait for an answer before giving up with exit code 4
@@ -39,7 +39,7 @@ pub enum TopicCommand {
     Create(TopicCreateArgs),
     /// List the topics
     List(TopicListArgs),
-    /// Show partitions, leaders, replicas and settings of topics
+    /// Show partitions, leaders and replicas of topics
     Describe(TopicDescribeArgs),
     /// Delete topics and all their records
     Delete(TopicDeleteArgs),

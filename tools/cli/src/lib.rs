@@ -1,11 +1,18 @@
 //! The commands that a user of a broker types, on the core's own client. Knows nothing of a running node but its address.
 
 mod args;
+mod consume;
+mod drive;
 mod ended;
 mod failure;
 mod format;
 mod inspect;
+mod partitioner;
+mod produce;
 mod record;
+mod session;
+mod topic;
+mod words;
 
 use std::io::{self, BufWriter, Write};
 
@@ -19,7 +26,9 @@ pub use failure::{Exit, Failure};
 pub fn run(command: Command) -> Result<(), Failure> {
     let mut out = BufWriter::new(io::stdout().lock());
     let result = match command {
-        Command::Topic(_) | Command::Produce(_) | Command::Consume(_) => unimplemented!(),
+        Command::Topic(command) => topic::run(&command, &mut out),
+        Command::Produce(args) => produce::run(&args, &mut out),
+        Command::Consume(args) => consume::run(&args, &mut out),
         Command::Log(LogCommand::Inspect(args)) => inspect::run(&args, &mut out),
     };
     match result.and_then(|()| out.flush().map_err(Ended::by_output)) {
