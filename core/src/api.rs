@@ -210,13 +210,12 @@ pub(crate) fn begin(context: &mut Context<'_>, frame: &Slice) -> Begun {
     begun.unwrap_or(Begun::Done { head, done: Done::Close(Refusal::Malformed) })
 }
 
-/// Decodes a whole body: nothing may be left over.
+/// Decodes a body. Bytes behind it are ignored, as Kafka ignores them: librdkafka 2.16 leaves three behind a Metadata request for
+/// all topics.
 macro_rules! decode_body {
     ($request:ty, $head:expr, $reader:expr) => {{
         let mut reader = $reader;
-        let request = <$request>::decode($head.version, &mut reader)?;
-        reader.finish()?;
-        request
+        <$request>::decode($head.version, &mut reader)?
     }};
 }
 use decode_body;

@@ -12,9 +12,6 @@ pub(super) fn respond(head: Head, reader: &mut Reader<'_>) -> Done {
     let Ok(request) = ApiVersionsRequest::decode(head.version, reader) else {
         return Done::Close(Refusal::Malformed);
     };
-    if !reader.remaining().is_empty() {
-        return Done::Close(Refusal::Malformed);
-    }
     let named = is_software(request.client_software_name) && is_software(request.client_software_version);
     let error = if head.version < 3 || named { ErrorCode::None } else { ErrorCode::InvalidRequest };
     answer(head, error)

@@ -35,6 +35,11 @@ impl Noise {
         self.world.send(conn, frame);
         self.world.pass(Duration::from_secs(3_600));
         let client = self.world.clients.get_mut(&conn).expect("known");
+        if client.closed.is_none() && client.received.is_empty() {
+            // A produce without acks may be what the bytes say: the next request is answered then.
+            self.world.send(conn, &request(ApiKey::ApiVersions, 0, 2, &[]));
+        }
+        let client = self.world.clients.get_mut(&conn).expect("known");
         if client.closed.is_none() {
             assert!(!client.received.is_empty(), "neither closed nor answered: {frame:?}");
             let page = client.lent.take().map(|(page, _)| page);
