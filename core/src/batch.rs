@@ -24,8 +24,8 @@ pub use validate::{
     KeyPolicy, ProducePolicy, ProducedBatch, TimestampWindow, Validation, ZstdPolicy, validate_produced,
 };
 pub use view::{
-    BatchInfo, BatchView, Batches, HEADER_BYTES, NO_PRODUCER, NO_SEQUENCE, NO_TIMESTAMP, TimestampType,
-    patch_max_timestamp, patch_offset_and_epoch,
+    BatchInfo, BatchView, Batches, HEADER_BYTES, NO_PRODUCER, NO_SEQUENCE, NO_TIMESTAMP, ProducerState,
+    TimestampType, patch_max_timestamp, patch_offset_and_epoch, patch_producer,
 };
 
 #[cfg(test)]

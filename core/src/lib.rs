@@ -22,6 +22,7 @@ pub mod batch;
 pub mod buf;
 pub mod config;
 pub mod controller;
+pub mod client;
 pub mod id;
 pub mod limits;
 pub mod log;

@@ -161,6 +161,25 @@ pub const DESTAGE_JOBS_MAX: usize = 8;
 const _: () = assert!(WIRE_STRING_BYTES_MAX == i16::MAX as usize);
 const _: () = assert!(DECODE_BYTES_MIN < DECODE_BYTES_MAX);
 const _: () = assert!(REQUEST_BYTES_MAX + 4 <= PAGE_BYTES_MAX, "a request and its length fit one page");
+/// Largest response frame that a [`crate::client::Client`] takes.
+pub const CLIENT_RESPONSE_BYTES_MAX: usize = REQUEST_BYTES_MAX;
+
+/// Record bytes that a client puts into one produce request, beyond its first batch.
+pub const CLIENT_PRODUCE_BYTES_MAX: usize = 1024 * 1024;
+
+/// Connections of one client.
+pub const CLIENT_LINKS_MAX: usize = 1024;
+
+/// Requests that a client sends on one connection before the first is answered.
+pub const CLIENT_LINK_REQUESTS_MAX: usize = 5;
+
+/// Events that may wait in one client before it takes no more calls and asks for no more data.
+pub const CLIENT_EVENTS_MAX: usize = 262_144;
+
+/// Admin calls that may wait in one client.
+pub const CLIENT_CALLS_MAX: usize = 64;
+
+const _: () = assert!(REQUEST_BYTES_MAX <= PAGE_BYTES_MAX, "a request fits one page");
 const _: () = assert!(BATCH_BYTES_MAX < REQUEST_BYTES_MAX, "a batch fits a request");
 const _: () = assert!(PAGE_BYTES_MIN.is_power_of_two() && PAGE_BYTES_MAX.is_power_of_two());
 const _: () = assert!(BLOCK_BYTES.is_power_of_two() && PAGE_BYTES_MIN <= BLOCK_BYTES);
@@ -178,3 +197,6 @@ const _: () =
     assert!(2 * INDEX_INTERVAL_BYTES_MAX <= SEGMENT_READ_BYTES_MAX, "a read reaches past an index interval");
 const _: () =
     assert!(RECEIVE_PAGE_BYTES_MIN >= PAGE_BYTES_MIN && RECEIVE_PAGE_BYTES_MIN <= RECEIVE_PAGE_BYTES_MAX);
+const _: () = assert!(CLIENT_RESPONSE_BYTES_MAX <= PAGE_BYTES_MAX, "a response fits one page");
+const _: () =
+    assert!(BATCH_BYTES_MAX + CLIENT_PRODUCE_BYTES_MAX < REQUEST_BYTES_MAX, "a produce request fits a frame");

@@ -6,7 +6,7 @@ use super::records::Header;
 use super::varint::{put_varlong, varlong_len};
 use super::view::{
     ATTRIBUTES, CONTROL, HEADER_BYTES, LOG_APPEND_TIME, NO_PRODUCER, NO_SEQUENCE, NO_TIMESTAMP, PREFIX_BYTES,
-    TRANSACTIONAL, TimestampType, seal,
+    ProducerState, TRANSACTIONAL, TimestampType, seal,
 };
 use crate::id::{LeaderEpoch, Offset, ProducerEpoch, ProducerId};
 use crate::limits::BATCH_BYTES_MAX;
@@ -86,6 +86,13 @@ impl BatchBuilder {
 
     pub const fn is_empty(&self) -> bool {
         self.count == 0
+    }
+
+    /// Whose batch it will be, where that was not known at the beginning.
+    pub const fn set_producer(&mut self, producer: ProducerState) {
+        self.header.producer_id = producer.id;
+        self.header.producer_epoch = producer.epoch;
+        self.header.base_sequence = producer.base_sequence;
     }
 
     /// Bytes that the batch would have with `record` too.

@@ -275,6 +275,23 @@ pub fn patch_max_timestamp(batch: &mut [u8], max: Timestamp, clock: TimestampTyp
     seal(batch)
 }
 
+/// Whose batch it is, and which one in their row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ProducerState {
+    pub id: ProducerId,
+    pub epoch: ProducerEpoch,
+    pub base_sequence: i32,
+}
+
+/// Gives a batch another producer and sequence, and the CRC anew. Panics if `batch` is shorter than a header.
+pub fn patch_producer(batch: &mut [u8], producer: ProducerState) -> u32 {
+    assert!(batch.len() >= HEADER_BYTES, "only a parsed batch is patched");
+    batch[PRODUCER_ID..PRODUCER_EPOCH].copy_from_slice(&producer.id.0.to_be_bytes());
+    batch[PRODUCER_EPOCH..BASE_SEQUENCE].copy_from_slice(&producer.epoch.0.to_be_bytes());
+    batch[BASE_SEQUENCE..COUNT].copy_from_slice(&producer.base_sequence.to_be_bytes());
+    seal(batch)
+}
+
 /// Writes the CRC of a batch whose other bytes are final.
 pub(super) fn seal(batch: &mut [u8]) -> u32 {
     let crc = crc32c(&batch[ATTRIBUTES..]);

@@ -1,0 +1,181 @@
+//! What the client believes of the cluster: brokers, topics, leaders. Asks again when it was wrong or is old.
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use super::client::Call;
+use super::links::{Links, Outcome, Sending};
+use super::{Address, ClientConfig, ClientError, TopicCreation, TopicPartition};
+use crate::id::Uuid;
+use crate::time::{Duration, Instant};
+use crate::wire::messages::metadata_request::{MetadataRequest, MetadataRequestTopic};
+use crate::wire::messages::metadata_response::MetadataResponse;
+use crate::wire::{ApiKey, Reader};
+
+/// Where a partition is served.
+#[derive(Debug, Clone)]
+pub(super) struct Leader {
+    pub(super) address: Address,
+    pub(super) epoch: i32,
+    /// Zero with brokers that have no topic ids.
+    pub(super) topic: Uuid,
+}
+
+#[derive(Debug)]
+struct Topic {
+    id: Uuid,
+    error: Option<ClientError>,
+    partitions: BTreeMap<i32, PartitionLeader>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct PartitionLeader {
+    node: i32,
+    epoch: i32,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Refresh {
+    At(Instant),
+    Asking,
+}
+
+#[derive(Debug)]
+pub(super) struct Cluster {
+    bootstrap: Vec<Address>,
+    backoff: Duration,
+    age_max: Duration,
+    creation: TopicCreation,
+    brokers: BTreeMap<i32, Address>,
+    topics: BTreeMap<Arc<str>, Topic>,
+    wanted: BTreeSet<Arc<str>>,
+    refresh: Refresh,
+    /// No question before this, so that a wrong answer is not asked for in a circle.
+    earliest: Instant,
+}
+
+impl Cluster {
+    pub(super) fn new(config: &ClientConfig, now: Instant) -> Self {
+        Self {
+            bootstrap: config.bootstrap.clone(),
+            backoff: config.retry_backoff,
+            age_max: config.metadata_age_max,
+            creation: config.topic_creation,
+            brokers: BTreeMap::new(),
+            topics: BTreeMap::new(),
+            wanted: BTreeSet::new(),
+            refresh: Refresh::At(now),
+            earliest: now,
+        }
+    }
+
+    /// All addresses to try for what any broker can answer.
+    pub(super) fn addresses(&self) -> Vec<Address> {
+        let unique: BTreeSet<&Address> = self.brokers.values().chain(&self.bootstrap).collect();
+        unique.into_iter().cloned().collect()
+    }
+
+    /// Who leads the partition, if that is known. Asks for topics that were never asked for.
+    pub(super) fn leader(&mut self, now: Instant, partition: &TopicPartition) -> Option<Leader> {
+        let Some(topic) = self.topics.get(&partition.topic) else {
+            if self.wanted.insert(Arc::clone(&partition.topic)) {
+                self.earliest = now;
+                self.stale(now);
+            }
+            return None;
+        };
+        let leader = topic.partitions.get(&partition.index)?;
+        let address = self.brokers.get(&leader.node)?.clone();
+        Some(Leader { address, epoch: leader.epoch, topic: topic.id })
+    }
+
+    /// Why a topic cannot be used, as far as its broker said.
+    pub(super) fn error(&self, topic: &str) -> Option<ClientError> {
+        self.topics.get(topic)?.error
+    }
+
+    pub(super) fn partitions(&self, topic: &str) -> Option<usize> {
+        let count = self.topics.get(topic)?.partitions.len();
+        (count > 0).then_some(count)
+    }
+
+    /// Something said here was wrong: ask again, but not in a hurry.
+    pub(super) fn stale(&mut self, now: Instant) {
+        if let Refresh::At(at) = self.refresh {
+            self.refresh = Refresh::At(at.min(self.earliest.max(now)));
+        }
+    }
+
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        match self.refresh {
+            Refresh::At(at) if !self.wanted.is_empty() => Some(at),
+            Refresh::At(_) | Refresh::Asking => None,
+        }
+    }
+
+    pub(super) fn turn(&mut self, now: Instant, links: &mut Links<Call>) {
+        let due = matches!(self.refresh, Refresh::At(at) if at <= now);
+        if !due || self.wanted.is_empty() {
+            return;
+        }
+        let Some(peer) = links.want_any(now, &self.addresses()) else { return };
+        let names: Vec<Arc<str>> = self.wanted.iter().cloned().collect();
+        let create = self.creation == TopicCreation::Automatic;
+        self.refresh = Refresh::Asking;
+        links.send(now, (&peer, Sending::new(ApiKey::Metadata)), Call::Metadata, |version, writer| {
+            let topics = names
+                .iter()
+                .map(|name| MetadataRequestTopic { name: Some(name), ..MetadataRequestTopic::default() })
+                .collect();
+            let request = MetadataRequest {
+                topics: Some(topics),
+                allow_auto_topic_creation: create,
+                ..MetadataRequest::default()
+            };
+            request.encode(version, writer)
+        });
+    }
+
+    pub(super) fn on_outcome(&mut self, now: Instant, outcome: &Outcome<Call>, links: &mut Links<Call>) {
+        let response = outcome
+            .as_ref()
+            .ok()
+            .and_then(|answer| MetadataResponse::decode(answer.version, &mut Reader::new(&answer.body)).ok());
+        self.earliest = now + self.backoff;
+        let complete = response.is_some_and(|response| self.take(&response));
+        self.refresh = Refresh::At(now + if complete { self.age_max } else { self.backoff });
+        if complete {
+            links.retain(now, |address| {
+                self.bootstrap.contains(address) || self.brokers.values().any(|broker| broker == address)
+            });
+        }
+    }
+
+    /// Takes an answer over; whether it leaves nothing open.
+    fn take(&mut self, response: &MetadataResponse<'_>) -> bool {
+        self.brokers = response
+            .brokers
+            .iter()
+            .filter_map(|broker| {
+                let port = u16::try_from(broker.port).ok()?;
+                Some((broker.node_id, Address { host: Arc::from(broker.host), port }))
+            })
+            .collect();
+        let mut complete = response.error_code == 0;
+        for topic in &response.topics {
+            let Some(name) = topic.name.and_then(|name| self.wanted.get(name)) else { continue };
+            let partitions: BTreeMap<i32, PartitionLeader> = topic
+                .partitions
+                .iter()
+                .filter(|partition| partition.leader_id >= 0)
+                .map(|p| (p.partition_index, PartitionLeader { node: p.leader_id, epoch: p.leader_epoch }))
+                .collect();
+            let error = ClientError::from_code(topic.error_code);
+            complete &= error.is_none() && partitions.len() == topic.partitions.len();
+            let topic = Topic { id: topic.topic_id, error, partitions };
+            self.topics.insert(Arc::clone(name), topic);
+        }
+        complete && self.wanted.iter().all(|name| self.topics.contains_key(name))
+    }
+}
