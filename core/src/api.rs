@@ -198,6 +198,7 @@ pub(crate) fn begin(context: &mut Context<'_>, frame: &Slice) -> Begun {
     if !(min..=max).contains(&head.version) || !key.versions().contains(&head.version) {
         return Begun::Done { head, done: Done::Close(Refusal::Unsupported) };
     }
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the key is one of the served ones")]
     let begun = match key {
         ApiKey::Produce => produce::begin(context, head, reader, frame),
         ApiKey::Fetch => fetch::begin(context, head, reader),
@@ -205,7 +206,8 @@ pub(crate) fn begin(context: &mut Context<'_>, frame: &Slice) -> Begun {
         ApiKey::Metadata => metadata::begin(context, head, reader),
         ApiKey::CreateTopics => create_topics::begin(context, head, reader),
         ApiKey::DeleteTopics => delete_topics::begin(context, head, reader),
-        _ => init_producer_id::begin(context, head, reader),
+        ApiKey::InitProducerId => init_producer_id::begin(context, head, reader),
+        other => unreachable!("{other:?} is not served"),
     };
     begun.unwrap_or(Begun::Done { head, done: Done::Close(Refusal::Malformed) })
 }

@@ -14,7 +14,7 @@ pub use command::{
     Intent, NewTopic, TopicRef,
 };
 pub use image::{Image, PartitionImage, TopicImage};
-pub use log::{decode_records, encode_records};
+pub use log::{PlacedRecords, decode_records, encode_records};
 pub use record::{MetadataRecord, RecordError};
 pub use state::{Controller, METADATA_TOPIC, check_name};
 pub use topic_config::ConfigError;

@@ -260,9 +260,10 @@ impl Fetch {
         match reply {
             PartitionReply::Read(read) => self.bytes = self.bytes.saturating_add(part.on_read(read)),
             PartitionReply::Failed(failed) => {
-                let code = match failed {
-                    PartitionError::Unknown => part.name.topic.unknown(),
-                    failed => error::of_partition(failed).code,
+                let code = if failed == PartitionError::Unknown {
+                    part.name.topic.unknown()
+                } else {
+                    error::of_partition(failed).code
                 };
                 let state = context.image.partition(part.partition);
                 let leader = state.and_then(|state| Some((state.leader?, state.leader_epoch)));

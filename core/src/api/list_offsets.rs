@@ -127,11 +127,11 @@ impl ListOffsets {
                 answer.leader_epoch = found.leader_epoch.map_or(-1, |epoch| epoch.0);
             }
             PartitionReply::Failed(failed) => {
-                let code = match error::of_partition(failed).code {
-                    // Clients of that age do not know the code (KIP-207).
-                    ErrorCode::OffsetNotAvailable if self.head.version < 5 => ErrorCode::LeaderNotAvailable,
-                    code => code,
-                };
+                let mut code = error::of_partition(failed).code;
+                // Clients of that age do not know the code (KIP-207).
+                if code == ErrorCode::OffsetNotAvailable && self.head.version < 5 {
+                    code = ErrorCode::LeaderNotAvailable;
+                }
                 answer.error_code = code.code();
             }
             PartitionReply::Produced(_) | PartitionReply::Read(_) => {

@@ -156,10 +156,8 @@ fn check(
     let bytes = data.records.as_ref().and_then(|records| records.borrowed()).unwrap_or_default();
     let policy = policy(context, head, topic);
     let checked = validate_produced(bytes, &policy, &mut context.shared.scratch).map_err(|error| {
-        let record = match error {
-            BatchError::Record { index, .. } => i32::try_from(index).ok(),
-            _ => None,
-        };
+        let record =
+            if let BatchError::Record { index, .. } = error { i32::try_from(index).ok() } else { None };
         Fault { failure: error::of_batch(&error), record, leader: None }
     })?;
     if checked.info.transactional {

@@ -7,6 +7,9 @@ use crate::batch::{BatchBuilder, BatchHeader, BatchView, NewRecord, Scratch};
 use crate::id::Offset;
 use crate::time::Timestamp;
 
+/// Records at their offsets.
+pub type PlacedRecords = Vec<(Offset, MetadataRecord)>;
+
 /// One batch of all `records`, at offset 0 and without an epoch: whoever appends it gives it its place. Panics without records.
 #[must_use]
 pub fn encode_records(records: &[MetadataRecord], timestamp: Timestamp) -> Vec<u8> {
@@ -24,7 +27,7 @@ pub fn encode_records(records: &[MetadataRecord], timestamp: Timestamp) -> Vec<u
 pub fn decode_records<'a>(
     bytes: &'a [u8],
     scratch: &mut Scratch,
-) -> Result<(Vec<(Offset, MetadataRecord)>, &'a [u8]), RecordError> {
+) -> Result<(PlacedRecords, &'a [u8]), RecordError> {
     let (batch, rest) = BatchView::parse(bytes).map_err(|_| RecordError::Batch)?;
     batch.check_crc().map_err(|_| RecordError::Batch)?;
     let mut records = Vec::new();

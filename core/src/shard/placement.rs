@@ -9,9 +9,11 @@ pub fn owner(partition: PartitionId, shards: u16) -> ShardId {
     if partition == PartitionId::METADATA {
         return ShardId(0);
     }
-    let topic = u128::from_be_bytes(partition.topic.0.0);
-    let halves = [(topic >> 64) as u64, topic as u64];
-    let seed = mix(mix(halves[0]) ^ halves[1]) ^ u64::from(partition.index.cast_unsigned());
+    let ([high, low], _) = partition.topic.0.0.as_chunks::<8>() else {
+        unreachable!("sixteen bytes are twice eight")
+    };
+    let seed = mix(mix(u64::from_be_bytes(*high)) ^ u64::from_be_bytes(*low))
+        ^ u64::from(partition.index.cast_unsigned());
     let best = (0..shards).max_by_key(|&shard| mix(mix(seed) ^ u64::from(shard)));
     ShardId(best.expect("there is a shard"))
 }

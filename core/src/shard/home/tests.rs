@@ -203,7 +203,11 @@ impl World {
                 }
                 Effect::Close { conn, reason } => self.on_close(conn, reason),
                 Effect::Shard { to, message } => self.on_message(to, message),
-                other => panic!("a home does not order {other:?}"),
+                Effect::Write { .. }
+                | Effect::Sync { .. }
+                | Effect::Read { .. }
+                | Effect::File { .. }
+                | Effect::Halt(_) => panic!("a home does not order {effect:?}"),
             }
             self.home.invariants();
         }
@@ -266,7 +270,11 @@ impl World {
                     .sum();
                 self.unwatched += before;
             }
-            other => panic!("a home does not send {other:?}"),
+            ShardMessage::Reply { .. }
+            | ShardMessage::Woken { .. }
+            | ShardMessage::ControlReply { .. }
+            | ShardMessage::Image(_)
+            | ShardMessage::StreamReleased { .. } => panic!("a home does not send {message:?}"),
         }
     }
 

@@ -107,7 +107,7 @@ fn noise_instead_of_frames_does_no_harm() {
         let mut bytes: Vec<u8> = vec![0; len];
         prng.fill(&mut bytes);
         // Half of them announce a length that is there.
-        if bytes[5 % len] % 2 == 0 {
+        if bytes[5 % len].is_multiple_of(2) {
             bytes[..4].copy_from_slice(&i32::try_from(len - 4).expect("fits").to_be_bytes());
         }
         noise.throw(&bytes);
