@@ -53,6 +53,12 @@ impl Index {
         count.checked_sub(1).map_or(0, |place| self.entries[place].position)
     }
 
+    /// The base offset of the batch at a position that a lookup gave.
+    pub fn base_at(&self, position: u32) -> Offset {
+        let found = self.entries.binary_search_by_key(&position, |entry| entry.position);
+        found.map_or(self.base, |place| self.base.plus(i64::from(self.entries[place].offset_delta)))
+    }
+
     /// A position with no timestamp at or after `timestamp` before it, as far on as the index knows.
     pub fn position_of_timestamp(&self, timestamp: Timestamp) -> u32 {
         let count = self.entries.partition_point(|entry| entry.timestamp_max_before < timestamp);

@@ -49,6 +49,8 @@ pub struct DiskRead {
     pub segment_base: Offset,
     pub at: u64,
     pub skip: u32,
+    /// The base offset of the first batch: no CRC covers the offsets in a batch, so that they are held to one another.
+    pub base: Offset,
     pub len: u32,
     /// Bytes of the file that may be read; behind it a write may be under way.
     pub file_end: u64,
@@ -243,6 +245,7 @@ impl DiskRead {
             segment_base: segment.base,
             at: u64::from(at),
             skip,
+            base: segment.index.base_at(position),
             len,
             file_end: u64::from(segment.destaged),
         })
@@ -273,7 +276,7 @@ impl DiskRead {
         let page = page.cut(0, page.len().min(self.len as usize));
         let mut place = self.skip as usize;
         let mut start = None;
-        let mut before = None;
+        let mut next = self.base;
         loop {
             let view = match self.step(&page, place) {
                 Step::Batch(view) => view,
@@ -286,10 +289,10 @@ impl DiskRead {
                 Step::End | Step::Wrong if start.is_some() => break,
                 Step::End | Step::Wrong => return Selected::Faulty,
             };
-            if before.is_some_and(|last| view.base_offset() <= last) {
+            if view.base_offset() != next {
                 return start.map_or(Selected::Faulty, |start| Selected::Batches(page.cut(start, place)));
             }
-            before = Some(view.last_offset());
+            next = view.end_offset();
             if view.last_offset() >= wanted.from {
                 if view.last_offset() >= wanted.upto {
                     break;
@@ -318,21 +321,20 @@ impl DiskRead {
     pub fn scan_timestamp(self, page: &Slice, query: TimestampQuery, scratch: &mut Scratch) -> TimestampScan {
         let page = page.cut(0, page.len().min(self.len as usize));
         let mut place = self.skip as usize;
-        let mut next = None;
+        let mut next = self.base;
         loop {
             let view = match self.step(&page, place) {
                 Step::Batch(view) => view,
                 Step::Incomplete(needed) => {
                     let longer = self.longer(needed).map_or(TimestampScan::Faulty, TimestampScan::NeedMore);
-                    return next.filter(|next| *next > query.from).map_or(longer, TimestampScan::GoOn);
+                    return if next > query.from { TimestampScan::GoOn(next) } else { longer };
                 }
                 Step::End => {
-                    let next = next.filter(|next| *next > query.from);
-                    return next.map_or(TimestampScan::Faulty, TimestampScan::GoOn);
+                    return if next > query.from { TimestampScan::GoOn(next) } else { TimestampScan::Faulty };
                 }
                 Step::Wrong => return TimestampScan::Faulty,
             };
-            if next.is_some_and(|next| view.base_offset() < next) || view.check_crc().is_err() {
+            if view.base_offset() != next || view.check_crc().is_err() {
                 return TimestampScan::Faulty;
             }
             if view.last_offset() >= query.upto {
@@ -347,7 +349,7 @@ impl DiskRead {
                     Err(_) => return TimestampScan::Faulty,
                 }
             }
-            next = Some(view.end_offset());
+            next = view.end_offset();
             place += view.len();
         }
     }

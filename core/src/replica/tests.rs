@@ -135,6 +135,10 @@ fn who_leaves_wakes_all_who_wait() {
     assert_eq!((woken.acks, woken.watchers), (vec![1], vec![2]));
 }
 
+fn place(id: i32) -> usize {
+    usize::try_from(id - 1).unwrap()
+}
+
 /// The high watermark of random histories, against the definition applied to all that was reported.
 #[test]
 fn the_high_watermark_is_the_least_durable_end_of_the_isr() {
@@ -149,20 +153,24 @@ fn the_high_watermark_is_the_least_durable_end_of_the_isr() {
                 0 | 1 => {
                     if append(&mut replica, sequence, Acks::All).is_ok() {
                         sequence += 2;
-                        assert_eq!(replica.wait_for(Offset(end + 1), Acks::All, end as u64), Readiness::Later);
-                        waiting.push(end as u64);
+                        assert_eq!(
+                            replica.wait_for(Offset(end + 1), Acks::All, end.cast_unsigned()),
+                            Readiness::Later
+                        );
+                        waiting.push(end.cast_unsigned());
                     }
                     continue;
                 }
                 2 | 3 => {
-                    ends[0] = prng.between(ends[0] as u64, end as u64) as i64;
+                    ends[0] = prng.between(ends[0].cast_unsigned(), end.cast_unsigned()) as i64;
                     replica.on_durable(Offset(ends[0]))
                 }
                 4 => {
-                    let other = usize::try_from(prng.between(1, 2)).unwrap();
-                    let said = prng.below(end as u64 + 1) as i64;
-                    ends[other] = ends[other].max(said);
-                    replica.on_durable_at(NodeId(other as i32 + 1), Offset(said))
+                    let other = i32::try_from(prng.between(1, 2)).unwrap();
+                    let said = prng.below(end.cast_unsigned() + 1) as i64;
+                    let known = &mut ends[place(other + 1)];
+                    *known = (*known).max(said);
+                    replica.on_durable_at(NodeId(other + 1), Offset(said))
                 }
                 _ => {
                     isr = vec![1];
@@ -170,7 +178,7 @@ fn the_high_watermark_is_the_least_durable_end_of_the_isr() {
                     replica.on_isr(nodes(&isr))
                 }
             };
-            let least = isr.iter().map(|id| ends[*id as usize - 1]).min().unwrap();
+            let least = isr.iter().map(|id| ends[place(*id)]).min().unwrap();
             if isr.len() >= 2 {
                 expected = expected.max(least);
             }

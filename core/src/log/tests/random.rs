@@ -88,7 +88,7 @@ fn step(model: &mut Model, prng: &mut Prng) {
             model.disk.seal(&mut model.log, Until::Done);
         }
         16 => {
-            let end = Offset(prng.below(model.high_watermark.0 as u64 + 1) as i64);
+            let end = Offset(prng.below(model.high_watermark.0.cast_unsigned() + 1) as i64);
             model.log.evict(end);
         }
         17 => retention(model, prng),
@@ -161,7 +161,7 @@ fn crash(model: &mut Model, prng: &mut Prng) {
 
 fn check(model: &Model, prng: &mut Prng) {
     model.log.invariants();
-    let end = model.log.log_end().0 as u64;
+    let end = model.log.log_end().0.cast_unsigned();
     for _ in 0..3 {
         let wanted = Wanted {
             from: Offset(prng.below(end + 2) as i64),
