@@ -190,7 +190,6 @@ impl Log {
         if info.len > self.config.segment_bytes {
             return Err(AppendError::TooLarge);
         }
-        assert!(self.last_epoch().is_none_or(|last| last <= epoch), "a leader's epoch never falls");
         let rolled = if self.must_roll_before(now, info) { self.roll() } else { None };
         let base = self.log_end();
         let last = base.plus(i64::from(info.last_offset_delta));

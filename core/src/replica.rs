@@ -99,7 +99,6 @@ impl Replica {
             Role::Leader { epoch, .. } => leadership.epoch > epoch,
         };
         assert!(newer, "leadership comes with a new epoch");
-        assert!(self.log.last_epoch().is_none_or(|last| last <= leadership.epoch), "epochs never fall");
         assert!(leadership.isr.contains(&self.node), "a leader is in sync with itself");
         self.role = Role::Leader { epoch: leadership.epoch, epoch_start: self.log.log_end() };
         self.isr = Isr::new(leadership.isr, leadership.min_insync);

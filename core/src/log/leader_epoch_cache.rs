@@ -26,7 +26,8 @@ impl LeaderEpochCache {
         self.entries.last().map(|entry| entry.epoch)
     }
 
-    /// Takes note of a batch at `start`; only a newer epoch than all before makes an entry.
+    /// Takes note of a batch at `start`; only a newer epoch than all before makes an entry. A lower one is no contradiction to panic
+    /// at: no CRC covers the epoch of a batch on disk.
     pub fn assign(&mut self, entry: EpochStart) {
         let newer =
             self.entries.last().is_none_or(|last| entry.epoch > last.epoch && entry.start > last.start);

@@ -161,8 +161,8 @@ fn random_rot_is_told_and_never_served() {
                 model.disk.wal_file += 1;
             }
         }
-        let seen_end = model.disk.wal.iter().map(|entry| entry.last.next()).max();
         damage(&mut model, &mut prng);
+        let seen_end = model.disk.wal.iter().map(|entry| entry.last.next()).max();
         recover(&mut model);
         assert!(Some(model.log.log_end()) >= seen_end, "seed {seed}: an offset that was given stays given");
         let end = model.log.log_end();
