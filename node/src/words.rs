@@ -23,10 +23,10 @@ pub(crate) fn halt(halt: Halt) -> Failure {
         },
         Halt::MetadataUnreadable { at } => Failure {
             exit: Exit::Failed,
-            what: "the cluster's metadata cannot be read".into(),
-            place: format!("offset {at} of __cluster_metadata"),
-            why: "its records are damaged, or a later version of highwater wrote them".into(),
-            fix: "start the version that wrote them, or restore the directory from a copy".into(),
+            what: "the metadata log is damaged".into(),
+            place: format!("the metadata log, at offset {at}"),
+            why: "what stands there cannot be read, and without it no partition can be served".into(),
+            fix: "look at the disk, and restore the directory as a whole from a copy; its files belong together".into(),
         },
         Halt::DiskFailed { file, error } => Failure {
             exit: Exit::Failed,

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use highwater_core::id::NodeId;
+use highwater_core::id::{NodeId, Uuid};
 use highwater_core::limits::{BATCH_BYTES_MAX, BLOCK_BYTES, PAGE_BYTES_MAX};
 use highwater_core::shard::TimestampType;
 use highwater_core::time::Duration;
@@ -42,6 +42,18 @@ pub(super) static KEYS: &[Key] = &[
         aliases: &["broker.id"],
         meaning: "the number of this node in its cluster",
         set: |s, text| whole(text, 0..=i32::MAX).map(|id| s.core.node = NodeId(id)),
+    },
+    Key {
+        name: "cluster.id",
+        aliases: &[],
+        meaning: "the cluster that the data directory must belong to; unset takes the one that it has",
+        set: |s, text| match Uuid::parse(text) {
+            Some(id) => {
+                s.core.cluster = Some(id);
+                Ok(())
+            }
+            None => Err("an id of 22 characters, such as MkU3OEVBNTcwNTJENDM2Qg".into()),
+        },
     },
     Key {
         name: "listeners",
@@ -195,6 +207,12 @@ pub(super) static KEYS: &[Key] = &[
             whole(text, -1..=i64::MAX)
                 .map(|bytes| s.core.topic_defaults.retention_bytes = u64::try_from(bytes).ok())
         },
+    },
+    Key {
+        name: "log.retention.check.interval.ms",
+        aliases: &[],
+        meaning: "how often segments are looked at for their age and size",
+        set: |s, text| millis(text, 1..=86_400_000).map(|time| s.core.retention_check_interval = time),
     },
     Key {
         name: "memory.bytes",

@@ -33,12 +33,13 @@ fn dev_fails_on_a_busy_http_port_that_was_asked_for() {
 #[test]
 fn file_sets_what_the_core_is_told() {
     let settings = from_toml(
-        "node.id = 7\nlisteners = [\"PLAINTEXT://:19092\"]\nadvertised.listeners = \"PLAINTEXT://[fe80::1]:9\"\n\
+        "node.id = 7\ncluster.id = \"MkU3OEVBNTcwNTJENDM2Qg\"\nlisteners = [\"PLAINTEXT://:19092\"]\nadvertised.listeners = \"PLAINTEXT://[fe80::1]:9\"\n\
          io = \"epoll\"\nnum.partitions = 0x10\nauto.create.topics.enable = false\nmessage.max.bytes = 1_000\n\
          [log]\ndirs = \"/data\"\nretention.bytes = -1\nsegment.bytes = 1048576\n",
     )
     .unwrap();
     assert_eq!(settings.core.node, NodeId(7));
+    assert_eq!(settings.core.cluster.map(|id| id.to_string()).as_deref(), Some("MkU3OEVBNTcwNTJENDM2Qg"));
     assert_eq!(settings.listen.to_string(), "0.0.0.0:19092");
     assert_eq!(settings.core.advertised, Some(("fe80::1".into(), 9)));
     assert_eq!(settings.io, IoDriver::Epoll);
@@ -80,6 +81,7 @@ fn wrong_value_says_the_allowed_range() {
     for (key, value) in [
         ("shards", "257"),
         ("node.id", "-1"),
+        ("cluster.id", "short"),
         ("io", "iocp"),
         ("listeners", "9092"),
         ("listeners", "SASL_SSL://a:1"),
