@@ -197,3 +197,36 @@ fn serve_reads_its_file() {
     node.signal("TERM");
     assert_eq!(node.end().0, Some(0));
 }
+
+fn user(node: &Node, args: &[&str]) -> (Option<i32>, String) {
+    let kafka = node.address("Kafka").to_string();
+    let output = highwater(&[args, &["--bootstrap", &kafka]].concat()).output().unwrap();
+    (output.status.code(), String::from_utf8([output.stdout, output.stderr].concat()).unwrap())
+}
+
+#[test]
+fn commands_write_and_read_back() {
+    let dir = Dir::new("commands");
+    let node = Node::start(&dir.data(), &["--shards", "2"]);
+    assert_eq!(user(&node, &["topic", "create", "orders", "-p", "3"]), (Some(0), "orders created\n".into()));
+    let (code, said) = user(&node, &["topic", "create", "orders"]);
+    assert!(code == Some(1) && said.contains("TOPIC_ALREADY_EXISTS"), "{said}");
+    let values: Vec<String> = (0..1000).map(|n| format!("value-{n}")).collect();
+    let words: Vec<&str> =
+        ["produce", "orders"].into_iter().chain(values.iter().map(String::as_str)).collect();
+    assert_eq!(user(&node, &words).0, Some(0));
+    let (code, said) = user(&node, &["consume", "orders", "--from", "beginning", "--exit-at-end"]);
+    let mut read: Vec<&str> = said.lines().collect();
+    read.sort_unstable_by_key(|line| (line.len(), *line));
+    assert_eq!((code, read), (Some(0), values.iter().map(String::as_str).collect()));
+    let keyed = ["produce", "orders", "v", "--key", "foobar", "--header", "a=1"];
+    assert_eq!(user(&node, &keyed).0, Some(0));
+    // murmur2("foobar") without its sign, modulo 3, as Kafka's own clients place it.
+    let only = ["consume", "orders", "-p", "0", "--from", "beginning", "-e", "--format", r"%k %h\n"];
+    let (_, said) = user(&node, &only);
+    assert!(said.lines().any(|line| line == "foobar a=1"), "{said}");
+    let (code, said) = user(&node, &["topic", "describe", "nothing"]);
+    assert!(code == Some(1) && said.contains("UNKNOWN_TOPIC_OR_PARTITION"), "{said}");
+    node.signal("TERM");
+    assert_eq!(node.end().0, Some(0));
+}

@@ -43,8 +43,12 @@ pub(crate) fn run(args: &ConsumeArgs, out: &mut impl Write) -> Result<(), Ended>
         drive.client.assign(now, partition.clone(), start);
     }
     let mut printer = Printer { args, left: args.count, scratch: Scratch::new() };
-    while !is_at_end(&drive, &partitions, ends.as_deref()) {
-        match drive.step(Some(Instant::now() + Duration::from_millis(100)))? {
+    loop {
+        // The client is ahead of what it has handed out: the end is reached once it also has nothing left to hand out.
+        let at_end = is_at_end(&drive, &partitions, ends.as_deref());
+        let patience = if at_end { Duration::ZERO } else { Duration::from_millis(100) };
+        match drive.step(Some(Instant::now() + patience))? {
+            Step::Late if at_end => return Ok(()),
             Step::Event(ClientEvent::Fetched(fetched)) => {
                 printer.print(&fetched, out)?;
                 out.flush().map_err(Ended::by_output)?;
@@ -63,7 +67,6 @@ pub(crate) fn run(args: &ConsumeArgs, out: &mut impl Write) -> Result<(), Ended>
             | Step::Late => {}
         }
     }
-    Ok(())
 }
 
 /// Where each partition ends now. What is written later is not waited for.
