@@ -4,7 +4,7 @@
 use alloc::string::String;
 use core::fmt;
 
-/// A record's place in its partition. [`Offset::end`] arithmetic is checked: an offset never wraps.
+/// A record's place in its partition. Arithmetic is checked: an offset never wraps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Offset(pub i64);
 

@@ -84,7 +84,11 @@ fn a_single_replica_commits_with_its_disk() {
 fn the_ack_of_a_duplicate_waits_for_the_original() {
     let mut replica = leader(&[1], 1);
     append(&mut replica, 0, Acks::All).unwrap();
-    assert_eq!(replica.wait_for(Offset(0), Acks::All, 0), Readiness::Later, "a first record is not there yet");
+    assert_eq!(
+        replica.wait_for(Offset(0), Acks::All, 0),
+        Readiness::Later,
+        "a first record is not there yet"
+    );
     replica.wait_for(Offset(1), Acks::All, 1);
     let placed = append(&mut replica, 0, Acks::All).unwrap();
     let Placed::Duplicate { base, last, .. } = placed else { panic!("it was sent before: {placed:?}") };

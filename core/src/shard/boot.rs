@@ -10,6 +10,7 @@ mod metadata;
 mod partition;
 mod stream;
 
+use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -37,9 +38,9 @@ use crate::time::{Instant, Now};
 enum Phase {
     ReadSuperblock,
     WriteSuperblock,
-    Stream(StreamBoot),
-    Partition(PartitionBoot),
-    Metadata(MetadataRead),
+    Stream(Box<StreamBoot>),
+    Partition(Box<PartitionBoot>),
+    Metadata(Box<MetadataRead>),
     /// Files of topics that were deleted before the crash and not yet removed.
     Removals(Vec<FileId>),
     Done,
@@ -246,11 +247,11 @@ impl Boot {
         self.phase = match core::mem::replace(&mut self.phase, Phase::Halted) {
             Phase::ReadSuperblock | Phase::WriteSuperblock => self.next_stream(),
             Phase::Stream(stream) => {
-                self.on_stream_over(stream);
+                self.on_stream_over(*stream);
                 self.next_stream()
             }
             Phase::Partition(partition) => {
-                self.on_partition_over(partition);
+                self.on_partition_over(*partition);
                 self.next_partition()
             }
             Phase::Metadata(read) => {
@@ -264,8 +265,10 @@ impl Boot {
 
     fn next_stream(&mut self) -> Phase {
         match self.streams_left.pop_front() {
-            Some(stream) => Phase::Stream(StreamBoot::new(stream, self.inventory.streams[&stream].clone())),
-            None => Phase::Partition(self.boot_partition(PartitionId::METADATA)),
+            Some(stream) => {
+                Phase::Stream(Box::new(StreamBoot::new(stream, self.inventory.streams[&stream].clone())))
+            }
+            None => Phase::Partition(Box::new(self.boot_partition(PartitionId::METADATA))),
         }
     }
 
@@ -308,10 +311,10 @@ impl Boot {
 
     fn next_partition(&mut self) -> Phase {
         if self.controller.is_none() {
-            return Phase::Metadata(MetadataRead::new(Arc::clone(&self.config)));
+            return Phase::Metadata(Box::new(MetadataRead::new(Arc::clone(&self.config))));
         }
         match self.partitions_left.pop_front() {
-            Some(id) => Phase::Partition(self.boot_partition(id)),
+            Some(id) => Phase::Partition(Box::new(self.boot_partition(id))),
             None => Phase::Removals(self.files_of_deleted_topics()),
         }
     }

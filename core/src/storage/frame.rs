@@ -123,7 +123,10 @@ pub struct FrameBuilder {
 
 impl FrameBuilder {
     pub fn new(page: PageMut) -> Self {
-        assert!(page.len() >= BLOCK_BYTES && page.len() % BLOCK_BYTES == 0, "a frame is made of blocks");
+        assert!(
+            page.len() >= BLOCK_BYTES && page.len().is_multiple_of(BLOCK_BYTES),
+            "a frame is made of blocks"
+        );
         Self { page, used: HEADER_BYTES, entries: 0 }
     }
 
@@ -285,7 +288,7 @@ fn read_header(head: &[u8]) -> Option<FrameHeader> {
         body_len: u32::from_le_bytes(array(&head[52..])),
     };
     let len = header.frame_len as usize;
-    let sound = len % BLOCK_BYTES == 0
+    let sound = len.is_multiple_of(BLOCK_BYTES)
         && (BLOCK_BYTES..=WAL_FRAME_BYTES_MAX).contains(&len)
         && header.body_len as usize <= len - HEADER_BYTES
         && header.entries as usize <= header.body_len as usize / ENTRY_BYTES

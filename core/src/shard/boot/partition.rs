@@ -1,6 +1,7 @@
 //! Reading one partition back: the footers of its segments, then what recovery of its log asks for, then cutting what is not to be
 //! believed.
 
+use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 
@@ -30,8 +31,8 @@ pub(super) struct PartitionBoot {
 enum At {
     /// Footers that are not read yet.
     Footers(VecDeque<Offset>),
-    Recover(LogRecovery),
-    Cut(VecDeque<Cut>, Log, RecoveryReport),
+    Recover(Box<LogRecovery>),
+    Cut(VecDeque<Cut>, Box<Log>, RecoveryReport),
     Moving,
 }
 
@@ -86,13 +87,13 @@ impl PartitionBoot {
             .map(|(&base, &len)| SegmentFile { base, len, footer: self.footers.remove(&base) })
             .collect();
         let wal = core::mem::take(&mut self.wal);
-        self.at = At::Recover(LogRecovery::new(self.config.clone(), files, wal));
+        self.at = At::Recover(Box::new(LogRecovery::new(self.config.clone(), files, wal)));
     }
 
     fn finish_recovery(&mut self) {
         let At::Recover(recovery) = core::mem::replace(&mut self.at, At::Moving) else { return };
         let (log, report) = recovery.finish();
-        self.at = At::Cut(report.truncate.iter().copied().collect(), log, report);
+        self.at = At::Cut(report.truncate.iter().copied().collect(), Box::new(log), report);
     }
 
     pub(super) fn on_read(&mut self, bytes: Slice) {
@@ -109,7 +110,7 @@ impl PartitionBoot {
 
     pub(super) fn finish(self) -> (PartitionId, Log, RecoveryReport) {
         let At::Cut(_, log, report) = self.at else { unreachable!("the partition was read to its end") };
-        (self.partition, log, report)
+        (self.partition, *log, report)
     }
 }
 

@@ -168,7 +168,7 @@ impl Owner {
                 partition.replica.log.on_file_created(job.segment_base);
                 Step::Write
             }
-            Step::Write if job.until % BLOCK_BYTES as u64 != 0 => Step::Cut,
+            Step::Write if !job.until.is_multiple_of(BLOCK_BYTES as u64) => Step::Cut,
             Step::Write | Step::Cut => Step::Sync,
             Step::Sync => {
                 self.on_destaged(&job);
