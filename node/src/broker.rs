@@ -221,19 +221,23 @@ fn not_started(error: &LaunchError, settings: &Settings) -> Failure {
 }
 
 fn directory_fix(error: &io::Error) -> &'static str {
-    match error.kind() {
-        ErrorKind::PermissionDenied => {
-            "give this user the directory, or choose another with --data-dir (log.dirs in a file)"
-        }
-        ErrorKind::ReadOnlyFilesystem => "mount the file system writable, or choose another directory",
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
-            "make room, then start again: what was acknowledged is still there"
-        }
-        ErrorKind::NotADirectory | ErrorKind::AlreadyExists => {
-            "it is a file: choose a directory with --data-dir (log.dirs in a file)"
-        }
-        _ => {
-            "check that its parent exists and that this user may write there, or choose another with --data-dir"
-        }
-    }
+    const FIXES: [(&[ErrorKind], &str); 4] = [
+        (
+            &[ErrorKind::PermissionDenied],
+            "give this user the directory, or choose another with --data-dir (log.dirs in a file)",
+        ),
+        (&[ErrorKind::ReadOnlyFilesystem], "mount the file system writable, or choose another directory"),
+        (
+            &[ErrorKind::StorageFull, ErrorKind::QuotaExceeded],
+            "make room, then start again: what was acknowledged is still there",
+        ),
+        (
+            &[ErrorKind::NotADirectory, ErrorKind::AlreadyExists],
+            "it is a file: choose a directory with --data-dir (log.dirs in a file)",
+        ),
+    ];
+    FIXES.iter().find(|(kinds, _)| kinds.contains(&error.kind())).map_or(
+        "check that its parent exists and that this user may write there, or choose another with --data-dir",
+        |(_, fix)| fix,
+    )
 }

@@ -1,4 +1,5 @@
 //! The command line as its users see it, word by word. `UPDATE_SNAPSHOT=1` writes the file anew.
+#![expect(clippy::unwrap_used, reason = "a test ends where it fails")]
 
 use std::process::{Command, Stdio};
 

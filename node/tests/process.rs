@@ -1,4 +1,5 @@
 //! The node as a process: it starts, says where it is, stops when asked, and fails in words.
+#![expect(clippy::unwrap_used, reason = "a test ends where it fails")]
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
