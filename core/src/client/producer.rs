@@ -200,6 +200,7 @@ impl Producer {
             let sending = Sending::new(ApiKey::InitProducerId);
             links.send(now, (&peer, sending), Call::InitProducerId, |version, writer| {
                 let request = InitProducerIdRequest {
+                    transactional_id: None,
                     transaction_timeout_ms: i32::MAX,
                     ..InitProducerIdRequest::default()
                 };
