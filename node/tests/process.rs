@@ -46,7 +46,15 @@ fn highwater(args: &[&str]) -> Command {
 struct Node {
     child: Child,
     banner: String,
-    stderr: JoinHandle<String>,
+    stderr: Option<JoinHandle<String>>,
+}
+
+/// A test that fails leaves no node behind.
+impl Drop for Node {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }
 
 impl Node {
@@ -67,7 +75,7 @@ impl Node {
                 panic!("no banner; it said {banner}{}", stderr.join().unwrap());
             }
         }
-        Self { child, banner, stderr }
+        Self { child, banner, stderr: Some(stderr) }
     }
 
     /// The address in the banner line that begins with `name`.
@@ -86,7 +94,7 @@ impl Node {
     fn end(mut self) -> (Option<i32>, Duration, String) {
         let asked = Instant::now();
         let status = self.child.wait().unwrap();
-        (status.code(), asked.elapsed(), self.stderr.join().unwrap())
+        (status.code(), asked.elapsed(), self.stderr.take().unwrap().join().unwrap())
     }
 }
 
@@ -194,7 +202,7 @@ fn serve_reads_its_file() {
         assert_ne!(log.read_line(&mut line).unwrap(), 0, "it ended before it was ready");
     }
     assert!(line.contains("\"shards\":1"), "{line}");
-    let node = Node { child, banner: String::new(), stderr: std::thread::spawn(String::new) };
+    let node = Node { child, banner: String::new(), stderr: Some(std::thread::spawn(String::new)) };
     node.signal("TERM");
     assert_eq!(node.end().0, Some(0));
 }
