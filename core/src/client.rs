@@ -17,6 +17,8 @@ mod fetched;
 mod links;
 mod producer;
 mod queue;
+#[cfg(test)]
+mod tests;
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
