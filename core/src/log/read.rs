@@ -294,18 +294,18 @@ impl DiskRead {
             }
             next = view.end_offset();
             if view.last_offset() >= wanted.from {
+                if view.check_crc().is_err() {
+                    if start.is_none() {
+                        return Selected::Faulty;
+                    }
+                    break;
+                }
                 if view.last_offset() >= wanted.upto {
                     break;
                 }
                 let first = *start.get_or_insert(place);
                 let one = first == place && wanted.minimum == Minimum::AtLeastOne;
                 if !one && place + view.len() - first > wanted.bytes_max {
-                    break;
-                }
-                if view.check_crc().is_err() {
-                    if first == place {
-                        return Selected::Faulty;
-                    }
                     break;
                 }
             }

@@ -86,7 +86,11 @@ impl Rebuild {
     pub(super) fn step(&mut self, log: &mut Log) -> Step {
         let place = log.active().len;
         if let Some(batch) = self.wal.remove(&place) {
-            self.take_wal(log, batch);
+            // Of a batch that is rotten in the WAL the disk may have a good copy.
+            let elsewhere = place.checked_add(len_of(&batch.bytes)).is_some_and(|end| end <= self.scan_end);
+            if batch.intact == Intact::Yes || !elsewhere {
+                self.take_wal(log, batch);
+            }
             return Step::GoOn;
         }
         let bound = self.bound(place);
