@@ -177,7 +177,12 @@ fn draw_config(prng: &mut Prng) -> Config {
         shards: prng.pick(&[1, 1, 2, 3, 4]),
         auto_create_topics: prng.coin(),
         memory_bytes: prng.pick(&[16 << 20, 64 << 20]),
-        topic_defaults: TopicConfig { segment_bytes: 1 << 20, retention: None, ..TopicConfig::default() },
+        // Kafka lets a topic ask for no less than a MiB, so that tiny segments are only to be had as the node's default.
+        topic_defaults: TopicConfig {
+            segment_bytes: u32::try_from(prng.scaled(8 << 10, 512 << 10)).expect("small"),
+            retention: None,
+            ..TopicConfig::default()
+        },
         wal: WalConfig {
             file_bytes_min,
             file_bytes_max,
@@ -201,10 +206,12 @@ fn draw_topics(prng: &mut Prng) -> Vec<TopicParams> {
 }
 
 fn draw_topic(prng: &mut Prng, name: String) -> TopicParams {
-    let segment_bytes = prng.scaled(8 << 10, 512 << 10);
-    let mut settings = vec![("segment.bytes".to_owned(), segment_bytes.to_string())];
+    let mut settings = Vec::new();
     if prng.chance(200_000) {
-        settings.push(("retention.bytes".to_owned(), (segment_bytes * prng.between(1, 4)).to_string()));
+        settings.push(("segment.bytes".to_owned(), (1_u64 << 20).to_string()));
+    }
+    if prng.chance(200_000) {
+        settings.push(("retention.bytes".to_owned(), prng.scaled(10_000, 1_000_000).to_string()));
     }
     if prng.chance(100_000) {
         settings.push(("retention.ms".to_owned(), prng.scaled(100, 5_000).to_string()));

@@ -245,7 +245,7 @@ impl World {
         } else if target.cores.iter().all(|core| core.halted)
             && let Some(down) = target.stopping
         {
-            assert!(target.disk.in_flight() == 0, "contract: operations are in flight after an orderly stop");
+            // What a stopped shard left in flight is cut short like any other; the checkers say whether it mattered.
             self.die(seat.node, Ending::Stopped, down);
         }
     }
