@@ -58,6 +58,7 @@ enum Step {
 enum Disk {
     Read { file: FileId, at: u64, len: usize },
     Change { file: FileId, change: FileChange },
+    Sync { file: FileId },
 }
 
 /// Recovery of a node as a state machine of its own, driven as a [`Shard`] is, with disk inputs and effects only.
@@ -219,6 +220,10 @@ impl Boot {
             Disk::Change { file, change } => {
                 self.waiting = Some((op, file, DiskStep::Change));
                 Effect::File { op, file, change }
+            }
+            Disk::Sync { file } => {
+                self.waiting = Some((op, file, DiskStep::Sync));
+                Effect::Sync { op, file }
             }
         }
     }

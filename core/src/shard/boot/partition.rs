@@ -33,6 +33,8 @@ enum At {
     Footers(VecDeque<Offset>),
     Recover(Box<LogRecovery>),
     Cut(VecDeque<Cut>, Box<Log>, RecoveryReport),
+    /// Segments without a footer: what was read of them may have been on its way to the disk.
+    Sync(VecDeque<Offset>, Box<Log>, RecoveryReport),
     Moving,
 }
 
@@ -63,10 +65,19 @@ impl PartitionBoot {
                     }
                     None => self.finish_recovery(),
                 },
-                At::Cut(cuts, ..) => {
-                    let Some(cut) = cuts.pop_front() else { return Step::Over };
-                    let file = FileId::Segment { partition: self.partition, base: cut.segment_base };
-                    return Step::Do(Disk::Change { file, change: FileChange::Truncate { len: cut.len } });
+                At::Cut(cuts, ..) => match cuts.pop_front() {
+                    Some(cut) => {
+                        let file = FileId::Segment { partition: self.partition, base: cut.segment_base };
+                        let change = FileChange::Truncate { len: cut.len };
+                        return Step::Do(Disk::Change { file, change });
+                    }
+                    None => self.start_sync(),
+                },
+                At::Sync(left, ..) => {
+                    let Some(base) = left.pop_front() else { return Step::Over };
+                    return Step::Do(Disk::Sync {
+                        file: FileId::Segment { partition: self.partition, base },
+                    });
                 }
                 At::Moving => unreachable!("no step ends between two states"),
             }
@@ -96,6 +107,13 @@ impl PartitionBoot {
         self.at = At::Cut(report.truncate.iter().copied().collect(), Box::new(log), report);
     }
 
+    fn start_sync(&mut self) {
+        let At::Cut(_, log, report) = core::mem::replace(&mut self.at, At::Moving) else { return };
+        let bases = self.files.segments.keys().copied();
+        let open = bases.filter(|base| !self.files.footers.contains_key(base)).collect();
+        self.at = At::Sync(open, log, report);
+    }
+
     pub(super) fn on_read(&mut self, bytes: Slice) {
         match &mut self.at {
             At::Footers(left) => {
@@ -104,12 +122,12 @@ impl PartitionBoot {
                 }
             }
             At::Recover(recovery) => recovery.on_read(&bytes),
-            At::Cut(..) | At::Moving => unreachable!("nothing was to be read"),
+            At::Cut(..) | At::Sync(..) | At::Moving => unreachable!("nothing was to be read"),
         }
     }
 
     pub(super) fn finish(self) -> (PartitionId, Log, RecoveryReport) {
-        let At::Cut(_, log, report) = self.at else { unreachable!("the partition was read to its end") };
+        let At::Sync(_, log, report) = self.at else { unreachable!("the partition was read to its end") };
         (self.partition, *log, report)
     }
 }

@@ -1,4 +1,7 @@
-//! Reading one WAL stream of an earlier life, then fencing it: what lies behind its end must not come back in a later recovery.
+//! Reading one WAL stream of an earlier life, then making it last: what was read may have been on its way to the disk when the node
+//! was killed, and what lies behind its end must not come back in a later recovery.
+
+use alloc::vec::Vec;
 
 use super::inventory::StreamFiles;
 use super::{Disk, Step};
@@ -19,6 +22,8 @@ pub(super) struct StreamBoot {
 enum At {
     Checkpoint,
     Walk(Walk, Option<WalkRead>),
+    /// Files whose frames may not be durable yet.
+    Sync(Walked, Vec<u64>),
     Fence(Walked),
     Over(Walked),
     /// Between two states.
@@ -48,7 +53,20 @@ impl StreamBoot {
                     let file = FileId::Wal { stream, number: read.file };
                     Step::Do(Disk::Read { file, at: read.at, len: read.len })
                 }
-                None => self.fence(walk.finish()),
+                None => {
+                    let walked = walk.finish();
+                    let files =
+                        if walked.entries.is_empty() { Vec::new() } else { self.walked_files(&walked) };
+                    self.at = At::Sync(walked, files);
+                    self.next()
+                }
+            },
+            At::Sync(walked, mut files) => match files.pop() {
+                Some(number) => {
+                    self.at = At::Sync(walked, files);
+                    Step::Do(Disk::Sync { file: FileId::Wal { stream, number } })
+                }
+                None => self.fence(walked),
             },
             At::Fence(walked) => {
                 self.at = At::Over(walked);
@@ -60,6 +78,10 @@ impl StreamBoot {
             }
             At::Moving => unreachable!("no step ends between two states"),
         }
+    }
+
+    fn walked_files(&self, walked: &Walked) -> Vec<u64> {
+        self.files.files.range(walked.start.file..).map(|(number, _)| *number).collect()
     }
 
     fn fence(&mut self, walked: Walked) -> Step {
@@ -83,7 +105,7 @@ impl StreamBoot {
                 let read = read.take().expect("a read was asked for");
                 walk.on_read(read, bytes);
             }
-            At::Fence(_) | At::Over(_) | At::Moving => unreachable!("nothing was to be read"),
+            At::Sync(..) | At::Fence(_) | At::Over(_) | At::Moving => unreachable!("nothing was to be read"),
         }
     }
 
