@@ -1,7 +1,7 @@
 //! After any crash the recovered log of a partition is a prefix of what was appended, at least as long as what was durable; no
 //! byte is served whose CRC is wrong; nothing is called rotten that was only torn.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use highwater_core::id::{Offset, PartitionId};
 use highwater_core::shard::Event;
@@ -23,12 +23,27 @@ struct Ends {
 pub(super) struct DiskOracle {
     rot: bool,
     ends: BTreeMap<PartitionId, Ends>,
+    /// Partitions that have spoken up since the node started last.
+    known: BTreeSet<PartitionId>,
     last_ending: Option<Ending>,
 }
 
 impl DiskOracle {
     pub(super) fn new(rules: &Rules) -> Self {
-        Self { rot: rules.rot, ends: BTreeMap::new(), last_ending: None }
+        Self { rot: rules.rot, ends: BTreeMap::new(), known: BTreeSet::new(), last_ending: None }
+    }
+
+    /// What is known of a partition's ends. One that recovery did not mention has come back empty.
+    fn ends_of(&mut self, partition: PartitionId) -> Result<&mut Ends, Violation> {
+        let ends = self.ends.entry(partition).or_default();
+        if self.known.insert(partition) {
+            if ends.durable > Offset::ZERO && !self.rot {
+                let story = format!("{partition}: recovery is silent about {ends:?}");
+                return Err(Violation::new(NAME, story));
+            }
+            *ends = Ends::default();
+        }
+        Ok(ends)
     }
 
     #[expect(clippy::wildcard_enum_match_arm, reason = "most events say nothing of what is on disk")]
@@ -36,27 +51,28 @@ impl DiskOracle {
         let wrong = |story: String| Err(Violation::new(NAME, story));
         match event {
             Event::Appended { partition, base, last, .. } => {
-                let ends = self.ends.entry(*partition).or_default();
+                let ends = self.ends_of(*partition)?;
                 if *base != ends.appended || last < base {
                     return wrong(format!("{event:?} where {} was next", ends.appended));
                 }
                 ends.appended = last.next();
             }
             Event::DurableAdvanced { partition, durable_end } => {
-                let ends = self.ends.entry(*partition).or_default();
+                let ends = self.ends_of(*partition)?;
                 if *durable_end > ends.appended || *durable_end < ends.durable {
                     return wrong(format!("{event:?} with {ends:?}"));
                 }
                 ends.durable = *durable_end;
             }
             Event::HighWatermarkAdvanced { partition, high_watermark } => {
-                let ends = self.ends.entry(*partition).or_default();
+                let ends = self.ends_of(*partition)?;
                 if *high_watermark > ends.durable || *high_watermark < ends.high_watermark {
                     return wrong(format!("{event:?} with {ends:?}"));
                 }
                 ends.high_watermark = *high_watermark;
             }
             Event::Recovered { partition, log_start, log_end } => {
+                self.known.insert(*partition);
                 let ends = self.ends.entry(*partition).or_default();
                 if !self.rot && (*log_end < ends.durable || *log_end > ends.appended || log_start > log_end) {
                     return wrong(format!("{event:?} with {ends:?}"));
@@ -88,6 +104,7 @@ impl Checker for DiskOracle {
             Fact::Core(event) => self.on_event(event),
             Fact::Delivered(delivered) => Self::on_delivered(delivered),
             Fact::Ended(ending) => {
+                self.known.clear();
                 self.last_ending = Some(*ending);
                 Ok(())
             }
@@ -143,6 +160,13 @@ mod tests {
         assert!(!run(vec![appended(0, 3), durable(2), recovered(1)]));
         assert!(!run(vec![appended(0, 3), durable(2), recovered(5)]));
         assert!(!run(vec![appended(0, 3), recovered(2), appended(4, 4)]), "goes on behind a hole");
+    }
+
+    #[test]
+    fn partition_that_recovery_does_not_mention_is_empty() {
+        let ended = || Fact::Ended(Ending::Killed);
+        assert!(run(vec![appended(0, 3), ended(), appended(0, 0)]), "nothing was durable");
+        assert!(!run(vec![appended(0, 3), durable(2), ended(), appended(0, 0)]));
     }
 
     #[test]
