@@ -240,7 +240,7 @@ impl Launch {
             LockError::Held(pid) => LaunchError::Held { dir: self.data_dir.clone(), pid },
             LockError::Io(error) => self.in_directory(error),
         })?;
-        let port = Port::bind(self.listen, self.config.shards)
+        let port = Port::bind_patiently(self.listen, self.config.shards)
             .map_err(|source| LaunchError::Listen { addr: self.listen, source })?;
         let io = self.choose_io(&layout)?;
         let clock = Clock::new();

@@ -2,11 +2,18 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::time::{Duration, Instant};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
 /// Connections that wait to be accepted, per shard.
 const BACKLOG: i32 = 1024;
+
+/// How long a start waits for a port that is taken.
+const BIND_PATIENCE: Duration = Duration::from_secs(3);
+
+/// How long it waits between two attempts.
+const BIND_PAUSE: Duration = Duration::from_millis(10);
 
 /// Bound for every shard, not yet listening: clients are refused until the node is read back.
 #[derive(Debug)]
@@ -23,7 +30,21 @@ pub(super) struct Listeners {
 }
 
 impl Port {
-    pub(super) fn bind(addr: SocketAddr, shards: u16) -> io::Result<Self> {
+    /// Binds, and waits a little where the port is taken: the kernel takes rings down after their process is gone, and a pending
+    /// accept holds the listener of a killed node until then.
+    pub(super) fn bind_patiently(addr: SocketAddr, shards: u16) -> io::Result<Self> {
+        let until = Instant::now() + BIND_PATIENCE;
+        loop {
+            match Self::bind(addr, shards) {
+                Err(error) if error.kind() == io::ErrorKind::AddrInUse && Instant::now() < until => {
+                    std::thread::sleep(BIND_PAUSE);
+                }
+                bound => return bound,
+            }
+        }
+    }
+
+    fn bind(addr: SocketAddr, shards: u16) -> io::Result<Self> {
         // A plain socket is refused if anybody holds the port, sharing it or not; connections of a broker that is gone do not count.
         let plain = socket(addr)?;
         plain.set_reuse_address(true)?;
@@ -62,7 +83,7 @@ mod tests {
     use std::io::{ErrorKind, Read, Write};
     use std::net::{SocketAddr, TcpStream};
 
-    use super::Port;
+    use super::{BIND_PAUSE, Port};
 
     fn any() -> SocketAddr {
         "127.0.0.1:0".parse().unwrap()
@@ -78,6 +99,16 @@ mod tests {
         assert_eq!(listeners.sockets.len(), 3);
         assert_eq!(Port::bind(addr, 1).unwrap_err().kind(), ErrorKind::AddrInUse, "while it listens");
         TcpStream::connect(addr).unwrap();
+    }
+
+    #[test]
+    fn a_port_that_is_given_up_soon_is_waited_for() {
+        let port = Port::bind(any(), 1).unwrap();
+        let addr = port.addr;
+        let waiting = std::thread::spawn(move || Port::bind_patiently(addr, 1).map(|port| port.addr));
+        std::thread::sleep(BIND_PAUSE);
+        drop(port);
+        assert_eq!(waiting.join().unwrap().unwrap(), addr);
     }
 
     #[test]
