@@ -29,6 +29,12 @@ const ROUNDS_PER_TOPIC: u64 = 5;
 const LOAD_MS_MIN: u64 = 200;
 const LOAD_MS_MAX: u64 = 900;
 
+/// Between two bursts; so paced, reading a round back stays quick.
+const LOAD_PAUSE: Duration = Duration::from_millis(5);
+
+/// Bursts without a pause right before the kill.
+const LAST_BURSTS: usize = 40;
+
 #[derive(Debug)]
 pub(crate) struct Options {
     pub(crate) rounds: u64,
@@ -116,6 +122,11 @@ impl Test {
         let millis = self.random.between(LOAD_MS_MIN, LOAD_MS_MAX);
         let until = Instant::now() + Duration::from_millis(millis);
         while Instant::now() < until {
+            self.load.send_some(&mut self.random)?;
+            std::thread::sleep(LOAD_PAUSE);
+        }
+        // The kill shall meet writes on their way.
+        for _ in 0..LAST_BURSTS {
             self.load.send_some(&mut self.random)?;
         }
         self.broker.kill();
