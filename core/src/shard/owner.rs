@@ -91,6 +91,11 @@ enum Op {
         base: Offset,
         what: Remove,
     },
+    /// Removing a stream of an earlier life; what is left of it.
+    RemoveStream {
+        stream: StreamId,
+        files: Vec<u64>,
+    },
     /// Removing what nothing refers to any more; if it fails, the next start tries again.
     Forget,
 }
@@ -258,6 +263,7 @@ impl Owner {
             Op::Seal { partition, base } => self.on_sealed(now, partition, base, outcome),
             Op::CreateActive { partition, base } => self.on_active_created(now, partition, base, outcome),
             Op::Remove { partition, base, what } => self.on_removed(now, partition, base, what),
+            Op::RemoveStream { stream, files } => self.on_stream_step(stream, files, &outcome),
             Op::Forget => {}
         }
     }

@@ -52,7 +52,7 @@ impl Seat {
         self.commands.push_back((from, call, command));
     }
 
-    /// A shard holds nothing of the stream any more. Gives the files of a stream that nobody holds.
+    /// A shard holds nothing of the stream any more.
     pub(super) fn on_released(&mut self, stream: StreamId) {
         for hold in &mut self.holds {
             if hold.stream == stream {
@@ -69,9 +69,9 @@ impl Seat {
         now: Now,
         owner: &mut Owner,
     ) -> (Option<Arc<Image>>, Vec<(ShardId, ShardMessage)>) {
-        self.holds.retain(|hold| {
+        self.holds.retain_mut(|hold| {
             if hold.holders == 0 {
-                owner.remove_stream(hold.stream, &hold.files);
+                owner.remove_stream(hold.stream, core::mem::take(&mut hold.files));
             }
             hold.holders > 0
         });

@@ -23,6 +23,14 @@ pub struct Checkpoint {
 }
 
 impl Checkpoint {
+    /// Of a stream that nothing needs any more.
+    pub const RELEASED: Self = Self { file: 0, at: 0, lsn: 1, last_lsn: Some(0) };
+
+    /// Whether the stream holds nothing that is needed.
+    pub fn is_released(&self) -> bool {
+        self.last_lsn.is_some_and(|last| last < self.lsn)
+    }
+
     pub fn encode(&self) -> Slice {
         let archive = rkyv::to_bytes::<Failure>(self).expect("a plain struct is always archived");
         ENVELOPE.seal(&archive)

@@ -100,14 +100,15 @@ impl Walk {
     /// `files` are the stream's files with their lengths.
     pub fn new(stream: StreamId, files: BTreeMap<u64, u64>, checkpoint: Option<Checkpoint>) -> Self {
         let first = files.keys().next().copied().unwrap_or(0);
-        let start = checkpoint.filter(|c| files.contains_key(&c.file));
+        let start = checkpoint.filter(|c| c.is_released() || files.contains_key(&c.file));
         let expected = match start {
             Some(checkpoint) => Some(checkpoint.first_lsn()),
             None if first == 0 => Some(Lsn(1)),
             None => None,
         };
         let start = start.unwrap_or(Checkpoint { file: first, at: 0, lsn: 1, last_lsn: None });
-        let mode = if files.is_empty() { Mode::Done } else { Mode::Follow };
+        let over = files.is_empty() || start.is_released();
+        let mode = if over { Mode::Done } else { Mode::Follow };
         Self {
             stream,
             files,
@@ -246,6 +247,9 @@ impl Walk {
 
     fn accept(&mut self, frame: ReadFrame, bytes: &Slice) {
         let lsn = frame.header.lsn;
+        if self.expected.is_none() {
+            self.start.lsn = lsn.0;
+        }
         let before = self.entries.len();
         self.entries.extend(frame.entries(bytes).map(|read| WalkedEntry {
             lsn,

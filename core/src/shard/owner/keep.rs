@@ -10,6 +10,7 @@ use crate::limits::{BLOCK_BYTES, DESTAGE_JOBS_MAX};
 use crate::log::{CreateFile, Destage, DestagePlan};
 use crate::shard::message::ShardMessage;
 use crate::shard::{DiskError, DiskStep, Durability, Effect, Event, FileChange, Outcome};
+use crate::storage::checkpoint::Checkpoint;
 use crate::storage::frame::{Entry, Lsn};
 use crate::storage::wal::Append;
 use crate::time::Now;
@@ -363,12 +364,26 @@ impl Owner {
         }
     }
 
-    /// Removes the files of a stream that no shard needs any more.
-    pub(in crate::shard) fn remove_stream(&mut self, stream: StreamId, files: &[u64]) {
-        for &number in files {
-            self.issue_change(Op::Forget, FileId::Wal { stream, number }, FileChange::Delete);
+    /// Removes a stream that no shard needs any more. The checkpoint says so first and goes last: whatever a crash leaves of the
+    /// files in between is not walked again.
+    pub(in crate::shard) fn remove_stream(&mut self, stream: StreamId, files: Vec<u64>) {
+        let change = FileChange::Replace { bytes: Checkpoint::RELEASED.encode() };
+        self.issue_change(Op::RemoveStream { stream, files }, FileId::Checkpoint { stream }, change);
+    }
+
+    pub(super) fn on_stream_step(&mut self, stream: StreamId, mut files: Vec<u64>, outcome: &Outcome) {
+        if matches!(outcome, Outcome::Failed { .. }) {
+            // The next start finds the rest and goes on.
+            return;
         }
-        self.issue_change(Op::Forget, FileId::Checkpoint { stream }, FileChange::Delete);
+        let checkpoint = FileId::Checkpoint { stream };
+        match files.pop() {
+            Some(number) => {
+                let op = Op::RemoveStream { stream, files };
+                self.issue_change(op, FileId::Wal { stream, number }, FileChange::Delete);
+            }
+            None => self.issue_change(Op::Forget, checkpoint, FileChange::Delete),
+        }
     }
 }
 
