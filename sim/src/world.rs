@@ -342,7 +342,14 @@ impl World {
     }
 
     fn overdue(&mut self, until: Instant, what: String) {
-        if self.now() >= until {
+        if self.now() < until {
+            return;
+        }
+        let loss_is_told = self.coverage.of("Rot") + self.coverage.of("Faulty") > 0;
+        if self.params.options.rot == Rot::On && loss_is_told {
+            self.faults.add("lost-by-rot");
+            self.phase = Phase::Over;
+        } else {
             self.history.record(Fact::Overdue { what });
         }
     }

@@ -5,12 +5,13 @@ use highwater_core::shard::{DiskError, Durability, Effect, Halt, Input, ShardMes
 use highwater_core::time::{Duration, Instant};
 
 use super::node::Machine;
-use super::{Occurrence, World};
+use super::{Occurrence, Phase, World};
 use crate::disk::{Owner, Request};
 use crate::draw::Draw;
 use crate::fault::Moment;
 use crate::history::{Ending, Fact};
 use crate::network::Seat;
+use crate::params::Rot;
 
 impl World {
     /// Puts an input before a shard, if it is still that life of its node.
@@ -219,7 +220,12 @@ impl World {
         self.give(node, life, pair.1, Input::Shard { from, message });
     }
 
+    fn faults_of_rot(&self) -> u64 {
+        self.nodes.iter().map(|node| node.disk.delivered.of("rot")).sum()
+    }
+
     fn on_halt(&mut self, seat: Seat, halt: Halt) {
+        let rotten = self.params.options.rot == Rot::On && self.faults_of_rot() > 0;
         let target = &mut self.nodes[seat.node];
         target.cores[usize::from(seat.shard)].halted = true;
         let (errors, booting) = (target.disk.errors() - target.errors_before, target.booting);
@@ -232,6 +238,11 @@ impl World {
             },
             Halt::ForeignDirectory | Halt::MetadataUnreadable { .. } => false,
         };
+        if rotten && matches!(halt, Halt::ForeignDirectory | Halt::MetadataUnreadable { .. }) {
+            self.faults.add("halted-by-rot");
+            self.phase = Phase::Over;
+            return;
+        }
         if !legal {
             return self.fail("contract", format!("shard {} halts without cause: {halt:?}", seat.shard));
         }
