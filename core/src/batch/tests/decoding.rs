@@ -267,6 +267,17 @@ fn a_short_batch_may_expand_to_the_free_limit_and_no_further() {
 }
 
 #[test]
+fn a_window_that_is_only_claimed_costs_no_memory() {
+    // 40 MiB in blocks that fit the window of 128 MiB, under a limit of 1 MiB.
+    let bomb = zstd_bomb(320);
+    let used = allocation_counter::measure(|| {
+        let mut scratch = Scratch::new();
+        assert!(scratch.decompress_within(Codec::Zstd, &bomb, 1 << 20).is_err());
+    });
+    assert!(used.bytes_max < 8 << 20, "{} bytes", used.bytes_max);
+}
+
+#[test]
 fn a_lying_length_allocates_nothing() {
     let mut scratch = Scratch::new();
     // Snappy: 2³²−1 bytes, in a raw block and in a chunk; 12 MiB that are not there.

@@ -118,6 +118,12 @@ fn reconnecting_slows_down_and_stops_slowing() {
     world.down.clear();
     world.settle(1);
     assert!(world.produced()[0].1.is_ok());
+    // Once it has worked, the next loss is mended quickly.
+    world.cut();
+    let before = world.now.mono;
+    world.produce("t", 0, "v").unwrap();
+    world.settle(2);
+    assert!(world.now.mono.since(before) < Duration::from_millis(100));
 }
 
 #[test]

@@ -236,3 +236,15 @@ fn a_cut_of_all_wires_repeats_nothing() {
     let offsets: Vec<i64> = world.values().into_iter().map(|(offset, _)| offset).collect();
     assert_eq!(offsets, Vec::from_iter(0..60));
 }
+
+#[test]
+fn data_under_way_for_the_old_place_is_dropped() {
+    let mut world = World::new(1, |_| {});
+    world.fake.topic("t", 1);
+    fill(&mut world, 0, 3);
+    world.client.assign(world.now, TopicPartition::new("t", 0), StartAt::Offset(Offset(0)));
+    while world.fake.fetches.is_empty() {
+        world.step();
+    }
+    assert_eq!(read_from(&mut world, StartAt::Offset(Offset(4)), 5), Vec::from_iter(4..9));
+}

@@ -45,7 +45,7 @@ pub(super) enum Twist {
     CloseAfter,
     /// It is done and answered with this error.
     DoneBut(ErrorCode),
-    /// Never answered.
+    /// Never answered, nor anything after it: answers come in order.
     Mute,
     /// Bytes that are no answer.
     Garbage,
@@ -98,6 +98,8 @@ pub(super) enum Reply {
     /// After this long.
     Bytes(Vec<u8>, Duration),
     Nothing,
+    /// From now on.
+    Silence,
     Close,
 }
 
@@ -153,7 +155,7 @@ impl Fake {
         let twist = self.twist(key);
         let error = match twist {
             Some(Twist::CloseBefore) => return Reply::Close,
-            Some(Twist::Mute) => return Reply::Nothing,
+            Some(Twist::Mute) => return Reply::Silence,
             Some(Twist::Garbage) => return Reply::Bytes(alloc::vec![0, 0, 0, 2, 9, 9], Duration::ZERO),
             Some(Twist::Error(error)) => Some(error),
             Some(Twist::CloseAfter | Twist::DoneBut(_)) | None => None,

@@ -87,7 +87,11 @@ fn retriable_errors_and_lost_answers_neither_lose_nor_repeat_nor_reorder() {
     ];
     let mut prng = crate::prng::Prng::new(99);
     for round in 0..200 {
-        let mut world = World::new(1, small_batches);
+        let mut world = World::new(1, |config| {
+            small_batches(config);
+            // Longer than all connections that fall silent take together.
+            config.producer.delivery_timeout = Duration::from_secs(3000);
+        });
         world.fake.topic("t", 1);
         for _ in 0..prng.between(1, 6) {
             let twist = twists[usize::try_from(prng.below(twists.len() as u64)).unwrap()];
@@ -246,4 +250,30 @@ fn no_more_than_five_batches_are_under_way() {
     produce(&mut world, 40);
     world.run_for(Duration::from_secs(20));
     assert_eq!(world.count(ApiKey::Produce), 5);
+}
+
+#[test]
+fn what_is_sent_again_is_sent_alone() {
+    let mut world = World::new(1, small_batches);
+    world.fake.topic("t", 1);
+    world.twist(ApiKey::Produce, Twist::CloseBefore);
+    for _ in 0..100 {
+        world.twist(ApiKey::Produce, Twist::Mute);
+    }
+    produce(&mut world, 40);
+    world.run_for(Duration::from_secs(20));
+    assert_eq!(world.count(ApiKey::Produce), 2);
+}
+
+#[test]
+fn a_failed_batch_costs_the_next_no_refusal() {
+    let mut world = World::new(1, |_| {});
+    world.fake.topic("t", 1);
+    world.twist(ApiKey::Produce, Twist::Error(ErrorCode::MessageTooLarge));
+    produce(&mut world, 1);
+    world.settle(1);
+    produce(&mut world, 1);
+    world.settle(2);
+    assert!(world.produced()[1].1.is_ok());
+    assert_eq!(world.count(ApiKey::Produce), 2);
 }

@@ -17,6 +17,7 @@ use crate::wire::{ApiKey, ErrorCode};
 
 struct Wire {
     node: i32,
+    silent: bool,
     up: Vec<u8>,
     /// What comes back, and when.
     down: VecDeque<(Instant, Vec<u8>)>,
@@ -137,7 +138,10 @@ impl World {
                     self.fake.nodes.iter().find(|(_, known)| **known == address).map(|(&node, _)| node);
                 match node.filter(|node| !self.down.contains(node)) {
                     Some(node) => {
-                        self.wires.insert(conn, Wire { node, up: Vec::new(), down: VecDeque::new() });
+                        self.wires.insert(
+                            conn,
+                            Wire { node, silent: false, up: Vec::new(), down: VecDeque::new() },
+                        );
                         self.client.handle(self.now, ClientInput::Connected { conn });
                     }
                     None => self.client.handle(self.now, ClientInput::Closed { conn }),
@@ -160,7 +164,9 @@ impl World {
             let len = usize::try_from(i32::from_be_bytes(*head)).unwrap();
             let frame: Vec<u8> = wire.up.drain(..4 + len).skip(4).collect();
             let node = wire.node;
+            let silent = wire.silent;
             match self.fake.answer(node, &frame) {
+                Reply::Bytes(..) if silent => {}
                 Reply::Bytes(mut bytes, wait) => {
                     if let Some((answer, add, at)) = self.mangle
                         && answer == self.answers
@@ -175,6 +181,7 @@ impl World {
                     wire.down.push_back((after.max(self.now.mono + wait), bytes));
                 }
                 Reply::Nothing => {}
+                Reply::Silence => self.wires.get_mut(&conn).unwrap().silent = true,
                 Reply::Close => {
                     self.wires.remove(&conn);
                     self.client.handle(self.now, ClientInput::Closed { conn });
@@ -217,7 +224,7 @@ impl World {
 
     /// Waits for so many records to be acknowledged or failed.
     pub(super) fn settle(&mut self, count: usize) {
-        let settled = self.run(Duration::from_secs(600), |world| world.produced().len() == count);
+        let settled = self.run(Duration::from_secs(3600), |world| world.produced().len() == count);
         assert!(settled, "only {:?}", self.produced());
     }
 
