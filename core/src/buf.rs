@@ -146,6 +146,9 @@ impl PartialEq for Slice {
 
 impl Eq for Slice {}
 
+/// Frozen pages that one allocation looks at.
+const SWEEP_AT_ONCE: usize = 16;
+
 const CLASSES: usize = (PAGE_BYTES_MAX / PAGE_BYTES_MIN).ilog2() as usize + 1;
 
 /// Pages in powers of two between [`PAGE_BYTES_MIN`] and [`PAGE_BYTES_MAX`], bounded in total.
@@ -170,12 +173,17 @@ impl Pool {
         if let Some(page) = self.idle[class].pop() {
             return Some(page);
         }
-        self.sweep();
+        // The oldest are the likeliest to be free; all are looked at only when there is no room for another page.
+        self.sweep_oldest(SWEEP_AT_ONCE);
         if let Some(page) = self.idle[class].pop() {
             return Some(page);
         }
         let len = PAGE_BYTES_MIN << class;
         if self.bytes + len > self.bytes_max {
+            self.sweep();
+            if let Some(page) = self.idle[class].pop() {
+                return Some(page);
+            }
             self.drop_idle();
         }
         if self.bytes + len > self.bytes_max {
@@ -201,7 +209,11 @@ impl Pool {
 
     /// Takes back the frozen pages that nobody holds any more.
     pub fn sweep(&mut self) {
-        for _ in 0..self.frozen.len() {
+        self.sweep_oldest(self.frozen.len());
+    }
+
+    fn sweep_oldest(&mut self, count: usize) {
+        for _ in 0..count.min(self.frozen.len()) {
             let Some(page) = self.frozen.pop_front() else { break };
             match Arc::try_unwrap(page) {
                 Ok(page) => self.give_back(page),

@@ -179,7 +179,7 @@ impl Log {
 
     /// Gives a batch its place, or finds it there already. What is placed must be attached and is in the log from now on.
     pub fn append(&mut self, now: Now, info: &BatchInfo, epoch: LeaderEpoch) -> Result<Placed, AppendError> {
-        let history = if self.log_end() == Offset::ZERO { History::Empty } else { History::Written };
+        let history = if self.log_start == Offset::ZERO { History::Whole } else { History::Trimmed };
         if let Verdict::Duplicate(batch) = self.producers.check(info, history)? {
             return Ok(Placed::Duplicate {
                 base: batch.base,

@@ -4,6 +4,8 @@
 pub mod checkpoint;
 pub mod frame;
 pub mod superblock;
+#[cfg(test)]
+mod tests;
 pub mod wal;
 pub mod walk;
 mod wrap;

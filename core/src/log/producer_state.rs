@@ -37,11 +37,13 @@ pub enum Verdict {
     Duplicate(RetainedBatch),
 }
 
-/// Whether the partition ever held a record.
+/// Whether the log still holds all that was ever written to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum History {
-    Empty,
-    Written,
+    /// It does: a producer that is not known has never written here.
+    Whole,
+    /// It does not: what an unknown producer wrote may be gone (KIP-360).
+    Trimmed,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -67,8 +69,8 @@ impl ProducerState {
         }
         let Some(producer) = self.producers.get(&info.producer_id) else {
             return match history {
-                History::Empty => in_order(info, 0),
-                History::Written => Ok(Verdict::New),
+                History::Whole if self.producers.len() < PRODUCERS_PER_PARTITION_MAX => in_order(info, 0),
+                History::Whole | History::Trimmed => Ok(Verdict::New),
             };
         };
         if info.producer_epoch < producer.epoch {

@@ -27,7 +27,7 @@ use crate::buf::Pool;
 use crate::config::{Config, TimestampType};
 use crate::controller::Image;
 use crate::id::{FileId, Offset, OpId, PartitionId, ShardId, StreamId};
-use crate::limits::MEMORY_RETRY;
+use crate::limits::{EVENTS_MAX, MEMORY_RETRY};
 use crate::replica::{PartitionOp, Replica};
 use crate::storage::frame::Lsn;
 use crate::storage::wal::{FrozenFrame, Wal, WalSizes};
@@ -274,6 +274,9 @@ impl Owner {
             self.on_timers(now);
             self.turn_wal(now);
             self.turn_keep(now);
+        }
+        while self.events.len() > EVENTS_MAX {
+            self.events.pop_front();
         }
         self.effects.pop_front()
     }

@@ -115,7 +115,7 @@ impl Model {
         }
         let known = |kept: &&Kept| kept.base >= self.producers_from && kept.info.producer_id == id;
         let Some(newest) = self.kept.iter().rfind(known) else {
-            let refused = self.kept.is_empty() && info.base_sequence != 0;
+            let refused = self.log.log_start() == Offset::ZERO && info.base_sequence != 0;
             return if refused { Err(()) } else { Ok(None) };
         };
         if epoch < newest.info.producer_epoch {
