@@ -3,6 +3,7 @@
 //! connections or storage.
 
 pub mod command;
+pub mod fuzz;
 pub mod image;
 mod log;
 pub mod record;

@@ -15,6 +15,7 @@ pub mod shard;
 
 pub use crate::config::{self, Config, TimestampType, TopicConfig, WalConfig};
 pub use boot::Boot;
+pub use connection::fuzz as fuzz_connection;
 pub use effect::{CloseReason, DiskErrorAt, DiskStep, Durability, Effect, FileChange, Halt};
 pub use event::Event;
 pub use input::{DiskError, FileMeta, Input, Outcome};

@@ -1,8 +1,9 @@
 //! Entry points for fuzzing: each takes any bytes, must return, and must not use memory beyond the named limits.
 
+use super::view::seal;
 use super::{
-    BatchView, Batches, Codec, KeyPolicy, ProducePolicy, Scratch, TimestampWindow, Validation, ZstdPolicy,
-    validate_produced,
+    BatchView, Batches, Codec, HEADER_BYTES, KeyPolicy, ProducePolicy, Scratch, TimestampWindow, Validation,
+    ZstdPolicy, validate_produced,
 };
 use crate::limits::BATCH_BYTES_MAX;
 use crate::time::Timestamp;
@@ -10,8 +11,17 @@ use crate::time::Timestamp;
 /// Bytes that a decoder may write for one input of a fuzzer.
 const FUZZ_LIMIT: usize = 1024 * 1024;
 
-/// The bytes as what a client sends for a partition.
+/// The bytes as what a client sends for a partition, as they are and with the CRC that makes them whole.
 pub fn produced(data: &[u8]) {
+    judged(data);
+    if data.len() >= HEADER_BYTES {
+        let mut sealed = data.to_vec();
+        seal(&mut sealed);
+        judged(&sealed);
+    }
+}
+
+fn judged(data: &[u8]) {
     let mut scratch = Scratch::new();
     let policy = ProducePolicy {
         batch_bytes_max: u32::try_from(BATCH_BYTES_MAX).expect("the limit is below 4 GiB"),

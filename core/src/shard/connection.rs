@@ -297,5 +297,38 @@ fn bytes_of(parts: &[Slice]) -> usize {
     parts.iter().map(Slice::len).sum()
 }
 
+/// Takes any bytes as what a client sends, in reads that are as long as the first byte says; for fuzzing.
+pub fn fuzz(data: &[u8]) {
+    const POOL_BYTES: usize = 16 * 1024 * 1024;
+    let Some((&read_max, stream)) = data.split_first() else { return };
+    let (mut inbox, mut pool) = (Inbox::new(Instant::from_nanos(0)), Pool::new(POOL_BYTES));
+    let (mut sent, mut taken) = (0, 0);
+    while sent < stream.len().min(POOL_BYTES / 8) {
+        let lent = inbox.lend(usize::MAX, &mut pool).expect("the pool is larger than the input");
+        let (mut page, at) = lent.expect("no page is lent and no frame waits");
+        let at = at as usize;
+        let len = (stream.len() - sent).min(usize::from(read_max) + 1).min(page.len() - at);
+        page.as_mut_slice()[at..at + len].copy_from_slice(&stream[sent..sent + len]);
+        sent += len;
+        inbox.on_received(Instant::from_nanos(0), page, len);
+        loop {
+            match inbox.next_frame(&mut pool) {
+                Ok(body) => {
+                    let from = taken + PREFIX;
+                    taken = from + body.len();
+                    assert!(stream[from..taken] == *body, "a frame is what was sent");
+                }
+                Err(Stuck::Incomplete) => break,
+                Err(Stuck::FrameLength) => return,
+                Err(Stuck::NoMemory) => panic!("the pool is larger than the input"),
+            }
+        }
+        assert!(
+            whole_frames_end(&stream[taken..sent]) == Err(Stuck::Incomplete),
+            "all whole frames were taken"
+        );
+    }
+}
+
 #[cfg(test)]
 mod tests;

@@ -7,6 +7,7 @@ use rkyv::{Archive, Deserialize, Serialize};
 use super::frame::Lsn;
 use super::wrap::Envelope;
 use crate::buf::Slice;
+use crate::limits::BLOCK_BYTES;
 
 const ENVELOPE: Envelope = Envelope { magic: *b"HWCP", version: 1 };
 
@@ -39,7 +40,16 @@ impl Checkpoint {
     /// Reads a checkpoint from untrusted bytes.
     pub fn decode(bytes: &[u8]) -> Option<Self> {
         let archive = ENVELOPE.open(bytes)?;
-        rkyv::from_bytes::<Self, Failure>(&archive).ok()
+        rkyv::from_bytes::<Self, Failure>(&archive).ok().filter(Self::is_sound)
+    }
+
+    /// Whether frames can stand there: numbers of frames begin with 1 and never reach their limit, nor do places in files.
+    fn is_sound(&self) -> bool {
+        let lsns = 1..u64::MAX;
+        self.at.is_multiple_of(BLOCK_BYTES as u64)
+            && i64::try_from(self.at).is_ok()
+            && lsns.contains(&self.lsn)
+            && self.last_lsn.is_none_or(|last| lsns.contains(&last))
     }
 
     pub fn first_lsn(&self) -> Lsn {
@@ -47,10 +57,13 @@ impl Checkpoint {
     }
 }
 
-/// Reads any bytes as a checkpoint; for fuzzing.
+/// Reads any bytes as a checkpoint, and as the archive in one whose CRC is right; for fuzzing.
 pub fn fuzz(data: &[u8]) {
     if let Some(checkpoint) = Checkpoint::decode(data) {
         assert_eq!(checkpoint.encode().as_slice(), data);
+    }
+    if let Some(checkpoint) = Checkpoint::decode(&ENVELOPE.seal(data)) {
+        assert_eq!(Checkpoint::decode(&checkpoint.encode()), Some(checkpoint));
     }
 }
 
@@ -69,5 +82,20 @@ mod tests {
             assert_eq!(Checkpoint::decode(&broken), None, "bit {bit}");
         }
         assert_eq!(Checkpoint::decode(&bytes[..bytes.len() - 1]), None);
+    }
+
+    #[test]
+    fn a_checkpoint_of_what_cannot_be_is_refused() {
+        let sound = Checkpoint { file: 3, at: 8192, lsn: 77, last_lsn: Some(90) };
+        for checkpoint in [
+            Checkpoint { at: 8191, ..sound },
+            Checkpoint { at: u64::MAX - 4095, ..sound },
+            Checkpoint { lsn: 0, ..sound },
+            Checkpoint { lsn: u64::MAX, ..sound },
+            Checkpoint { last_lsn: Some(0), ..sound },
+            Checkpoint { last_lsn: Some(u64::MAX), ..sound },
+        ] {
+            assert_eq!(Checkpoint::decode(&checkpoint.encode()), None, "{checkpoint:?}");
+        }
     }
 }

@@ -355,10 +355,36 @@ fn array<const N: usize>(bytes: &[u8]) -> [u8; N] {
     bytes[..N].try_into().expect("the caller has N bytes")
 }
 
-/// Reads any bytes as a frame with all its entries; for fuzzing.
+/// Gives the frame at the start of `bytes` the CRC that makes it whole, if all else of it is sound; for fuzzing.
+pub(super) fn reseal(bytes: &mut [u8]) -> Option<u32> {
+    let header = ReadFrame::peek(bytes)?;
+    let crc = checksum(bytes.get(..header.frame_len as usize)?, &header)?;
+    bytes[CRC_AT..CRC_AT + 4].copy_from_slice(&crc.to_le_bytes());
+    Some(crc)
+}
+
+/// The same for a frame that follows another one.
+pub(super) fn rechain(bytes: &mut [u8], prev_crc: u32) -> Option<u32> {
+    ReadFrame::peek(bytes)?;
+    bytes[40..44].copy_from_slice(&prev_crc.to_le_bytes());
+    reseal(bytes)
+}
+
+/// Reads any bytes as a frame with all its entries, as they are and with the CRC that makes them whole; for fuzzing. A frame is
+/// padded to its blocks, so that an input need not hold the zeroes.
 pub fn fuzz(data: &[u8]) {
-    if let Ok(frame) = ReadFrame::parse(data) {
-        let slice = Slice::from_vec(data[..frame.header.frame_len as usize].to_vec());
-        assert!(frame.entries(&slice).count() == frame.header.entries as usize);
-    }
+    let mut bytes = data.to_vec();
+    bytes.resize(data.len().next_multiple_of(BLOCK_BYTES), 0);
+    let unsealed = read_back(&bytes);
+    let resealed = reseal(&mut bytes).is_some();
+    assert!(resealed || unsealed.is_none(), "a frame that reads can be sealed again");
+    assert!(read_back(&bytes).is_some() == resealed, "a frame with its CRC reads");
+}
+
+fn read_back(bytes: &[u8]) -> Option<usize> {
+    let frame = ReadFrame::parse(bytes).ok()?;
+    let slice = Slice::from_vec(bytes[..frame.header.frame_len as usize].to_vec());
+    let entries = frame.entries(&slice).count();
+    assert!(entries == frame.header.entries as usize, "a frame has the entries that it names");
+    Some(entries)
 }

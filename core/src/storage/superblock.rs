@@ -58,6 +58,19 @@ impl Superblock {
     }
 }
 
+/// Reads any bytes as a superblock, as they are and with the CRC that makes them whole; for fuzzing.
+pub fn fuzz(data: &[u8]) {
+    if let Ok(superblock) = Superblock::decode(data) {
+        assert_eq!(superblock.encode().as_slice(), data);
+    }
+    let Ok(mut sealed) = <[u8; BYTES]>::try_from(data) else { return };
+    let crc = crc32fast::hash(&sealed[..BYTES - 4]);
+    sealed[BYTES - 4..].copy_from_slice(&crc.to_le_bytes());
+    if let Ok(superblock) = Superblock::decode(&sealed) {
+        assert_eq!(superblock.encode().as_slice(), sealed);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::{Superblock, SuperblockError};

@@ -6,8 +6,11 @@
 //! rotted: it is reported, and the walk goes on behind it. If there is none, the tail was torn by the crash: nobody was told
 //! that it is durable, and it ends there.
 
+pub mod fuzz;
+
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
+use core::ops::Bound;
 
 use super::checkpoint::Checkpoint;
 use super::frame::{Content, Entry, FrameError, Lsn, ReadFrame};
@@ -227,8 +230,8 @@ impl Walk {
                 return;
             }
             Mode::Resume => {
-                let first = self.expected.unwrap_or(header.lsn);
-                self.rotten.push((first, Lsn(header.lsn.0 - 1)));
+                // Without a first number nobody knows whether anything stood before this frame.
+                self.rotten.extend(self.expected.map(|first| (first, Lsn(header.lsn.0 - 1))));
             }
             Mode::Follow | Mode::NextFile { .. } => {
                 if self.prev_crc.is_some_and(|crc| crc != header.prev_crc) {
@@ -277,7 +280,11 @@ impl Walk {
 
     /// No frame that could follow stands at the current place.
     fn on_nothing(&mut self) {
-        let next_file = self.files.range(self.file + 1..).next().map(|(number, _)| *number);
+        let next_file = self
+            .files
+            .range((Bound::Excluded(self.file), Bound::Unbounded))
+            .next()
+            .map(|(number, _)| *number);
         match (self.mode, next_file) {
             (Mode::Follow, Some(next)) => {
                 self.mode = Mode::NextFile { broken_file: self.file, broken_at: self.at };

@@ -193,7 +193,7 @@ pub fn fuzz(data: &[u8]) {
 }
 
 /// A header that decodes encodes to what decodes to it.
-fn fuzz_header(data: &[u8]) {
+pub fn fuzz_header(data: &[u8]) {
     let Ok(header) = RequestHeader::decode(&mut Reader::new(data)) else { return };
     let mut writer = Writer::new();
     if header.encode(&mut writer).is_ok() {
