@@ -48,8 +48,11 @@ fn inputs(target: &str) -> Vec<(String, Vec<u8>)> {
     let listed = fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
     let mut inputs: Vec<_> = listed
         .map(|entry| {
-            let path = entry.unwrap().path();
-            (path.file_name().unwrap().to_string_lossy().into_owned(), fs::read(&path).unwrap())
+            let path = entry.expect("the folder can be listed").path();
+            (
+                path.file_name().expect("an entry has a name").to_string_lossy().into_owned(),
+                fs::read(&path).expect("an input can be read"),
+            )
         })
         .collect();
     inputs.sort();
@@ -80,7 +83,7 @@ fn run(fuzz: fn(&[u8]), data: &[u8], name: &str) {
 }
 
 fn below(prng: &mut Prng, bound: usize) -> usize {
-    usize::try_from(prng.below(bound.max(1) as u64)).unwrap()
+    usize::try_from(prng.below(bound.max(1) as u64)).expect("below a usize")
 }
 
 /// One to four changes: a byte, a bit, an extreme number, a cut, a hole, a repetition, the end of another input.
