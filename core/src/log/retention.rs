@@ -13,6 +13,11 @@ impl Log {
         if self.is_aged(now) || self.is_past_retention(self.active(), now) { self.roll() } else { None }
     }
 
+    /// Ends the active segment so that all of it can go to disk. Gives its base, unless it is empty.
+    pub fn end_segment(&mut self) -> Option<Offset> {
+        self.roll()
+    }
+
     fn is_past_retention(&self, segment: &Segment, now: Now) -> bool {
         let Some(retention) = self.config.retention else { return segment.is_empty() };
         let retention = i64::try_from(retention.as_millis()).unwrap_or(i64::MAX);

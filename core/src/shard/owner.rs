@@ -145,6 +145,8 @@ pub(super) struct Owner {
     /// When calls that wait for memory are tried again, if nothing happens before.
     memory_at: Option<Instant>,
     halted: bool,
+    /// What is in the WAL is left there for the next start.
+    stopping: bool,
 }
 
 /// A WAL stream of an earlier life, and how many shards still need it. Kept by shard 0.
@@ -214,6 +216,7 @@ impl Owner {
             full_until: None,
             memory_at: None,
             halted: false,
+            stopping: false,
             config,
         };
         for (id, replica, timestamp) in inheritance.partitions {
@@ -323,6 +326,11 @@ impl Owner {
             Some((self.retention_at, Timer::Retention)),
         ];
         times.into_iter().flatten().min()
+    }
+
+    /// The node ends: what was accepted goes to the WAL, and nothing further is moved to segments.
+    pub(super) fn on_stop(&mut self) {
+        self.stopping = true;
     }
 
     pub(super) fn high_watermark(&self, id: PartitionId) -> Option<Offset> {

@@ -117,6 +117,7 @@ impl Shard {
             Input::Stop => {
                 self.stopping = true;
                 self.home.on_stop(now);
+                self.owner.on_stop();
             }
         }
     }

@@ -115,6 +115,8 @@ struct FrameRecord {
     file: u64,
     at: u64,
     pins: u32,
+    /// Bytes of the entries that are still pinned, if all are alike.
+    pinned_bytes: u64,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -149,6 +151,8 @@ pub struct Wal {
     next_number: u64,
     records: VecDeque<FrameRecord>,
     first_record: Lsn,
+    /// Bytes of all pinned entries, as far as the records know.
+    pinned_bytes: u64,
     /// The newest checkpoint on disk, and whether a newer one is on its way.
     checkpoint: Option<Checkpoint>,
     checkpointing: Option<Checkpoint>,
@@ -180,6 +184,7 @@ impl Wal {
             next_number: 0,
             records: VecDeque::new(),
             first_record: Lsn(1),
+            pinned_bytes: 0,
             checkpoint: None,
             checkpointing: None,
             seal_at: None,
@@ -237,6 +242,11 @@ impl Wal {
     /// Whether the log grows faster than it is let go: destaging should hurry, and old batches be carried forward.
     pub fn is_pressed(&self) -> bool {
         self.full_disk || self.live_bytes() >= self.sizes.bytes_max / 2
+    }
+
+    /// Whether carrying forward sets more free than it writes.
+    pub fn carrying_pays(&self) -> bool {
+        self.live_bytes() >= 2 * self.pinned_bytes
     }
 
     /// Whether the disk refused another file of the log.
@@ -312,7 +322,10 @@ impl Wal {
         let index = usize::try_from(lsn.0 - self.first_record.0).expect("a pinned frame has a record");
         let record = &mut self.records[index];
         assert!(record.pins > 0, "a pin is released once");
+        let released = record.pinned_bytes / u64::from(record.pins);
         record.pins -= 1;
+        record.pinned_bytes -= released;
+        self.pinned_bytes -= released;
         while self.records.front().is_some_and(|r| r.pins == 0) && self.first_record <= self.durable {
             self.records.pop_front();
             self.first_record = self.first_record.next();
@@ -392,7 +405,9 @@ impl Wal {
         self.waiting_bytes -= batches.iter().map(|b| b.bytes.len()).sum::<usize>();
         let file = self.current.as_mut().expect("a file was chosen");
         let pins = u32::try_from(batches.len()).expect("a frame is bounded");
-        self.records.push_back(FrameRecord { file: file.number, at: file.at, pins });
+        let pinned_bytes = if pins > 0 { used as u64 } else { 0 };
+        self.pinned_bytes += pinned_bytes;
+        self.records.push_back(FrameRecord { file: file.number, at: file.at, pins, pinned_bytes });
         file.at += u64::from(len);
         assert!(file.at <= file.len, "a frame lies within its file");
         (slice, FrozenFrame { lsn, batches, page_bytes })
@@ -503,6 +518,8 @@ impl Wal {
     /// Panics where the log contradicts itself.
     pub fn invariants(&self) {
         assert_eq!(self.first_record.0 + self.records.len() as u64, self.next_lsn.0, "records have no hole");
+        let pinned: u64 = self.records.iter().map(|r| r.pinned_bytes).sum();
+        assert_eq!(pinned, self.pinned_bytes, "pinned bytes are counted");
         assert!(self.durable < self.next_lsn, "what is durable was written");
         assert!(self.records.iter().zip(self.records.iter().skip(1)).all(|(a, b)| a.file <= b.file));
         let oldest = self.files.keys().next().copied().unwrap_or(0);

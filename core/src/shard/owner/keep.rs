@@ -76,7 +76,7 @@ impl Owner {
         if self.destage_at.is_none() && !self.dirty.is_empty() {
             self.destage_at = Some(now.mono + self.config.wal.destage_interval);
         }
-        if self.full_until.is_some() {
+        if self.full_until.is_some() || self.stopping {
             return;
         }
         while self.keep_jobs < DESTAGE_JOBS_MAX {
@@ -108,8 +108,19 @@ impl Owner {
             self.start_destage(id, plan);
         } else if log.undestaged().next().is_none() {
             self.dirty.remove(&id);
+        } else if self.wal.is_pressed() && !self.wal.carrying_pays() {
+            self.end_segment(id);
         } else {
             self.carry_forward(id);
+        }
+    }
+
+    /// The WAL holds little but the last bytes of many partitions: this one's go to disk with the end of their segment.
+    fn end_segment(&mut self, id: PartitionId) {
+        let partition = self.partitions.get_mut(&id).expect("looked up by the caller");
+        if let Some(base) = partition.replica.log.end_segment() {
+            self.events.push_back(Event::SegmentRolled { partition: id, base });
+            self.queue_keep(id);
         }
     }
 
