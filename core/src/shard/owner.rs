@@ -305,6 +305,9 @@ impl Owner {
         }
         if self.memory_at.is_some_and(|at| at <= now.mono) {
             self.memory_at = None;
+            if !self.parked.is_empty() {
+                self.hurry();
+            }
             self.unpark(now);
             self.feed_starved();
         }
@@ -331,6 +334,7 @@ impl Owner {
     /// The node ends: what was accepted goes to the WAL, and nothing further is moved to segments.
     pub(super) fn on_stop(&mut self) {
         self.stopping = true;
+        self.refuse_parked();
     }
 
     pub(super) fn high_watermark(&self, id: PartitionId) -> Option<Offset> {

@@ -261,8 +261,9 @@ impl Wal {
     }
 
     fn live_bytes(&self) -> u64 {
-        let first = self.records.iter().find(|r| r.pins > 0).map_or(u64::MAX, |r| r.file);
-        self.files.range(first..).map(|(_, len)| len).sum()
+        let Some(first) = self.records.iter().find(|r| r.pins > 0).map(|r| r.file) else { return 0 };
+        let current = self.current.map_or(first, |file| file.number);
+        self.files.range(first..=current).map(|(_, len)| len).sum()
     }
 
     /// The next thing to do, or `None` until an order ends or something is appended.

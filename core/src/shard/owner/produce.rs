@@ -45,6 +45,10 @@ impl Owner {
         match self.try_produce(now, call.from, call.call, op) {
             Verdict::Reply(reply) => self.reply(call.from, call.call, reply),
             Verdict::Pending => {}
+            Verdict::NoRoom if self.stopping => {
+                let refused = PartitionReply::Failed(PartitionError::StorageFull);
+                self.reply(call.from, call.call, refused);
+            }
             Verdict::NoRoom => {
                 self.parked.push_back(call);
                 self.hurry();
