@@ -148,7 +148,7 @@ pub struct ConsumeArgs {
 
 #[derive(Debug, Subcommand)]
 pub enum LogCommand {
-    /// Print what a segment, write-ahead log, footer or checkpoint file holds
+    /// Print what a segment or a file of the write-ahead log holds
     Inspect(InspectArgs),
 }
 

@@ -1,6 +1,7 @@
 //! `log inspect`: what a file of a data directory holds, from the file alone. Tells files apart; each kind has a reader of its own.
 
 mod segment;
+mod wal;
 
 use std::fs::File;
 use std::io::{BufReader, Write};
@@ -14,12 +15,14 @@ use crate::failure::{Exit, Failure};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Segment,
+    Wal,
 }
 
 impl Kind {
     fn of(path: &Path) -> Option<Self> {
         match path.extension()?.to_str()? {
             "log" => Some(Self::Segment),
+            "wal" => Some(Self::Wal),
             _ => None,
         }
     }
@@ -31,8 +34,8 @@ pub(crate) fn run(args: &InspectArgs, out: &mut impl Write) -> Result<(), Ended>
         exit: Exit::Usage,
         what: "this is no file that can be inspected".into(),
         place: path.display().to_string(),
-        why: "the name does not end in .log".into(),
-        fix: "give it a segment, such as highwater-data/partitions/TOPIC-0/00000000000000000000.log".into(),
+        why: "the name ends neither in .log nor in .wal".into(),
+        fix: "give it a segment, such as highwater-data/partitions/TOPIC-0/00000000000000000000.log, or a file of the write-ahead log, such as highwater-data/wal/STREAM/0.wal".into(),
     })?;
     let file = File::open(path).map_err(|error| unreadable(path, &error))?;
     if file.metadata().map_err(|error| unreadable(path, &error))?.is_dir() {
@@ -42,6 +45,7 @@ pub(crate) fn run(args: &InspectArgs, out: &mut impl Write) -> Result<(), Ended>
         Kind::Segment => {
             segment::run(&segment::Segment { path, records: args.records }, BufReader::new(file), out)
         }
+        Kind::Wal => wal::run(path, BufReader::new(file), out),
     }
 }
 
