@@ -241,6 +241,12 @@ impl Replica {
     }
 
     /// Panics where the replica contradicts itself.
+    pub fn audit(&self) {
+        self.log.audit();
+        self.invariants();
+    }
+
+    /// The part of [`Self::audit`] that is cheap enough for every turn.
     pub fn invariants(&self) {
         self.log.invariants();
         self.waiters.invariants(self.log.durable_end(), self.high_watermark());

@@ -168,7 +168,7 @@ impl Log {
         freed
     }
 
-    pub(super) fn invariants_of_destaging(&self) {
+    pub(super) fn audit_destaging(&self) {
         for segment in &self.segments {
             let aligned = segment.destaged.is_multiple_of(BLOCK) || segment.destaged == segment.len;
             assert!(aligned, "destaging ends at a block or at the segment's end");

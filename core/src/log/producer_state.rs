@@ -156,7 +156,7 @@ impl ProducerState {
         self.producers.is_empty()
     }
 
-    pub fn invariants(&self) {
+    pub fn audit(&self) {
         assert!(self.producers.len() == self.by_age.len(), "every producer has one age");
         assert!(self.producers.len() <= PRODUCERS_PER_PARTITION_MAX, "producers are bounded");
         for (id, producer) in &self.producers {

@@ -104,7 +104,7 @@ impl Segment {
         self.producers = None;
     }
 
-    pub(super) fn invariants(&self) {
+    pub(super) fn audit(&self) {
         assert!(self.base <= self.end, "a segment does not end before its base");
         assert!(self.destaged <= self.len, "only what was placed is on disk");
         assert!(self.destaged == 0 || self.file == File::Present, "bytes on disk are in a file");

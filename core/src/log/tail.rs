@@ -120,7 +120,7 @@ impl Tail {
         self.bytes
     }
 
-    pub(super) fn invariants(&self) {
+    pub(super) fn audit(&self) {
         assert!(
             self.released <= self.attached && self.attached <= self.batches.len(),
             "released, then attached"

@@ -49,7 +49,7 @@ fn append(replica: &mut Replica, sequence: i32, acks: Acks) -> Result<Placed, Pr
     if let Placed::New(placement) = placed {
         replica.log.attach(placement.base, Slice::from_vec(bytes), 0);
     }
-    replica.invariants();
+    replica.audit();
     Ok(placed)
 }
 
@@ -68,7 +68,7 @@ fn acks_wait_for_the_disk_they_ask_for() {
     let woken = replica.on_durable_at(NodeId(3), Offset(2));
     assert_eq!((woken.acks, woken.watchers, woken.high_watermark), (vec![10], vec![20], Some(Offset(2))));
     assert_eq!(replica.wait_for(Offset(1), Acks::All, 13), Readiness::Now);
-    replica.invariants();
+    replica.audit();
 }
 
 #[test]
@@ -191,7 +191,7 @@ fn the_high_watermark_is_the_least_durable_end_of_the_isr() {
             answered.extend(woken.acks);
             let committed = waiting.iter().filter(|base| (**base as i64) + 1 < expected).count();
             assert_eq!(answered, waiting[..committed], "seed {seed}: who can be answered is, in order");
-            replica.invariants();
+            replica.audit();
         }
     }
 }

@@ -196,7 +196,7 @@ impl Home {
     }
 
     /// Panics where the state contradicts itself.
-    pub(crate) fn invariants(&self) {
+    pub(crate) fn audit(&self) {
         for (at, conn) in &self.stalls {
             assert_eq!(
                 self.connections.get(conn).and_then(|c| c.stall),

@@ -388,6 +388,13 @@ impl Owner {
         for partition in self.partitions.values() {
             partition.replica.invariants();
         }
+    }
+
+    pub(super) fn audit(&self) {
+        self.wal.audit();
+        for partition in self.partitions.values() {
+            partition.replica.audit();
+        }
         assert!(self.cache_bytes == self.cache.iter().map(|f| f.page_bytes).sum::<usize>());
     }
 }

@@ -82,7 +82,7 @@ impl Bench {
     /// Carries out all orders.
     fn run(&mut self) {
         while let Some(order) = self.wal.next_order(self.now, &mut self.pool) {
-            self.wal.invariants();
+            self.wal.audit();
             let done = self.perform(order);
             self.wal.on_done(self.now, done);
         }

@@ -77,6 +77,7 @@ impl World {
             Ending::Killed => "kill",
             Ending::PowerOff => "power-off",
         });
+        target.cores.iter().for_each(|core| core.machine.audit());
         target.cores.clear();
         target.mesh.clear();
         target.booting = false;

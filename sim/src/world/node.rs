@@ -17,6 +17,9 @@ use crate::fault::Moment;
 use crate::history::Ending;
 use crate::params::Params;
 
+/// Turns of a core from one audit of its whole state to the next.
+pub(super) const AUDIT_EVERY: u32 = 32;
+
 /// What runs on a core of the node.
 #[derive(Debug)]
 pub(super) enum Machine {
@@ -71,6 +74,15 @@ impl Machine {
             Self::Toy(_) => {}
         }
     }
+
+    pub(super) fn audit(&self) {
+        match self {
+            Self::Boot(_) => {}
+            Self::Shard(shard) => shard.audit(),
+            #[cfg(test)]
+            Self::Toy(_) => {}
+        }
+    }
 }
 
 /// One core with its machine.
@@ -81,6 +93,8 @@ pub(super) struct Core {
     pub(super) turn_at: Option<Instant>,
     pub(super) paused_until: Instant,
     pub(super) halted: bool,
+    /// Turns until its state is audited.
+    pub(super) audit_in: u32,
     /// Generation of the next connection of each slot, and the slots that are free.
     generations: Vec<u32>,
     free: Vec<u32>,
@@ -95,6 +109,7 @@ impl Core {
             turn_at: None,
             paused_until: Instant::default(),
             halted: false,
+            audit_in: AUDIT_EVERY,
             generations: Vec::new(),
             free: Vec::new(),
             prng,

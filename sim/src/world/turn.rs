@@ -4,7 +4,7 @@
 use highwater_core::shard::{DiskError, Durability, Effect, Halt, Input, ShardMessage};
 use highwater_core::time::{Duration, Instant};
 
-use super::node::Machine;
+use super::node::{AUDIT_EVERY, Machine};
 use super::{Occurrence, Phase, World};
 use crate::disk::{Owner, Request};
 use crate::draw::Draw;
@@ -113,11 +113,16 @@ impl World {
             return;
         }
         self.take_events(node, shard);
-        let core = &self.nodes[node].cores[usize::from(shard)];
+        let core = &mut self.nodes[node].cores[usize::from(shard)];
         if core.halted {
             return;
         }
         core.machine.invariants();
+        core.audit_in -= 1;
+        if core.audit_in == 0 {
+            core.audit_in = AUDIT_EVERY;
+            core.machine.audit();
+        }
         if more {
             return self.plan_turn(node, shard, now + Duration::from_micros(1));
         }

@@ -34,7 +34,7 @@ fn wanted(from: Offset, upto: Offset) -> Wanted {
 
 /// Every batch is read as it was appended, or its place is faulty. Gives the lost batches.
 fn lost(model: &Model) -> Vec<Extent> {
-    model.log.invariants();
+    model.log.audit();
     let there = model.kept.iter().filter(|kept| kept.base >= model.log.log_start());
     let lost = there.filter(|kept| match model.read(wanted(kept.last, model.log.log_end()), 0) {
         Some(bytes) => {
@@ -224,6 +224,6 @@ fn recovery_takes_any_bytes() {
         // A gap of gigabytes would be filled with stand-ins as long; no WAL is that long.
         model.disk.wal.retain(|entry| entry.position < 1 << 20);
         let (log, _) = model.disk.recover(&model.config);
-        log.invariants();
+        log.audit();
     }
 }

@@ -146,7 +146,7 @@ fn crash(model: &mut Model, prng: &mut Prng) {
     });
     let (log, report) = model.disk.crash(&model.config, prng);
     model.log = log;
-    model.log.invariants();
+    model.log.audit();
     assert_eq!(report.faulty, [], "nothing is lost where nothing is rotten");
     let end = model.log.log_end();
     assert!(end >= before, "what was durable is there");
@@ -160,7 +160,7 @@ fn crash(model: &mut Model, prng: &mut Prng) {
 }
 
 fn check(model: &Model, prng: &mut Prng) {
-    model.log.invariants();
+    model.log.audit();
     let end = model.log.log_end().0.cast_unsigned();
     for _ in 0..3 {
         let wanted = Wanted {

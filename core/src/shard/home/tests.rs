@@ -209,7 +209,7 @@ impl World {
                 | Effect::File { .. }
                 | Effect::Halt(_) => panic!("a home does not order {effect:?}"),
             }
-            self.home.invariants();
+            self.home.audit();
         }
     }
 
