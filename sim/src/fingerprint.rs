@@ -16,9 +16,20 @@ impl Fingerprint {
         self.0 = mixed ^ (mixed >> 29);
     }
 
+    /// Four lanes, since one multiplication would wait for the other.
     pub fn bytes(&mut self, bytes: &[u8]) {
         self.word(bytes.len() as u64);
-        let (words, rest) = bytes.as_chunks::<8>();
+        let (stripes, rest) = bytes.as_chunks::<32>();
+        if !stripes.is_empty() {
+            let mut lanes = [Self(1), Self(2), Self(3), Self(4)];
+            for stripe in stripes {
+                for (lane, word) in lanes.iter_mut().zip(stripe.as_chunks::<8>().0) {
+                    lane.word(u64::from_le_bytes(*word));
+                }
+            }
+            lanes.into_iter().for_each(|lane| self.word(lane.0));
+        }
+        let (words, rest) = rest.as_chunks::<8>();
         for word in words {
             self.word(u64::from_le_bytes(*word));
         }

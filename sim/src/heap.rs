@@ -1,48 +1,32 @@
 //! What will happen, ordered by virtual time and then by the order in which it was planned. Must not know what it plans.
 
-use std::cmp::Ordering;
+use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use highwater_core::time::{Duration, Instant};
 
-#[derive(Debug)]
-struct Planned<T> {
-    at: Instant,
-    sequence: u64,
-    what: T,
-}
+/// When, in which order it was planned, and where it lies.
+type Entry = Reverse<(Instant, u64, u32)>;
 
-impl<T> PartialEq for Planned<T> {
-    fn eq(&self, other: &Self) -> bool {
-        self.sequence == other.sequence
-    }
-}
-
-impl<T> Eq for Planned<T> {}
-
-impl<T> PartialOrd for Planned<T> {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl<T> Ord for Planned<T> {
-    fn cmp(&self, other: &Self) -> Ordering {
-        (other.at, other.sequence).cmp(&(self.at, self.sequence))
-    }
-}
-
-/// The event heap; it also is the virtual clock.
+/// The event heap; it also is the virtual clock. What is planned lies beside the heap, which moves only small entries.
 #[derive(Debug)]
 pub struct Heap<T> {
-    planned: BinaryHeap<Planned<T>>,
+    entries: BinaryHeap<Entry>,
+    planned: Vec<Option<T>>,
+    free: Vec<u32>,
     sequence: u64,
     now: Instant,
 }
 
 impl<T> Default for Heap<T> {
     fn default() -> Self {
-        Self { planned: BinaryHeap::new(), sequence: 0, now: Instant::default() }
+        Self {
+            entries: BinaryHeap::new(),
+            planned: Vec::new(),
+            free: Vec::new(),
+            sequence: 0,
+            now: Instant::default(),
+        }
     }
 }
 
@@ -54,7 +38,14 @@ impl<T> Heap<T> {
     /// Plans `what` for `at`, or for now if that has passed.
     pub fn at(&mut self, at: Instant, what: T) {
         self.sequence += 1;
-        self.planned.push(Planned { at: at.max(self.now), sequence: self.sequence, what });
+        let place = if let Some(place) = self.free.pop() {
+            self.planned[place as usize] = Some(what);
+            place
+        } else {
+            self.planned.push(Some(what));
+            u32::try_from(self.planned.len() - 1).expect("a run plans less than 2^32 things at a time")
+        };
+        self.entries.push(Reverse((at.max(self.now), self.sequence, place)));
     }
 
     pub fn after(&mut self, wait: Duration, what: T) {
@@ -63,10 +54,11 @@ impl<T> Heap<T> {
 
     /// Moves the clock to what comes next.
     pub fn pop(&mut self) -> Option<T> {
-        let planned = self.planned.pop()?;
-        assert!(planned.at >= self.now, "time does not go back");
-        self.now = planned.at;
-        Some(planned.what)
+        let Reverse((at, _, place)) = self.entries.pop()?;
+        assert!(at >= self.now, "time does not go back");
+        self.now = at;
+        self.free.push(place);
+        Some(self.planned[place as usize].take().expect("an entry has its plan"))
     }
 }
 
