@@ -12,13 +12,15 @@ mod producer;
 
 use std::collections::{BTreeSet, VecDeque};
 
+use highwater_core::buf::Slice;
+use highwater_core::client::Address;
+use highwater_core::id::ConnId;
 use highwater_core::prng::Prng;
 use highwater_core::time::{Duration, Instant};
 
 use crate::draw::Draw;
 use crate::history::History;
-use crate::network::Link;
-use crate::params::{ClientParams, Role, TopicParams};
+use crate::params::{self, ClientParams, Role, TopicParams};
 use crate::report::{Counts, Violation};
 use codec::{Api, Malformed, Writer};
 
@@ -58,19 +60,37 @@ impl Desk<'_> {
 /// What a client wants of the world.
 #[derive(Debug)]
 pub enum Act {
-    Connect,
-    Send { link: Link, bytes: Vec<u8> },
-    Close { link: Link },
-    Wake { at: Instant },
+    /// The client names the connection, and never uses the name again.
+    Connect {
+        conn: ConnId,
+        address: Address,
+    },
+    Send {
+        conn: ConnId,
+        parts: Vec<Slice>,
+    },
+    Close {
+        conn: ConnId,
+    },
+    Wake {
+        at: Instant,
+    },
 }
 
 /// What the world tells a client.
 #[derive(Debug)]
 pub enum Heard {
-    Connected(Link),
-    Refused,
-    Bytes(Vec<u8>),
-    Lost,
+    Connected {
+        conn: ConnId,
+    },
+    /// The connection is gone, or could not be made.
+    Closed {
+        conn: ConnId,
+    },
+    Bytes {
+        conn: ConnId,
+        bytes: Vec<u8>,
+    },
     Wake,
 }
 
@@ -115,14 +135,16 @@ struct Asked {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Line {
     Down { until: Instant },
-    Connecting,
-    Up(Link),
+    Connecting(ConnId),
+    Up(ConnId),
 }
 
 /// A client.
 #[derive(Debug)]
 pub struct Client {
     prng: Prng,
+    address: Address,
+    conns: u32,
     workload: Box<dyn Workload>,
     line: Line,
     asked: VecDeque<Asked>,
@@ -136,7 +158,7 @@ pub struct Client {
 impl Client {
     pub fn new(params: &ClientParams, topics: &[TopicParams], prng: Prng) -> Self {
         let workload: Box<dyn Workload> = match &params.role {
-            Role::Admin => Box::new(admin::Admin::new(topics)),
+            Role::Admin => Box::new(admin::Admin::new(params.node, topics)),
             Role::Producer(spec) => Box::new(producer::Producer::new(spec.clone())),
             Role::Consumer(spec) => Box::new(consumer::Consumer::new(spec.clone())),
             Role::Lister { places } => Box::new(lister::Lister::new(places.clone())),
@@ -144,6 +166,8 @@ impl Client {
         };
         Self {
             prng,
+            address: Address::new(&params::host(params.node), params::PORT),
+            conns: 0,
             workload,
             line: Line::Down { until: Instant::default() },
             asked: VecDeque::new(),
@@ -165,15 +189,18 @@ impl Client {
 
     pub fn hear(&mut self, heard: Heard, desk: &mut Desk<'_>) {
         match heard {
-            Heard::Connected(link) => {
-                self.line = Line::Up(link);
+            Heard::Connected { conn } if self.line == Line::Connecting(conn) => {
+                self.line = Line::Up(conn);
                 self.heard.clear();
             }
-            Heard::Refused | Heard::Lost => self.on_line_lost(desk),
-            Heard::Bytes(bytes) => {
+            Heard::Closed { conn } if [Line::Connecting(conn), Line::Up(conn)].contains(&self.line) => {
+                self.on_line_lost(desk);
+            }
+            Heard::Bytes { conn, bytes } if self.line == Line::Up(conn) => {
                 self.heard.extend(bytes);
                 self.read_answers(desk);
             }
+            Heard::Connected { .. } | Heard::Closed { .. } | Heard::Bytes { .. } => {}
             Heard::Wake => self.wake_at = None,
         }
         self.go_on(desk);
@@ -218,19 +245,21 @@ impl Client {
 
     /// Gives up on what took too long, connects, asks, and says when to be woken.
     fn go_on(&mut self, desk: &mut Desk<'_>) {
-        if let Line::Up(link) = self.line
+        if let Line::Up(conn) = self.line
             && self.asked.front().is_some_and(|asked| asked.deadline <= desk.now)
         {
-            desk.acts.push(Act::Close { link });
+            desk.acts.push(Act::Close { conn });
             desk.operations.add("timed-out");
             self.on_line_lost(desk);
         }
         let idle_until = match self.line {
-            Line::Up(link) => self.ask(link, desk),
-            Line::Connecting => None,
+            Line::Up(conn) => self.ask(conn, desk),
+            Line::Connecting(_) => None,
             Line::Down { until } if until <= desk.now => {
-                self.line = Line::Connecting;
-                desk.acts.push(Act::Connect);
+                self.conns += 1;
+                let conn = ConnId { slot: self.conns, generation: 0 };
+                self.line = Line::Connecting(conn);
+                desk.acts.push(Act::Connect { conn, address: self.address.clone() });
                 None
             }
             Line::Down { until } => Some(until),
@@ -243,13 +272,13 @@ impl Client {
         }
     }
 
-    fn ask(&mut self, link: Link, desk: &mut Desk<'_>) -> Option<Instant> {
+    fn ask(&mut self, conn: ConnId, desk: &mut Desk<'_>) -> Option<Instant> {
         while self.asked.len() < self.pipeline {
             match self.workload.next(desk, &mut self.prng) {
                 Next::Ask(ask) => {
                     self.correlation += 1;
-                    let bytes = codec::frame(ask.api, self.correlation, &ask.body);
-                    desk.acts.push(Act::Send { link, bytes });
+                    let frame = codec::frame(ask.api, self.correlation, &ask.body);
+                    desk.acts.push(Act::Send { conn, parts: vec![Slice::from_vec(frame)] });
                     desk.operations.add("asked");
                     if ask.answered {
                         let deadline = desk.now + self.patience;

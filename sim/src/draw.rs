@@ -8,13 +8,34 @@ use highwater_core::time::Duration;
 #[derive(Debug, Clone, Copy)]
 pub enum Stream {
     Params,
-    Faults(u64),
-    Node,
-    Boots,
-    Disk,
-    Turns(u64),
-    Mesh(u64),
-    Link(u64),
+    /// What is drawn of one node before the run.
+    NodeParams(usize),
+    /// The faults of one kind on one node.
+    Faults {
+        node: usize,
+        kind: u64,
+    },
+    /// The details of one planned fault, by its number.
+    Delivery(u64),
+    Boots(usize),
+    Disk(usize),
+    /// How the node ends before the final read.
+    LastEnd(usize),
+    Turns {
+        node: usize,
+        life: u32,
+        core: u16,
+    },
+    Mesh {
+        node: usize,
+        life: u32,
+        pair: (u16, u16),
+    },
+    /// One connection of a client, counted from its first.
+    Link {
+        client: usize,
+        number: u32,
+    },
     Client(u64),
 }
 
@@ -23,17 +44,27 @@ impl Stream {
     pub fn of(self, seed: u64) -> Prng {
         let (kind, index) = match self {
             Self::Params => (1, 0),
-            Self::Faults(kind) => (2, kind),
-            Self::Node => (3, 0),
-            Self::Boots => (4, 0),
-            Self::Disk => (5, 0),
-            Self::Turns(shard) => (6, shard),
-            Self::Mesh(pair) => (7, pair),
-            Self::Link(link) => (8, link),
+            Self::Faults { node, kind } => (2, (node as u64) << 40 | kind),
+            Self::NodeParams(node) => (3, node as u64),
+            Self::Boots(node) => (4, node as u64),
+            Self::Disk(node) => (5, node as u64),
+            Self::Turns { node, life, core } => (6, of_life(node, life) | u64::from(core)),
+            Self::Mesh { node, life, pair } => {
+                (7, of_life(node, life) | u64::from(pair.0) << 8 | u64::from(pair.1))
+            }
+            Self::Link { client, number } => (8, (client as u64) << 32 | u64::from(number)),
             Self::Client(client) => (9, client),
+            Self::Delivery(number) => (10, number),
+            Self::LastEnd(node) => (11, node as u64),
         };
+        assert!(index < 1 << 48, "kinds and what they count do not mix");
         Prng::keyed(seed, (kind << 48) | index)
     }
+}
+
+/// One life of a node, with room for two numbers of shards.
+fn of_life(node: usize, life: u32) -> u64 {
+    (node as u64) << 40 | u64::from(life) << 16
 }
 
 /// What the simulator draws beside plain numbers.
@@ -91,7 +122,11 @@ mod tests {
     fn streams_are_independent() {
         let first = |stream: Stream| stream.of(7).next_u64();
         assert_ne!(first(Stream::Client(1)), first(Stream::Client(2)));
-        assert_ne!(first(Stream::Client(1)), first(Stream::Link(1)));
-        assert_eq!(first(Stream::Link(1)), first(Stream::Link(1)));
+        assert_ne!(first(Stream::Client(1)), first(Stream::Disk(1)));
+        assert_ne!(
+            first(Stream::Turns { node: 0, life: 2, core: 0 }),
+            first(Stream::Turns { node: 1, life: 2, core: 0 })
+        );
+        assert_eq!(first(Stream::Disk(1)), first(Stream::Disk(1)));
     }
 }

@@ -67,10 +67,14 @@ pub enum ErrorKind {
     Read,
 }
 
-/// A fault and its time.
+/// A fault, its place and its time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Planned {
+    /// Its name among the faults of the seed: what it draws when it is delivered is keyed by it, so that the others stay as they
+    /// were when it is taken away.
+    pub number: u64,
     pub at: Duration,
+    pub node: usize,
     pub fault: Fault,
 }
 
@@ -105,20 +109,32 @@ const KINDS: [(Kind, u64, u64); 11] = [
     (Kind::Rot, 1_000_000, 4),
 ];
 
+/// What the plan of a run is drawn from.
+#[derive(Debug, Clone, Copy)]
+pub struct Sketch {
+    pub seed: u64,
+    pub options: Options,
+    pub nodes: usize,
+    pub until: Duration,
+}
+
 /// Draws the faults of a run, in order of time.
-pub fn draw_plan(seed: u64, options: Options, until: Duration) -> Vec<Planned> {
+pub fn draw_plan(sketch: Sketch) -> Vec<Planned> {
     let mut plan = Vec::new();
-    for (number, (kind, chance, most)) in (0..).zip(KINDS) {
-        if kind == Kind::Rot && options.rot == Rot::Off {
-            continue;
-        }
-        let mut prng = Stream::Faults(number).of(seed);
-        if !prng.chance(chance) {
-            continue;
-        }
-        for _ in 0..prng.between(1, most) {
-            let at = Duration::from_nanos(prng.below(until.as_nanos()));
-            plan.push(Planned { at, fault: draw(kind, &mut prng) });
+    for node in 0..sketch.nodes {
+        for (index, (kind, chance, most)) in (0..).zip(KINDS) {
+            if kind == Kind::Rot && sketch.options.rot == Rot::Off {
+                continue;
+            }
+            let mut prng = Stream::Faults { node, kind: index }.of(sketch.seed);
+            if !prng.chance(chance) {
+                continue;
+            }
+            for nth in 0..prng.between(1, most) {
+                let number = (node as u64) << 16 | index << 8 | nth;
+                let at = Duration::from_nanos(prng.below(sketch.until.as_nanos()));
+                plan.push(Planned { number, at, node, fault: draw(kind, &mut prng) });
+            }
         }
     }
     plan.sort_by_key(|planned| planned.at);

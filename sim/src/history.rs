@@ -118,8 +118,14 @@ pub enum Fact {
         id: BatchId,
         place: Place,
     },
-    Core(Event),
-    Ended(Ending),
+    Core {
+        node: usize,
+        event: Event,
+    },
+    Ended {
+        node: usize,
+        how: Ending,
+    },
     /// Faults have ended and all operations too: what is delivered from here on is the last word.
     FinalReadBegan,
     /// The final read of this partition saw everything from `log_start` to `end`.
@@ -166,8 +172,8 @@ impl History {
             | Fact::OutOfRange(_)
             | Fact::Listed(_)
             | Fact::RefusedInSequence { .. }
-            | Fact::Core(_)
-            | Fact::Ended(_)
+            | Fact::Core { .. }
+            | Fact::Ended { .. }
             | Fact::FinalReadBegan
             | Fact::ReadToEnd { .. }
             | Fact::Overdue { .. } => None,

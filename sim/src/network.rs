@@ -20,6 +20,13 @@ use crate::report::Counts;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Link(pub u64);
 
+/// The client's end: its own name for the connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ClientEnd {
+    pub client: usize,
+    pub conn: ConnId,
+}
+
 /// One thing that happens to one connection at one time.
 #[derive(Debug, Clone, Copy)]
 pub struct Arrival {
@@ -53,16 +60,18 @@ pub enum Delivery {
     /// Hand these bytes to the client.
     Bytes {
         client: usize,
+        conn: ConnId,
         bytes: Vec<u8>,
     },
     /// Tell the client that the connection is gone.
     Lost {
         client: usize,
+        conn: ConnId,
     },
 }
 
 /// The shard at the server's end, in one life of its node.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Seat {
     pub node: usize,
     pub life: u32,
@@ -101,7 +110,7 @@ enum ServerEnd {
 
 #[derive(Debug)]
 struct Connection {
-    client: usize,
+    end: ClientEnd,
     seat: Seat,
     id: ConnId,
     prng: Prng,
@@ -128,7 +137,10 @@ pub struct Network {
     speed: LinkSpeed,
     links: u64,
     connections: BTreeMap<Link, Connection>,
-    by_id: BTreeMap<(u32, u16, ConnId), Link>,
+    by_id: BTreeMap<(Seat, ConnId), Link>,
+    by_end: BTreeMap<ClientEnd, Link>,
+    /// Connections that each client has opened.
+    opened: BTreeMap<usize, u32>,
     /// What the world shall plan before it goes on.
     pub plan: Plan,
     pub delivered: Counts,
@@ -142,20 +154,29 @@ impl Network {
             links: 0,
             connections: BTreeMap::new(),
             by_id: BTreeMap::new(),
+            by_end: BTreeMap::new(),
+            opened: BTreeMap::new(),
             plan: Plan::new(),
             delivered: Counts::default(),
         }
     }
 
+    /// The generator of a client's next connection.
+    pub fn stream(&mut self, client: usize) -> Prng {
+        let number = self.opened.entry(client).or_insert(0);
+        *number += 1;
+        Stream::Link { client, number: *number }.of(self.seed)
+    }
+
     /// A client and a shard are connected from now on.
-    pub fn open(&mut self, client: usize, seat: Seat, id: ConnId, now: Instant) -> Link {
+    pub fn open(&mut self, end: ClientEnd, seat: Seat, id: ConnId, prng: Prng, now: Instant) -> Link {
         self.links += 1;
         let link = Link(self.links);
         let connection = Connection {
-            client,
+            end,
             seat,
             id,
-            prng: Stream::Link(self.links).of(self.seed),
+            prng,
             up: VecDeque::new(),
             up_until: now,
             down: VecDeque::new(),
@@ -169,7 +190,8 @@ impl Network {
             server: ServerEnd::Open,
         };
         self.connections.insert(link, connection);
-        let before = self.by_id.insert((seat.life, seat.shard, id), link);
+        self.by_end.insert(end, link);
+        let before = self.by_id.insert((seat, id), link);
         assert!(before.is_none(), "a connection's name is used once");
         link
     }
@@ -180,21 +202,26 @@ impl Network {
     }
 
     /// The client sends.
-    pub fn client_sends(&mut self, link: Link, bytes: &[u8], now: Instant) {
-        let Some(connection) = self.connections.get_mut(&link) else { return };
-        for piece in connection.cut(bytes, self.speed.split_per_million) {
-            let at = connection.next_up(&self.speed, now);
+    pub fn client_sends(&mut self, end: ClientEnd, parts: &[Slice], now: Instant) {
+        let speed = self.speed.clone();
+        let Some((link, connection)) = self.of_client(end) else { return };
+        let bytes = joined(parts);
+        let mut planned = Plan::new();
+        for piece in connection.cut(&bytes, speed.split_per_million) {
+            let at = connection.next_up(&speed, now);
             connection.up.push_back(Piece::Bytes(piece));
-            self.plan.push((at, Arrival { link, what: Arriving::Up }));
+            planned.push((at, Arrival { link, what: Arriving::Up }));
         }
+        self.plan.append(&mut planned);
     }
 
     /// The client closes, in order: what it sent before still arrives.
-    pub fn client_closes(&mut self, link: Link, now: Instant) {
-        let Some(connection) = self.connections.get_mut(&link) else { return };
+    pub fn client_closes(&mut self, end: ClientEnd, now: Instant) {
+        let speed = self.speed.clone();
+        let Some((link, connection)) = self.of_client(end) else { return };
         connection.client_here = false;
         connection.down.clear();
-        let at = connection.next_up(&self.speed, now);
+        let at = connection.next_up(&speed, now);
         connection.up.push_back(Piece::End);
         self.plan.push((at, Arrival { link, what: Arriving::Up }));
         self.forget_if_over(link);
@@ -243,7 +270,7 @@ impl Network {
 
     /// Whether the shard has not yet been told that this connection is over.
     pub fn is_known(&self, seat: Seat, id: ConnId) -> bool {
-        self.by_id.contains_key(&(seat.life, seat.shard, id))
+        self.by_id.contains_key(&(seat, id))
     }
 
     /// A node's process ends: the peers hear of it. All bytes on their way to it are lost.
@@ -251,7 +278,7 @@ impl Network {
         for link in self.links_of(node) {
             let speed = self.speed.clone();
             let connection = self.connections.get_mut(&link).expect("listed");
-            self.by_id.remove(&(connection.seat.life, connection.seat.shard, connection.id));
+            self.by_id.remove(&(connection.seat, connection.id));
             if connection.server == ServerEnd::Silent {
                 continue;
             }
@@ -271,7 +298,7 @@ impl Network {
     pub fn power_lost(&mut self, node: usize) {
         for link in self.links_of(node) {
             let connection = self.connections.get_mut(&link).expect("listed");
-            self.by_id.remove(&(connection.seat.life, connection.seat.shard, connection.id));
+            self.by_id.remove(&(connection.seat, connection.id));
             if connection.server == ServerEnd::Open {
                 self.delivered.add("half-open");
             }
@@ -304,9 +331,13 @@ impl Network {
         self.connections.iter().filter(|(_, c)| c.seat.node == node).map(|(&link, _)| link).collect()
     }
 
+    fn of_client(&mut self, end: ClientEnd) -> Option<(Link, &mut Connection)> {
+        let link = *self.by_end.get(&end)?;
+        Some((link, self.connections.get_mut(&link).expect("named connections exist")))
+    }
+
     fn of_shard(&mut self, seat: Seat, id: ConnId) -> (Link, &mut Connection) {
-        let link =
-            *self.by_id.get(&(seat.life, seat.shard, id)).expect("contract: effects name living connections");
+        let link = *self.by_id.get(&(seat, id)).expect("contract: effects name living connections");
         (link, self.connections.get_mut(&link).expect("named connections exist"))
     }
 
@@ -377,13 +408,13 @@ impl Network {
 
     fn arrive_down(&mut self, link: Link) -> Delivery {
         let connection = self.connections.get_mut(&link).expect("checked");
-        let client = connection.client;
+        let ClientEnd { client, conn } = connection.end;
         match connection.down.pop_front() {
             Some(_) if !connection.client_here => Delivery::Nothing,
-            Some(Piece::Bytes(bytes)) => Delivery::Bytes { client, bytes },
+            Some(Piece::Bytes(bytes)) => Delivery::Bytes { client, conn, bytes },
             Some(Piece::End) => {
                 connection.client_here = false;
-                Delivery::Lost { client }
+                Delivery::Lost { client, conn }
             }
             None => Delivery::Nothing,
         }
@@ -429,7 +460,7 @@ impl Network {
     fn arrive_closed(&mut self, link: Link) -> Delivery {
         let connection = self.connections.get_mut(&link).expect("checked");
         let (seat, id) = (connection.seat, connection.id);
-        if self.by_id.remove(&(seat.life, seat.shard, id)).is_none() {
+        if self.by_id.remove(&(seat, id)).is_none() {
             return Delivery::Nothing;
         }
         let page = connection.grant.take().map(|grant| grant.page);
@@ -438,8 +469,9 @@ impl Network {
 
     fn forget_if_over(&mut self, link: Link) {
         let Some(connection) = self.connections.get(&link) else { return };
-        let known = self.by_id.contains_key(&(connection.seat.life, connection.seat.shard, connection.id));
+        let known = self.by_id.contains_key(&(connection.seat, connection.id));
         if !known && !connection.client_here && connection.server != ServerEnd::Open {
+            self.by_end.remove(&connection.end);
             self.connections.remove(&link);
         }
     }

@@ -1,13 +1,14 @@
 //! Everything that a seed draws before a run begins: configuration, workload, speeds, and the plan of faults. Printable, all of
 //! it. Runs nothing.
 
+use highwater_core::id::NodeId;
 use highwater_core::prng::Prng;
 use highwater_core::shard::{Config, TopicConfig, WalConfig};
 use highwater_core::time::Duration;
 
 use crate::disk::DiskSpeed;
 use crate::draw::{Draw, Stream};
-use crate::fault::{self, Planned};
+use crate::fault::{self, Planned, Sketch};
 use crate::history::{Edge, Place};
 use crate::network::LinkSpeed;
 
@@ -57,6 +58,8 @@ pub enum Trace {
 #[derive(Debug, Clone)]
 pub struct TopicParams {
     pub name: String,
+    /// The node that has it: each is a cluster of its own.
+    pub node: usize,
     pub partitions: i32,
     pub churns: bool,
     /// Settings under Kafka's names.
@@ -109,6 +112,8 @@ pub enum Role {
 
 #[derive(Debug, Clone)]
 pub struct ClientParams {
+    /// The node that it asks.
+    pub node: usize,
     pub role: Role,
     /// Requests in flight on its connection.
     pub pipeline: usize,
@@ -120,7 +125,6 @@ pub struct ClientParams {
 #[derive(Debug, Clone)]
 pub struct Speeds {
     pub link: LinkSpeed,
-    pub disk: DiskSpeed,
     /// Until a shard that has something to do gets the core.
     pub turn_micros: u64,
     pub mesh_micros: u64,
@@ -128,14 +132,21 @@ pub struct Speeds {
     pub effects_per_turn: u64,
 }
 
+/// A node, which is a cluster of its own.
+#[derive(Debug, Clone)]
+pub struct NodeParams {
+    pub config: Config,
+    /// The shard count is drawn again at each start.
+    pub reshards: bool,
+    pub disk: DiskSpeed,
+}
+
 /// All that is drawn from a seed.
 #[derive(Debug, Clone)]
 pub struct Params {
     pub seed: u64,
     pub options: Options,
-    pub config: Config,
-    /// The shard count is drawn again at each start.
-    pub reshards: bool,
+    pub nodes: Vec<NodeParams>,
     pub topics: Vec<TopicParams>,
     pub clients: Vec<ClientParams>,
     pub speeds: Speeds,
@@ -148,26 +159,58 @@ impl Params {
     pub fn draw(seed: u64, options: Options) -> Self {
         let mut prng = Stream::Params.of(seed);
         let scale = options.profile.scale();
-        let topics = draw_topics(&mut prng);
         let faults_end = prng.micros(300_000 * scale, 3_000_000 * scale);
+        let speeds = draw_speeds(&mut prng);
+        let nodes = prng.pick(&[1, 1, 1, 1, 1, 1, 1, 2, 2, 3]);
+        let (mut drawn, mut topics, mut clients) = (Vec::new(), Vec::new(), Vec::new());
+        for node in 0..nodes {
+            let mut prng = Stream::NodeParams(node).of(seed);
+            drawn.push(draw_node(&mut prng, node));
+            let places = draw_topics(&mut prng, node, &mut topics);
+            let roles = draw_roles(&mut prng, &places, &topics, scale);
+            clients.extend(roles.into_iter().map(|role| draw_client(&mut prng, node, role)));
+        }
         Self {
             seed,
             options,
-            config: draw_config(&mut prng),
-            reshards: prng.coin(),
-            clients: draw_clients(&mut prng, &topics, scale),
+            nodes: drawn,
+            clients,
             topics,
-            speeds: draw_speeds(&mut prng),
+            speeds,
             faults_end,
-            faults: fault::draw_plan(seed, options, faults_end),
+            faults: fault::draw_plan(Sketch { seed, options, nodes, until: faults_end }),
         }
     }
 
-    /// Every partition whose offsets keep their meaning.
-    pub fn lasting_places(&self) -> Vec<Place> {
-        let lasting = self.topics.iter().enumerate().filter(|(_, topic)| !topic.churns);
+    /// Every partition of a node whose offsets keep their meaning.
+    pub fn lasting_places(&self, node: usize) -> Vec<Place> {
+        let topics = self.topics.iter().enumerate();
+        let lasting = topics.filter(|(_, topic)| topic.node == node && !topic.churns);
         lasting.flat_map(|(index, topic)| topic.places(index)).collect()
     }
+}
+
+/// The name under which a node's clients find it.
+pub fn host(node: usize) -> String {
+    format!("node-{node}")
+}
+
+/// The port of every node.
+pub const PORT: u16 = 9092;
+
+fn draw_node(prng: &mut Prng, node: usize) -> NodeParams {
+    let config = Config {
+        node: NodeId(i32::try_from(node).expect("few nodes") + 1),
+        advertised: Some((host(node), PORT)),
+        ..draw_config(prng)
+    };
+    let disk = DiskSpeed {
+        write_micros: prng.scaled(30, 3_000),
+        sync_micros: prng.scaled(100, 10_000),
+        read_micros: prng.scaled(30, 3_000),
+        factor: 1,
+    };
+    NodeParams { config, reshards: prng.coin(), disk }
 }
 
 fn draw_config(prng: &mut Prng) -> Config {
@@ -194,18 +237,23 @@ fn draw_config(prng: &mut Prng) -> Config {
     }
 }
 
-fn draw_topics(prng: &mut Prng) -> Vec<TopicParams> {
+/// Draws a node's topics; their partitions.
+fn draw_topics(prng: &mut Prng, node: usize, topics: &mut Vec<TopicParams>) -> Vec<Place> {
+    let first = topics.len();
     let count = prng.between(1, 3);
     let churns = prng.chance(300_000);
-    let mut topics: Vec<TopicParams> = (0..count).map(|n| draw_topic(prng, format!("topic-{n}"))).collect();
+    for _ in 0..count {
+        let name = format!("topic-{}", topics.len());
+        topics.push(draw_topic(prng, node, name));
+    }
     if churns {
-        let topic = draw_topic(prng, "churn".to_owned());
+        let topic = draw_topic(prng, node, format!("churn-{node}"));
         topics.push(TopicParams { churns: true, ..topic });
     }
-    topics
+    topics.iter().enumerate().skip(first).flat_map(|(index, topic)| topic.places(index)).collect()
 }
 
-fn draw_topic(prng: &mut Prng, name: String) -> TopicParams {
+fn draw_topic(prng: &mut Prng, node: usize, name: String) -> TopicParams {
     let mut settings = Vec::new();
     if prng.chance(200_000) {
         settings.push(("segment.bytes".to_owned(), (1_u64 << 20).to_string()));
@@ -220,27 +268,28 @@ fn draw_topic(prng: &mut Prng, name: String) -> TopicParams {
         settings.push(("segment.ms".to_owned(), prng.scaled(50, 5_000).to_string()));
     }
     let partitions = i32::try_from(prng.scaled(1, 8)).expect("small");
-    TopicParams { name, partitions, churns: false, settings }
+    TopicParams { name, node, partitions, churns: false, settings }
 }
 
-fn draw_clients(prng: &mut Prng, topics: &[TopicParams], scale: u64) -> Vec<ClientParams> {
-    let all: Vec<Place> = topics.iter().enumerate().flat_map(|(index, topic)| topic.places(index)).collect();
+fn draw_client(prng: &mut Prng, node: usize, role: Role) -> ClientParams {
+    let patience = Duration::from_millis(prng.pick(&[700, 1_000, 2_000]));
+    ClientParams { node, role, pipeline: prng.pick(&[1, 2, 5]), patience }
+}
+
+/// Draws what the clients of a node do, which has all these partitions.
+fn draw_roles(prng: &mut Prng, all: &[Place], topics: &[TopicParams], scale: u64) -> Vec<Role> {
     let lasting: Vec<Place> = all.iter().copied().filter(|place| !topics[place.topic].churns).collect();
     let mut roles = vec![Role::Admin];
     for _ in 0..prng.between(1, 4) {
-        roles.push(Role::Producer(draw_producer(prng, &all, &lasting, scale)));
+        roles.push(Role::Producer(draw_producer(prng, all, &lasting, scale)));
     }
     for _ in 0..prng.between(0, 3) {
-        roles.push(Role::Consumer(draw_consumer(prng, &all)));
+        roles.push(Role::Consumer(draw_consumer(prng, all)));
     }
     if prng.coin() {
         roles.push(Role::Lister { places: some_of(prng, &lasting) });
     }
-    let client = |role| {
-        let patience = Duration::from_millis(prng.pick(&[700, 1_000, 2_000]));
-        ClientParams { role, pipeline: prng.pick(&[1, 2, 5]), patience }
-    };
-    roles.into_iter().map(client).collect()
+    roles
 }
 
 fn draw_producer(prng: &mut Prng, all: &[Place], lasting: &[Place], scale: u64) -> ProducerSpec {
@@ -281,12 +330,6 @@ fn draw_speeds(prng: &mut Prng) -> Speeds {
         link: LinkSpeed {
             latency_micros: prng.scaled(20, 2_000),
             split_per_million: prng.pick(&[0, 50_000, 500_000]),
-        },
-        disk: DiskSpeed {
-            write_micros: prng.scaled(30, 3_000),
-            sync_micros: prng.scaled(100, 10_000),
-            read_micros: prng.scaled(30, 3_000),
-            factor: 1,
         },
         turn_micros: prng.scaled(1, 50),
         mesh_micros: prng.scaled(1, 200),

@@ -12,16 +12,18 @@ mod turn;
 
 use std::collections::BTreeSet;
 
+use highwater_core::client::Address;
+use highwater_core::prng::Prng;
 use highwater_core::time::{Duration, Instant};
 
 use crate::checker::{Checkers, Rules, TopicRule};
 use crate::clients::{Act, Client, Desk, Heard};
 use crate::draw::{Draw, Stream};
-use crate::fault::Fault;
+use crate::fault::Planned;
 use crate::heap::Heap;
 use crate::history::{Ending, Fact, History};
-use crate::network::{Arrival, Delivery, Network};
-use crate::params::{ClientParams, Params, Role, Rot};
+use crate::network::{Arrival, ClientEnd, Delivery, Network};
+use crate::params::{ClientParams, PORT, Params, Role, Rot, host};
 use crate::report::{Counts, Report, Violation, variant_name};
 use node::Node;
 use record::Recorder;
@@ -53,15 +55,20 @@ enum Occurrence {
     },
     Wire(Arrival),
     Connect {
-        client: usize,
+        end: ClientEnd,
+        node: usize,
+        prng: Prng,
     },
     Client {
         client: usize,
         heard: Heard,
     },
-    Fault(Fault),
+    Fault(Planned),
     /// The end of a fault that lasts.
-    Calm(Calm),
+    Calm {
+        node: usize,
+        calm: Calm,
+    },
     /// The end of one life of a node, decided earlier.
     End {
         node: usize,
@@ -111,12 +118,17 @@ pub struct World {
     nodes: Vec<Node>,
     network: Network,
     clients: Vec<Client>,
+    /// The node of each client.
+    homes: Vec<usize>,
+    /// The first client that reads at the end.
+    readers_from: usize,
     history: History,
     checkers: Checkers,
     operations: Counts,
     faults: Counts,
     coverage: Counts,
-    producer_ids: BTreeSet<(i64, i16)>,
+    /// What each node has given out.
+    producer_ids: Vec<BTreeSet<(i64, i16)>>,
     violation: Option<Violation>,
     phase: Phase,
     recorder: Recorder,
@@ -139,15 +151,17 @@ impl World {
         };
         let mut world = Self {
             heap: Heap::default(),
-            nodes: vec![Node::new(&params)],
+            nodes: (0..params.nodes.len()).map(|node| Node::new(node, &params)).collect(),
             network: Network::new(params.seed, params.speeds.link.clone()),
             clients: Vec::new(),
+            homes: Vec::new(),
+            readers_from: usize::MAX,
             history: History::default(),
             checkers: Checkers::new(&rules),
             operations: Counts::default(),
             faults: Counts::default(),
             coverage: Counts::default(),
-            producer_ids: BTreeSet::new(),
+            producer_ids: vec![BTreeSet::new(); params.nodes.len()],
             violation: None,
             phase: Phase::Faults,
             recorder: Recorder::new(params.options.trace),
@@ -159,12 +173,14 @@ impl World {
     }
 
     fn plan(&mut self) {
-        self.heap.after(Duration::ZERO, Occurrence::Start { node: 0 });
+        for node in 0..self.nodes.len() {
+            self.heap.after(Duration::ZERO, Occurrence::Start { node });
+        }
         for client in self.params.clients.clone() {
             self.add_client(&client);
         }
-        for planned in &self.params.faults {
-            self.heap.after(planned.at, Occurrence::Fault(planned.fault));
+        for &planned in &self.params.faults {
+            self.heap.after(planned.at, Occurrence::Fault(planned));
         }
         self.heap.after(self.params.faults_end, Occurrence::Heal);
     }
@@ -172,6 +188,7 @@ impl World {
     fn add_client(&mut self, params: &ClientParams) {
         let client = self.clients.len();
         let prng = Stream::Client(client as u64).of(self.params.seed);
+        self.homes.push(params.node);
         self.clients.push(Client::new(params, &self.params.topics, prng));
         self.heap.after(Duration::from_micros(10), Occurrence::Client { client, heard: Heard::Wake });
     }
@@ -224,10 +241,10 @@ impl World {
             Occurrence::Disk { node, life, ticket } => self.on_disk(node, life, ticket),
             Occurrence::Mesh { node, life, pair } => self.on_mesh(node, life, pair),
             Occurrence::Wire(arrival) => self.on_arrival(arrival),
-            Occurrence::Connect { client } => self.on_connect(client),
+            Occurrence::Connect { end, node, prng } => self.on_connect(end, node, prng),
             Occurrence::Client { client, heard } => self.tell(client, heard),
-            Occurrence::Fault(fault) => self.on_fault(fault),
-            Occurrence::Calm(calm) => self.on_calm(calm),
+            Occurrence::Fault(planned) => self.on_fault(planned),
+            Occurrence::Calm { node, calm } => self.on_calm(node, calm),
             Occurrence::End { node, life, how, down } => self.on_end(node, life, how, down),
             Occurrence::Start { node } => self.on_start(node),
             Occurrence::Heal => self.on_heal(),
@@ -242,7 +259,7 @@ impl World {
         }
         for fact in std::mem::take(&mut self.history.fresh) {
             self.recorder.fact(self.heap.now(), &fact);
-            if let Fact::Core(event) = &fact {
+            if let Fact::Core { event, .. } = &fact {
                 self.coverage.add(&variant_name(event));
             }
             if let Err(violation) = self.checkers.on_fact(&fact) {
@@ -256,8 +273,8 @@ impl World {
         match self.network.arrive(arrival, self.heap.now(), |node| nodes[node].is_up()) {
             Delivery::Nothing => {}
             Delivery::Shard { seat, input } => self.give(seat.node, seat.life, seat.shard, input),
-            Delivery::Bytes { client, bytes } => self.tell(client, Heard::Bytes(bytes)),
-            Delivery::Lost { client } => self.tell(client, Heard::Lost),
+            Delivery::Bytes { client, conn, bytes } => self.tell(client, Heard::Bytes { conn, bytes }),
+            Delivery::Lost { client, conn } => self.tell(client, Heard::Closed { conn }),
         }
     }
 
@@ -272,7 +289,7 @@ impl World {
             draining: self.phase != Phase::Faults,
             history: &mut self.history,
             operations: &mut self.operations,
-            producer_ids: &mut self.producer_ids,
+            producer_ids: &mut self.producer_ids[self.homes[client]],
             violation: &mut self.violation,
             acts: Vec::new(),
         };
@@ -285,17 +302,30 @@ impl World {
     fn act(&mut self, client: usize, act: Act) {
         let now = self.now();
         match act {
-            Act::Connect => {
-                let wait = self.network.latency(&mut self.nodes[0].prng);
-                self.heap.after(wait, Occurrence::Connect { client });
+            Act::Connect { conn, address } => self.connect(ClientEnd { client, conn }, &address),
+            Act::Send { conn, parts } => {
+                self.recorder.client_sends(now, client, &parts);
+                self.network.client_sends(ClientEnd { client, conn }, &parts, now);
             }
-            Act::Send { link, bytes } => {
-                self.recorder.client_sends(now, client, &bytes);
-                self.network.client_sends(link, &bytes, now);
-            }
-            Act::Close { link } => self.network.client_closes(link, now),
+            Act::Close { conn } => self.network.client_closes(ClientEnd { client, conn }, now),
             Act::Wake { at } => self.heap.at(at, Occurrence::Client { client, heard: Heard::Wake }),
         }
+    }
+
+    /// Sends a client's first packet to the node of that name; a name that nobody has is refused.
+    fn connect(&mut self, end: ClientEnd, address: &Address) {
+        let mut prng = self.network.stream(end.client);
+        let wait = self.network.latency(&mut prng);
+        let named = (0..self.nodes.len()).find(|&node| *address.host == *host(node));
+        match named.filter(|_| address.port == PORT) {
+            Some(node) => self.heap.after(wait, Occurrence::Connect { end, node, prng }),
+            None => self.refuse(end, wait),
+        }
+    }
+
+    fn refuse(&mut self, end: ClientEnd, wait: Duration) {
+        let ClientEnd { client, conn } = end;
+        self.heap.after(wait, Occurrence::Client { client, heard: Heard::Closed { conn } });
     }
 
     fn on_heal(&mut self) {
@@ -323,7 +353,7 @@ impl World {
                     self.overdue(until, "the last restart does not end".to_owned());
                 }
             }
-            Phase::FinalRead { until } => match self.clients.last().and_then(Client::unfinished) {
+            Phase::FinalRead { until } => match self.unread() {
                 None => self.phase = Phase::Over,
                 Some(what) => self.overdue(until, what),
             },
@@ -333,12 +363,16 @@ impl World {
     }
 
     fn unfinished(&self) -> Option<String> {
-        let nodes = self.nodes.iter().any(|node| !node.is_up()).then(|| "the node is not up".to_owned());
+        let nodes = self.nodes.iter().any(|node| !node.is_up()).then(|| "a node is not up".to_owned());
         nodes.or_else(|| {
             let open =
                 |(n, client): (usize, &Client)| client.unfinished().map(|what| format!("client {n}: {what}"));
             self.clients.iter().enumerate().find_map(open)
         })
+    }
+
+    fn unread(&self) -> Option<String> {
+        self.clients[self.readers_from..].iter().find_map(Client::unfinished)
     }
 
     fn overdue(&mut self, until: Instant, what: String) {
@@ -356,14 +390,20 @@ impl World {
 
     fn begin_last_restart(&mut self) {
         self.phase = Phase::Restarting { until: self.now() + PATIENCE };
-        let how = self.nodes[0].prng.pick(&[Ending::Stopped, Ending::Killed, Ending::PowerOff]);
-        self.end(0, how, Duration::from_millis(1));
+        for node in 0..self.nodes.len() {
+            let mut prng = Stream::LastEnd(node).of(self.params.seed);
+            let how = prng.pick(&[Ending::Stopped, Ending::Killed, Ending::PowerOff]);
+            self.end(node, how, Duration::from_millis(1));
+        }
     }
 
     fn begin_final_read(&mut self) {
         self.phase = Phase::FinalRead { until: self.now() + PATIENCE };
         self.history.record(Fact::FinalReadBegan);
-        let role = Role::FinalReader { places: self.params.lasting_places() };
-        self.add_client(&ClientParams { role, pipeline: 1, patience: Duration::from_secs(5) });
+        self.readers_from = self.clients.len();
+        for node in 0..self.nodes.len() {
+            let role = Role::FinalReader { places: self.params.lasting_places(node) };
+            self.add_client(&ClientParams { node, role, pipeline: 1, patience: Duration::from_secs(5) });
+        }
     }
 }

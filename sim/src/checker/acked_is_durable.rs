@@ -118,8 +118,8 @@ impl Checker for AckedIsDurable {
             | Fact::Fetched(_)
             | Fact::OutOfRange(_)
             | Fact::RefusedInSequence { .. }
-            | Fact::Core(_)
-            | Fact::Ended(_)
+            | Fact::Core { .. }
+            | Fact::Ended { .. }
             | Fact::Overdue { .. } => Ok(()),
         }
     }

@@ -22,23 +22,26 @@ struct Ends {
 #[derive(Debug)]
 pub(super) struct DiskOracle {
     rot: bool,
-    ends: BTreeMap<PartitionId, Ends>,
-    /// Partitions that have spoken up since the node started last.
-    known: BTreeSet<PartitionId>,
-    last_ending: Option<Ending>,
+    ends: BTreeMap<At, Ends>,
+    /// Partitions that have spoken up since their node started last.
+    known: BTreeSet<At>,
+    last_endings: BTreeMap<usize, Ending>,
 }
+
+/// A partition of a node: the metadata's has the same id on each.
+type At = (usize, PartitionId);
 
 impl DiskOracle {
     pub(super) fn new(rules: &Rules) -> Self {
-        Self { rot: rules.rot, ends: BTreeMap::new(), known: BTreeSet::new(), last_ending: None }
+        Self { rot: rules.rot, ends: BTreeMap::new(), known: BTreeSet::new(), last_endings: BTreeMap::new() }
     }
 
     /// What is known of a partition's ends. One that recovery did not mention has come back empty.
-    fn ends_of(&mut self, partition: PartitionId) -> Result<&mut Ends, Violation> {
-        let ends = self.ends.entry(partition).or_default();
-        if self.known.insert(partition) {
+    fn ends_of(&mut self, at: At) -> Result<&mut Ends, Violation> {
+        let ends = self.ends.entry(at).or_default();
+        if self.known.insert(at) {
             if ends.durable > Offset::ZERO && !self.rot {
-                let story = format!("{partition}: recovery is silent about {ends:?}");
+                let story = format!("node {} {}: recovery is silent about {ends:?}", at.0, at.1);
                 return Err(Violation::new(NAME, story));
             }
             *ends = Ends::default();
@@ -47,33 +50,33 @@ impl DiskOracle {
     }
 
     #[expect(clippy::wildcard_enum_match_arm, reason = "most events say nothing of what is on disk")]
-    fn on_event(&mut self, event: &Event) -> Result<(), Violation> {
-        let wrong = |story: String| Err(Violation::new(NAME, story));
+    fn on_event(&mut self, node: usize, event: &Event) -> Result<(), Violation> {
+        let wrong = |story: String| Err(Violation::new(NAME, format!("node {node}: {story}")));
         match event {
             Event::Appended { partition, base, last, .. } => {
-                let ends = self.ends_of(*partition)?;
+                let ends = self.ends_of((node, *partition))?;
                 if *base != ends.appended || last < base {
                     return wrong(format!("{event:?} where {} was next", ends.appended));
                 }
                 ends.appended = last.next();
             }
             Event::DurableAdvanced { partition, durable_end } => {
-                let ends = self.ends_of(*partition)?;
+                let ends = self.ends_of((node, *partition))?;
                 if *durable_end > ends.appended || *durable_end < ends.durable {
                     return wrong(format!("{event:?} with {ends:?}"));
                 }
                 ends.durable = *durable_end;
             }
             Event::HighWatermarkAdvanced { partition, high_watermark } => {
-                let ends = self.ends_of(*partition)?;
+                let ends = self.ends_of((node, *partition))?;
                 if *high_watermark > ends.durable || *high_watermark < ends.high_watermark {
                     return wrong(format!("{event:?} with {ends:?}"));
                 }
                 ends.high_watermark = *high_watermark;
             }
             Event::Recovered { partition, log_start, log_end } => {
-                self.known.insert(*partition);
-                let ends = self.ends.entry(*partition).or_default();
+                self.known.insert((node, *partition));
+                let ends = self.ends.entry((node, *partition)).or_default();
                 if !self.rot && (*log_end < ends.durable || *log_end > ends.appended || log_start > log_end) {
                     return wrong(format!("{event:?} with {ends:?}"));
                 }
@@ -82,7 +85,7 @@ impl DiskOracle {
             Event::Rot { .. } | Event::Faulty { .. } if !self.rot => {
                 return wrong(format!("{event:?}, and no bit has rotted"));
             }
-            Event::TornTail { .. } if self.last_ending == Some(Ending::Stopped) => {
+            Event::TornTail { .. } if self.last_endings.get(&node) == Some(&Ending::Stopped) => {
                 return wrong(format!("{event:?} after an orderly stop"));
             }
             _ => {}
@@ -101,11 +104,11 @@ impl DiskOracle {
 impl Checker for DiskOracle {
     fn on_fact(&mut self, fact: &Fact) -> Result<(), Violation> {
         match fact {
-            Fact::Core(event) => self.on_event(event),
+            Fact::Core { node, event } => self.on_event(*node, event),
             Fact::Delivered(delivered) => Self::on_delivered(delivered),
-            Fact::Ended(ending) => {
-                self.known.clear();
-                self.last_ending = Some(*ending);
+            Fact::Ended { node, how } => {
+                self.known.retain(|(of, _)| of != node);
+                self.last_endings.insert(*node, *how);
                 Ok(())
             }
             Fact::Acked(_)
@@ -137,17 +140,21 @@ mod tests {
         facts.iter().all(|fact| checker.on_fact(fact).is_ok())
     }
 
+    fn core(event: Event) -> Fact {
+        Fact::Core { node: 0, event }
+    }
+
     fn appended(base: i64, last: i64) -> Fact {
         let (base, last) = (Offset(base), Offset(last));
-        Fact::Core(Event::Appended { partition: P, base, last, epoch: LeaderEpoch(0), bytes: 1 })
+        core(Event::Appended { partition: P, base, last, epoch: LeaderEpoch(0), bytes: 1 })
     }
 
     fn durable(end: i64) -> Fact {
-        Fact::Core(Event::DurableAdvanced { partition: P, durable_end: Offset(end) })
+        core(Event::DurableAdvanced { partition: P, durable_end: Offset(end) })
     }
 
     fn recovered(end: i64) -> Fact {
-        Fact::Core(Event::Recovered { partition: P, log_start: Offset(0), log_end: Offset(end) })
+        core(Event::Recovered { partition: P, log_start: Offset(0), log_end: Offset(end) })
     }
 
     #[test]
@@ -164,7 +171,7 @@ mod tests {
 
     #[test]
     fn partition_that_recovery_does_not_mention_is_empty() {
-        let ended = || Fact::Ended(Ending::Killed);
+        let ended = || Fact::Ended { node: 0, how: Ending::Killed };
         assert!(run(vec![appended(0, 3), ended(), appended(0, 0)]), "nothing was durable");
         assert!(!run(vec![appended(0, 3), durable(2), ended(), appended(0, 0)]));
     }
@@ -173,7 +180,13 @@ mod tests {
     fn durability_ahead_of_the_log_is_found() {
         assert!(!run(vec![appended(0, 3), durable(5)]));
         let high = Event::HighWatermarkAdvanced { partition: P, high_watermark: Offset(2) };
-        assert!(!run(vec![appended(0, 3), durable(1), Fact::Core(high)]));
+        assert!(!run(vec![appended(0, 3), durable(1), core(high)]));
+    }
+
+    #[test]
+    fn nodes_do_not_mix() {
+        let other = Event::DurableAdvanced { partition: P, durable_end: Offset(0) };
+        assert!(run(vec![appended(0, 3), durable(2), Fact::Core { node: 1, event: other }]));
     }
 
     #[test]
@@ -184,8 +197,8 @@ mod tests {
 
     #[test]
     fn torn_tail_needs_a_crash() {
-        let torn = Fact::Core(Event::TornTail { stream: StreamId::default(), lsn: 1 });
-        assert!(run(vec![Fact::Ended(Ending::Killed), torn.clone()]));
-        assert!(!run(vec![Fact::Ended(Ending::Stopped), torn]));
+        let torn = core(Event::TornTail { stream: StreamId::default(), lsn: 1 });
+        assert!(run(vec![Fact::Ended { node: 0, how: Ending::Killed }, torn.clone()]));
+        assert!(!run(vec![Fact::Ended { node: 0, how: Ending::Stopped }, torn]));
     }
 }

@@ -20,8 +20,8 @@ impl Checker for Liveness {
             | Fact::OutOfRange(_)
             | Fact::Sent(_)
             | Fact::Listed(_)
-            | Fact::Core(_)
-            | Fact::Ended(_)
+            | Fact::Core { .. }
+            | Fact::Ended { .. }
             | Fact::FinalReadBegan => Ok(()),
         }
     }

@@ -55,8 +55,8 @@ impl Checker for NoSilentGap {
             | Fact::Sent(_)
             | Fact::Acked(_)
             | Fact::RefusedInSequence { .. }
-            | Fact::Core(_)
-            | Fact::Ended(_)
+            | Fact::Core { .. }
+            | Fact::Ended { .. }
             | Fact::FinalReadBegan
             | Fact::ReadToEnd { .. }
             | Fact::Overdue { .. } => Ok(()),

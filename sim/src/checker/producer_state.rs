@@ -92,8 +92,8 @@ impl Checker for ProducerState {
             | Fact::OutOfRange(_)
             | Fact::Sent(_)
             | Fact::Listed(_)
-            | Fact::Core(_)
-            | Fact::Ended(_)
+            | Fact::Core { .. }
+            | Fact::Ended { .. }
             | Fact::FinalReadBegan
             | Fact::Overdue { .. } => Ok(()),
         }

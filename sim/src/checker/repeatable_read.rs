@@ -74,8 +74,8 @@ impl Checker for RepeatableRead {
             | Fact::Acked(_)
             | Fact::Listed(_)
             | Fact::RefusedInSequence { .. }
-            | Fact::Core(_)
-            | Fact::Ended(_)
+            | Fact::Core { .. }
+            | Fact::Ended { .. }
             | Fact::FinalReadBegan
             | Fact::ReadToEnd { .. }
             | Fact::Overdue { .. } => Ok(()),

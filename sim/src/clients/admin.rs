@@ -24,20 +24,28 @@ pub(super) struct Admin {
     /// Whether each topic stands, as far as the answers tell.
     stands: Vec<bool>,
     churns: Vec<bool>,
+    /// Whether each topic is of its node.
+    mine: Vec<bool>,
     asking: Option<Asking>,
     next_at: Instant,
     greeted: bool,
 }
 
 impl Admin {
-    pub(super) fn new(topics: &[TopicParams]) -> Self {
+    pub(super) fn new(node: usize, topics: &[TopicParams]) -> Self {
         Self {
             stands: vec![false; topics.len()],
             churns: topics.iter().map(|topic| topic.churns).collect(),
+            mine: topics.iter().map(|topic| topic.node == node).collect(),
             asking: None,
             next_at: Instant::default(),
             greeted: false,
         }
+    }
+
+    fn missing(&self) -> Option<usize> {
+        let topics = 0..self.stands.len();
+        topics.into_iter().find(|&topic| self.mine[topic] && !self.stands[topic] && !self.churns[topic])
     }
 
     fn choose(&mut self, prng: &mut Prng) -> Asking {
@@ -45,8 +53,9 @@ impl Admin {
             self.greeted = true;
             return Asking::ApiVersions;
         }
-        let missing = (0..self.stands.len()).find(|&topic| !self.stands[topic]);
-        let churning: Vec<usize> = (0..self.churns.len()).filter(|&topic| self.churns[topic]).collect();
+        let missing = (0..self.stands.len()).find(|&topic| self.mine[topic] && !self.stands[topic]);
+        let churning: Vec<usize> =
+            (0..self.churns.len()).filter(|&topic| self.mine[topic] && self.churns[topic]).collect();
         match missing {
             Some(topic) => Asking::Create(topic),
             None if !churning.is_empty() && prng.chance(300_000) => Asking::Delete(prng.pick(&churning)),
@@ -118,8 +127,7 @@ impl Workload for Admin {
             return Next::Wait(self.next_at);
         }
         let asking = if desk.draining {
-            let missing = (0..self.stands.len()).find(|&topic| !self.stands[topic] && !self.churns[topic]);
-            Asking::Create(missing.expect("unfinished, so one is missing"))
+            Asking::Create(self.missing().expect("unfinished, so one is missing"))
         } else {
             self.choose(prng)
         };
@@ -172,7 +180,7 @@ impl Workload for Admin {
     }
 
     fn unfinished(&self) -> Option<String> {
-        let missing = (0..self.stands.len()).find(|&topic| !self.stands[topic] && !self.churns[topic])?;
+        let missing = self.missing()?;
         Some(format!("topic {missing} could not be made"))
     }
 }

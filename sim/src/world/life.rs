@@ -1,15 +1,16 @@
 //! How nodes start and end, and the delivery of faults. Must not know what runs on them.
 
+use highwater_core::prng::Prng;
 use highwater_core::shard::Input;
 use highwater_core::time::Duration;
 
 use super::node::Armed;
 use super::{Calm, Occurrence, World};
 use crate::clients::Heard;
-use crate::draw::Draw;
-use crate::fault::{ErrorKind, Fault, Moment};
+use crate::draw::{Draw, Stream};
+use crate::fault::{ErrorKind, Fault, Moment, Planned};
 use crate::history::{Ending, Fact};
-use crate::network::Seat;
+use crate::network::{ClientEnd, Seat};
 
 /// An orderly stop that takes longer than this is stuck.
 const STOP_PATIENCE: Duration = Duration::from_secs(30);
@@ -21,10 +22,10 @@ impl World {
             return;
         }
         self.nodes[node].start(now);
-        self.recorder.started(now, self.nodes[node].life, &self.nodes[node].disk.list());
+        self.recorder.started(now, node, self.nodes[node].life, &self.nodes[node].disk.list());
         if let Some(at) = self.nodes[node].armed.iter().position(|armed| armed.moment == Moment::Boot) {
-            let armed = self.nodes[node].armed.remove(at);
-            let wait = self.nodes[node].prng.micros(10, 50_000);
+            let mut armed = self.nodes[node].armed.remove(at);
+            let wait = armed.prng.micros(10, 50_000);
             let life = self.nodes[node].life;
             self.heap.after(wait, Occurrence::End { node, life, how: armed.how, down: armed.down });
         }
@@ -93,23 +94,23 @@ impl World {
                 self.network.power_lost(node);
             }
         }
-        self.history.record(Fact::Ended(how));
+        self.history.record(Fact::Ended { node, how });
         self.heap.at(now + down, Occurrence::Start { node });
     }
 
-    pub(super) fn on_connect(&mut self, client: usize) {
+    pub(super) fn on_connect(&mut self, end: ClientEnd, node: usize, mut prng: Prng) {
         let now = self.now();
-        let node = 0;
         let target = &mut self.nodes[node];
-        let wait = self.network.latency(&mut target.prng);
+        let wait = self.network.latency(&mut prng);
         if !target.is_up() {
             let wait = if target.powered { wait } else { Duration::from_millis(300) };
-            return self.heap.after(wait, Occurrence::Client { client, heard: Heard::Refused });
+            return self.refuse(end, wait);
         }
-        let shard = target.prng.place(target.cores.len());
+        let shard = prng.place(target.cores.len());
         let id = target.cores[shard].new_conn();
         let seat = Seat { node, life: target.life, shard: u16::try_from(shard).expect("few shards") };
-        let link = self.network.open(client, seat, id, now);
+        self.network.open(end, seat, id, prng, now);
+        let ClientEnd { client, conn } = end;
         let port = 10_000 + u16::try_from(client).expect("few clients");
         let input = Input::Accepted {
             conn: id,
@@ -117,38 +118,41 @@ impl World {
             peer: std::net::SocketAddr::from(([127, 0, 0, 2], port)),
         };
         self.give(node, seat.life, seat.shard, input);
-        self.heap.after(wait, Occurrence::Client { client, heard: Heard::Connected(link) });
+        self.heap.after(wait, Occurrence::Client { client, heard: Heard::Connected { conn } });
     }
 
-    pub(super) fn on_fault(&mut self, fault: Fault) {
+    pub(super) fn on_fault(&mut self, planned: Planned) {
         let now = self.now();
-        self.recorder.fault(now, &fault);
-        let node = 0;
+        self.recorder.fault(now, &planned);
+        let Planned { number, node, fault, .. } = planned;
+        let mut prng = Stream::Delivery(number).of(self.params.seed);
         let target = &mut self.nodes[node];
         match fault {
             Fault::Crash { how, down } => self.end(node, how, down),
-            Fault::CrashDuring { moment, how, down } => target.armed.push(Armed { moment, how, down }),
+            Fault::CrashDuring { moment, how, down } => {
+                target.armed.push(Armed { moment, how, down, prng });
+            }
             Fault::DiskErrors { kind, per_million, lasting } => {
                 match kind {
                     ErrorKind::Write => target.disk.faults.write_per_million = per_million,
                     ErrorKind::Sync => target.disk.faults.sync_per_million = per_million,
                     ErrorKind::Read => target.disk.faults.read_per_million = per_million,
                 }
-                self.heap.at(now + lasting, Occurrence::Calm(Calm::Errors));
+                self.heap.at(now + lasting, Occurrence::Calm { node, calm: Calm::Errors });
             }
             Fault::DiskFull { room, lasting } => {
                 target.disk.faults.capacity = Some(target.disk.bytes_used() + room);
-                self.heap.at(now + lasting, Occurrence::Calm(Calm::Full));
+                self.heap.at(now + lasting, Occurrence::Calm { node, calm: Calm::Full });
             }
             Fault::DiskSlow { factor, lasting } => {
                 target.disk.speed.factor = factor;
                 self.faults.add("disk-slow");
-                self.heap.at(now + lasting, Occurrence::Calm(Calm::Slow));
+                self.heap.at(now + lasting, Occurrence::Calm { node, calm: Calm::Slow });
             }
-            Fault::Reset => self.network.reset_one(node, &mut target.prng, now),
+            Fault::Reset => self.network.reset_one(node, &mut prng, now),
             Fault::Pause { lasting } => {
                 if !target.cores.is_empty() {
-                    let core = target.prng.place(target.cores.len());
+                    let core = prng.place(target.cores.len());
                     target.cores[core].paused_until = now + lasting;
                     self.faults.add("pause");
                 }
@@ -161,17 +165,16 @@ impl World {
         }
     }
 
-    pub(super) fn on_calm(&mut self, calm: Calm) {
-        for node in &mut self.nodes {
-            match calm {
-                Calm::Errors => {
-                    node.disk.faults.write_per_million = 0;
-                    node.disk.faults.sync_per_million = 0;
-                    node.disk.faults.read_per_million = 0;
-                }
-                Calm::Full => node.disk.faults.capacity = None,
-                Calm::Slow => node.disk.speed.factor = 1,
+    pub(super) fn on_calm(&mut self, node: usize, calm: Calm) {
+        let disk = &mut self.nodes[node].disk;
+        match calm {
+            Calm::Errors => {
+                disk.faults.write_per_million = 0;
+                disk.faults.sync_per_million = 0;
+                disk.faults.read_per_million = 0;
             }
+            Calm::Full => disk.faults.capacity = None,
+            Calm::Slow => disk.speed.factor = 1,
         }
     }
 }

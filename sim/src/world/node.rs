@@ -145,17 +145,19 @@ pub(super) struct Pipe {
 }
 
 /// A crash that waits for its moment.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(super) struct Armed {
     pub(super) moment: Moment,
     pub(super) how: Ending,
     pub(super) down: Duration,
+    pub(super) prng: Prng,
 }
 
 /// A node.
 #[derive(Debug)]
 pub(super) struct Node {
     pub(super) seed: u64,
+    index: usize,
     /// Counts the starts of its process.
     pub(super) life: u32,
     pub(super) disk: Disk,
@@ -172,7 +174,6 @@ pub(super) struct Node {
     pub(super) reshards: bool,
     /// Errors that the disk had delivered when this life began.
     pub(super) errors_before: u64,
-    pub(super) prng: Prng,
     pub(super) boots: Prng,
     mono_from: Instant,
     mono_origin: u64,
@@ -183,23 +184,24 @@ pub(super) struct Node {
 }
 
 impl Node {
-    pub(super) fn new(params: &Params) -> Self {
+    pub(super) fn new(index: usize, params: &Params) -> Self {
         let seed = params.seed;
+        let drawn = &params.nodes[index];
         Self {
             seed,
+            index,
             life: 0,
-            disk: Disk::new(Stream::Disk.of(seed), params.speeds.disk.clone()),
+            disk: Disk::new(Stream::Disk(index).of(seed), drawn.disk.clone()),
             cores: Vec::new(),
             booting: false,
             powered: true,
             stopping: None,
             armed: Vec::new(),
             mesh: BTreeMap::new(),
-            config: params.config.clone(),
-            reshards: params.reshards,
+            config: drawn.config.clone(),
+            reshards: drawn.reshards,
             errors_before: 0,
-            prng: Stream::Node.of(seed),
-            boots: Stream::Boots.of(seed),
+            boots: Stream::Boots(index).of(seed),
             mono_from: Instant::default(),
             mono_origin: 0,
             wall_skew_millis: 0,
@@ -241,12 +243,12 @@ impl Node {
         if let Some(mutant) = self.toy {
             self.booting = false;
             let toy = Machine::Toy(Box::new(Toy::new(mutant, &self.disk.list())));
-            self.cores.push(Core::new(toy, Stream::Turns(u64::from(self.life) << 16).of(self.seed)));
+            self.cores.push(Core::new(toy, self.turns(0)));
             return;
         }
         let config = Arc::new(self.config.clone());
         let boot = Boot::new(config, self.boots.next_u64(), self.disk.list(), self.clocks(now));
-        let prng = Stream::Turns(u64::from(self.life) << 16).of(self.seed);
+        let prng = self.turns(0);
         self.cores.push(Core::new(Machine::Boot(Box::new(boot)), prng));
     }
 
@@ -259,11 +261,14 @@ impl Node {
         assert!(shards.len() == usize::from(self.config.shards), "contract: one shard per configured shard");
         for (number, shard) in (0_u16..).zip(shards) {
             assert!(shard.id().0 == number, "contract: shards come in the order of their ids");
-            let key = (u64::from(self.life) << 16) | u64::from(number + 1);
-            let prng = Stream::Turns(key).of(self.seed);
+            let prng = self.turns(number + 1);
             self.cores.push(Core::new(Machine::Shard(Box::new(shard)), prng));
         }
         self.booting = false;
+    }
+
+    fn turns(&self, core: u16) -> Prng {
+        Stream::Turns { node: self.index, life: self.life, core }.of(self.seed)
     }
 
     pub(super) fn heal(&mut self) {
@@ -278,10 +283,11 @@ impl Node {
 
     /// The pipe of a pair of shards.
     pub(super) fn pipe(&mut self, pair: (u16, u16)) -> &mut Pipe {
-        let (seed, life) = (self.seed, u64::from(self.life));
-        self.mesh.entry(pair).or_insert_with(|| {
-            let key = (life << 32) | (u64::from(pair.0) << 16) | u64::from(pair.1);
-            Pipe { messages: VecDeque::new(), until: Instant::default(), prng: Stream::Mesh(key).of(seed) }
+        let (seed, stream) = (self.seed, Stream::Mesh { node: self.index, life: self.life, pair });
+        self.mesh.entry(pair).or_insert_with(|| Pipe {
+            messages: VecDeque::new(),
+            until: Instant::default(),
+            prng: stream.of(seed),
         })
     }
 }

@@ -1,12 +1,14 @@
 //! The record of a run: the fingerprint over every input and effect, and the trace for those who want to read it. Decides
 //! nothing.
 
+use highwater_core::buf::Slice;
 use highwater_core::id::{ConnId, FileId, PartitionId};
 use highwater_core::shard::{Effect, FileChange, FileMeta, Input, Outcome};
 use highwater_core::time::Instant;
 
+use crate::bytes::joined;
 use crate::clients::Heard;
-use crate::fault::Fault;
+use crate::fault::Planned;
 use crate::fingerprint::Fingerprint;
 use crate::history::Fact;
 use crate::params::Trace;
@@ -38,18 +40,18 @@ impl Recorder {
         self.fingerprint.word(kind);
     }
 
-    pub(super) fn started(&mut self, now: Instant, life: u32, files: &[FileMeta]) {
+    pub(super) fn started(&mut self, now: Instant, node: usize, life: u32, files: &[FileMeta]) {
         self.stamp(now, 1);
         for meta in files {
             self.file(meta.file);
             self.fingerprint.word(meta.len);
         }
-        self.line(now, || format!("start of life {life} over {} files", files.len()));
+        self.line(now, || format!("start of life {life} of node {node} over {} files", files.len()));
     }
 
-    pub(super) fn fault(&mut self, now: Instant, fault: &Fault) {
+    pub(super) fn fault(&mut self, now: Instant, planned: &Planned) {
         self.stamp(now, 2);
-        self.line(now, || format!("fault {fault:?}"));
+        self.line(now, || format!("fault {planned:?}"));
     }
 
     pub(super) fn fact(&mut self, now: Instant, fact: &Fact) {
@@ -59,15 +61,16 @@ impl Recorder {
     pub(super) fn client(&mut self, now: Instant, client: usize, heard: &Heard) {
         self.stamp(now, 3);
         self.fingerprint.word(client as u64);
-        if let Heard::Bytes(bytes) = heard {
+        if let Heard::Bytes { bytes, .. } = heard {
             self.fingerprint.bytes(bytes);
         }
     }
 
-    pub(super) fn client_sends(&mut self, now: Instant, client: usize, bytes: &[u8]) {
+    pub(super) fn client_sends(&mut self, now: Instant, client: usize, parts: &[Slice]) {
         self.stamp(now, 4);
-        self.fingerprint.bytes(bytes);
+        parts.iter().for_each(|part| self.fingerprint.bytes(part));
         self.line(now, || {
+            let bytes = joined(parts);
             let api = bytes.get(4..6).map_or(-1, |key| i16::from_be_bytes([key[0], key[1]]));
             format!("client {client} asks key {api}, {} B", bytes.len())
         });
@@ -101,8 +104,8 @@ impl Recorder {
         }
     }
 
-    pub(super) fn input(&mut self, now: Instant, shard: u16, input: &Input) {
-        self.stamp(now, 0x100 | u64::from(shard));
+    pub(super) fn input(&mut self, now: Instant, (node, shard): (usize, u16), input: &Input) {
+        self.stamp(now, 0x100_0000 | (node as u64) << 16 | u64::from(shard));
         match input {
             Input::Accepted { conn, .. } | Input::Sent { conn } | Input::Closed { conn, .. } => {
                 self.conn(*conn)
@@ -123,11 +126,11 @@ impl Recorder {
             Input::Shard { from, .. } => self.fingerprint.word(u64::from(from.0)),
             Input::Tick | Input::Stop => {}
         }
-        self.line(now, || format!("  {shard} <- {input:?}"));
+        self.line(now, || format!("  {node}.{shard} <- {input:?}"));
     }
 
-    pub(super) fn effect(&mut self, now: Instant, shard: u16, effect: &Effect) {
-        self.stamp(now, 0x200 | u64::from(shard));
+    pub(super) fn effect(&mut self, now: Instant, (node, shard): (usize, u16), effect: &Effect) {
+        self.stamp(now, 0x200_0000 | (node as u64) << 16 | u64::from(shard));
         match effect {
             Effect::Recv { conn, into, at } => {
                 self.conn(*conn);
@@ -163,7 +166,7 @@ impl Recorder {
             Effect::Shard { to, .. } => self.fingerprint.word(u64::from(to.0)),
             Effect::Halt(_) => {}
         }
-        self.line(now, || format!("  {shard} -> {effect:?}"));
+        self.line(now, || format!("  {node}.{shard} -> {effect:?}"));
     }
 
     fn change(&mut self, change: &FileChange) {

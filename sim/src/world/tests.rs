@@ -10,13 +10,15 @@ use crate::report::Report;
 fn run(seed: u64, mutant: Mutant) -> Report {
     let options = Options { profile: Profile::Smoke, ..Options::default() };
     let mut params = Params::draw(seed, options);
-    params.reshards = false;
-    params.config.shards = 1;
+    for node in &mut params.nodes {
+        node.reshards = false;
+        node.config.shards = 1;
+    }
     params
         .faults
         .retain(|planned| !matches!(planned.fault, Fault::DiskErrors { .. } | Fault::DiskFull { .. }));
     let mut world = World::new(params);
-    world.nodes[0].toy = Some(mutant);
+    world.nodes.iter_mut().for_each(|node| node.toy = Some(mutant));
     world.run();
     world.report()
 }

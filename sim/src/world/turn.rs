@@ -71,7 +71,7 @@ impl World {
             core.machine.handle(clocks, Input::Tick);
         }
         while let Some(input) = core.inbox.pop_front() {
-            self.recorder.input(now, shard, &input);
+            self.recorder.input(now, (node, shard), &input);
             if let Input::Closed { conn, .. } = &input {
                 core.free_conn(*conn);
             }
@@ -94,7 +94,7 @@ impl World {
             }
             let Some(effect) = core.machine.poll(clocks) else { return false };
             self.take_events(node, shard);
-            self.recorder.effect(now, shard, &effect);
+            self.recorder.effect(now, (node, shard), &effect);
             self.perform(node, shard, effect);
         }
         true
@@ -103,7 +103,7 @@ impl World {
     fn take_events(&mut self, node: usize, shard: u16) {
         let core = &mut self.nodes[node].cores[usize::from(shard)];
         while let Some(event) = core.machine.poll_event() {
-            self.history.record(Fact::Core(event));
+            self.history.record(Fact::Core { node, event });
         }
     }
 
@@ -183,11 +183,12 @@ impl World {
         let target = &mut self.nodes[node];
         let (ticket, latency) = target.disk.submit(owner, request);
         self.heap.after(latency, Occurrence::Disk { node, life, ticket });
-        if let Some(at) = target.armed.iter().position(|armed| Some(armed.moment) == moment)
-            && target.prng.chance(200_000)
+        let armed = target.armed.iter_mut().enumerate().find(|(_, armed)| Some(armed.moment) == moment);
+        if let Some((at, armed)) = armed
+            && armed.prng.chance(200_000)
         {
+            let wait = Duration::from_nanos(armed.prng.below(latency.as_nanos().max(1)));
             let armed = target.armed.remove(at);
-            let wait = Duration::from_nanos(target.prng.below(latency.as_nanos().max(1)));
             self.heap.after(wait, Occurrence::End { node, life, how: armed.how, down: armed.down });
         }
     }
@@ -253,9 +254,10 @@ impl World {
         }
         if halt != Halt::Stopped {
             self.faults.add("halted-by-disk");
-            let wait = target.prng.micros(1, 2_000);
-            let down = target.prng.micros(1_000, 50_000);
-            let how = target.prng.pick(&[Ending::Killed, Ending::PowerOff]);
+            let prng = &mut target.cores[usize::from(seat.shard)].prng;
+            let wait = prng.micros(1, 2_000);
+            let down = prng.micros(1_000, 50_000);
+            let how = prng.pick(&[Ending::Killed, Ending::PowerOff]);
             let Seat { node, life, .. } = seat;
             self.heap.after(wait, Occurrence::End { node, life, how, down });
         } else if target.cores.iter().all(|core| core.halted)
