@@ -12,6 +12,9 @@ use std::task::{Poll, Waker};
 use highwater_core::buf::{PageMut, Slice};
 use highwater_core::time::{Instant, Now};
 
+/// Most parts of one vectored call (`IOV_MAX` of Linux).
+pub(crate) const PARTS_MAX: usize = 1024;
+
 /// A single-threaded runtime. Futures of `read`, `write` and `accept` are awaited to their end, never dropped: a dropped read
 /// loses data. `end` and `unbind` are how a pending one is brought to its end.
 pub trait Rt: Clone + 'static {

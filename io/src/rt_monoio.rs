@@ -16,7 +16,7 @@ use monoio::net::tcp::{TcpOwnedReadHalf, TcpOwnedWriteHalf};
 use monoio::net::{ListenerOpts, TcpListener, TcpStream};
 
 use crate::bell::Bell;
-use crate::rt::{Gather, Rt, Stream};
+use crate::rt::{Gather, PARTS_MAX, Rt, Stream};
 use crate::sys;
 
 /// Which system interface carries sockets.
@@ -182,7 +182,7 @@ impl Rt for MonoioRt {
 
     async fn write(&self, writer: &mut MonoioWriter, gather: Gather) -> (io::Result<usize>, Gather) {
         let mut iovecs = std::mem::take(&mut writer.iovecs);
-        iovecs.extend(gather.rest().take(sys::PARTS_MAX).map(iovec));
+        iovecs.extend(gather.rest().take(PARTS_MAX).map(iovec));
         let (result, Gathered { mut iovecs, gather }) = writer.half.writev(Gathered { iovecs, gather }).await;
         iovecs.clear();
         writer.iovecs = iovecs;

@@ -4,8 +4,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
-/// Most parts of one vectored call (`IOV_MAX` of Linux).
-pub(crate) const PARTS_MAX: usize = 1024;
+use crate::rt::PARTS_MAX;
 
 fn checked(result: isize) -> io::Result<usize> {
     usize::try_from(result).map_err(|_| io::Error::last_os_error())

@@ -13,8 +13,7 @@ use highwater_core::shard::Input;
 use highwater_core::time::{Duration, Instant};
 
 use crate::driver::Inputs;
-use crate::rt::{Gather, Notify, Rt, Stream};
-use crate::sys::PARTS_MAX;
+use crate::rt::{Gather, Notify, PARTS_MAX, Rt, Stream};
 
 /// Sends that wait are joined into one write up to this many bytes.
 const WRITE_BYTES_MAX: usize = 1 << 20;

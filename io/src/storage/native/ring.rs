@@ -11,10 +11,10 @@ use highwater_core::shard::Durability;
 use io_uring::{IoUring, opcode, squeue, types};
 
 use crate::bell::Bell;
+use crate::rt::PARTS_MAX;
 use crate::rt_monoio::iovec;
-use crate::storage::fds::Access;
-use crate::storage::{OrderKind, Task};
-use crate::sys::PARTS_MAX;
+use crate::storage::native::fds::Access;
+use crate::storage::native::{OrderKind, Task};
 
 /// Operations that are with the kernel at once; more wait their turn. The completion queue holds twice as many.
 const ENTRIES: u32 = 256;

@@ -10,9 +10,9 @@ use std::thread::JoinHandle;
 
 use crate::bell::Bell;
 use crate::files::Layout;
-use crate::storage::blocking;
-use crate::storage::fds::{Access, FdKey};
-use crate::storage::{CacheMode, Order, Task};
+use crate::storage::native::blocking;
+use crate::storage::native::fds::{Access, FdKey};
+use crate::storage::native::{CacheMode, Order, Task};
 
 /// Kinds of work, each with its own thread.
 #[derive(Debug, Clone, Copy)]

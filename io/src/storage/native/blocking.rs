@@ -11,9 +11,9 @@ use highwater_core::limits::BLOCK_BYTES;
 use highwater_core::shard::{Durability, FileChange};
 
 use crate::files::{Layout, TEMPORARY, create_dir_durable, remove_if_empty, sync_dir};
-use crate::storage::fds::Access;
-use crate::storage::ring::rest_of;
-use crate::storage::{CacheMode, Order, OrderKind, Task};
+use crate::storage::native::fds::Access;
+use crate::storage::native::ring::rest_of;
+use crate::storage::native::{CacheMode, Order, OrderKind, Task};
 use crate::sys;
 
 /// Zeroes are written in pieces of this many bytes.

@@ -9,9 +9,9 @@ use highwater_core::limits::BLOCK_BYTES;
 
 use crate::files::TEMPORARY;
 use crate::rt_monoio::iovec;
-use crate::storage::CacheMode;
-use crate::storage::blocking;
-use crate::storage::fds::Access;
+use crate::storage::native::CacheMode;
+use crate::storage::native::blocking;
+use crate::storage::native::fds::Access;
 use crate::sys;
 
 /// What the file system of `dir` offers. A full disk does not hinder it.
