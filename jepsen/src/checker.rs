@@ -10,7 +10,7 @@ mod phantom;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use crate::history::{History, Key, Offset, Process, Value, Write};
+use crate::writes::{History, Key, Offset, Process, Value, Write};
 
 /// What must not happen, with what a reader needs to find it in the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -130,7 +130,7 @@ pub fn check(history: &History) -> Vec<Anomaly> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::history::{Outcome, Promise, Read};
+    use crate::writes::{Outcome, Promise, Read};
 
     const A: Key = Key { topic: 0, partition: 0 };
     const B: Key = Key { topic: 0, partition: 1 };

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use highwater_jepsen::checker::{self, Anomaly};
-use highwater_jepsen::history::{History, Outcome, Value};
+use highwater_jepsen::writes::{History, Outcome, Value};
 
 use broker::Broker;
 use load::Load;

@@ -1,7 +1,7 @@
 //! G1a: what failed for certain is never read.
 
 use super::{Anomaly, Index};
-use crate::history::Outcome;
+use crate::writes::Outcome;
 
 pub(super) fn check(index: &Index<'_>, anomalies: &mut Vec<Anomaly>) {
     for write in index.history.writes.iter().filter(|write| write.outcome == Outcome::Failed) {

@@ -1,7 +1,7 @@
 //! duplicate: what was promised once is in the log once.
 
 use super::{Anomaly, Index};
-use crate::history::Promise;
+use crate::writes::Promise;
 
 pub(super) fn check(index: &Index<'_>, anomalies: &mut Vec<Anomaly>) {
     for ((key, value), offsets) in &index.offsets {

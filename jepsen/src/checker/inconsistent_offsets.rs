@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Anomaly, Index};
-use crate::history::{Key, Offset, Outcome, Value};
+use crate::writes::{Key, Offset, Outcome, Value};
 
 pub(super) fn check(index: &Index<'_>, anomalies: &mut Vec<Anomaly>) {
     let mut acknowledged: BTreeMap<(Key, Offset), BTreeSet<Value>> = BTreeMap::new();

@@ -1,7 +1,7 @@
 //! lost-write: what was acknowledged is in the log, at the offset that was acknowledged.
 
 use super::{Anomaly, Index};
-use crate::history::{Outcome, Write};
+use crate::writes::{Outcome, Write};
 
 pub(super) fn check(index: &Index<'_>, anomalies: &mut Vec<Anomaly>) {
     let lost = index.history.writes.iter().filter(|write| is_lost(index, write));

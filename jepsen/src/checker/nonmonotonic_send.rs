@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Anomaly, Index};
-use crate::history::{Key, Offset, Process, Promise, Value};
+use crate::writes::{Key, Offset, Process, Promise, Value};
 
 pub(super) fn check(index: &Index<'_>, anomalies: &mut Vec<Anomaly>) {
     let mut last: BTreeMap<(Key, Process), (Value, Offset)> = BTreeMap::new();

@@ -5,7 +5,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use highwater_jepsen::history::{Key, Offset, Outcome, Process, Promise, Value, Write};
+use highwater_jepsen::writes::{Key, Offset, Outcome, Process, Promise, Value, Write};
 use rdkafka::client::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::error::KafkaError;

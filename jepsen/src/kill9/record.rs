@@ -1,6 +1,6 @@
 //! The record of a value: all of it follows from the seed and the value, so nothing need be remembered to compare it whole.
 
-use highwater_jepsen::history::Value;
+use highwater_jepsen::writes::Value;
 
 use super::random::Random;
 
