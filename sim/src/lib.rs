@@ -6,6 +6,7 @@
 mod bytes;
 pub mod checker;
 pub mod clients;
+mod det;
 pub mod disk;
 pub mod draw;
 pub mod fault;

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use highwater_sim::params::{Options, Params, Profile, Rot, Trace};
+use highwater_sim::params::{Options, Params, Profile, Rot, Tier, Trace};
 use highwater_sim::report::Report;
 use highwater_sim::run::{catch_panics, run};
 
@@ -33,6 +33,9 @@ struct Run {
     seeds: Option<Seeds>,
     #[arg(long, value_enum, default_value = "default")]
     profile: ProfileName,
+    /// What stands between the core and the world.
+    #[arg(long, value_enum, default_value = "t0")]
+    tier: TierName,
     /// Let bits rot; loss is legal then, silence is not.
     #[arg(long)]
     rot: bool,
@@ -48,6 +51,14 @@ struct Run {
 enum ProfileName {
     Smoke,
     Default,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum TierName {
+    /// Nothing.
+    T0,
+    /// The real driver.
+    T1,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -70,6 +81,10 @@ impl Run {
                 ProfileName::Smoke => Profile::Smoke,
                 ProfileName::Default => Profile::Default,
             },
+            tier: match self.tier {
+                TierName::T0 => Tier::T0,
+                TierName::T1 => Tier::T1,
+            },
             rot: if self.rot { Rot::On } else { Rot::Off },
             trace: if self.trace { Trace::On } else { Trace::Off },
         }
@@ -88,7 +103,11 @@ impl Run {
             ProfileName::Default => "default",
         };
         let rot = if self.rot { " --rot" } else { "" };
-        format!("highwater-sim run --seed {seed} --profile {profile}{rot} --trace")
+        let tier = match self.tier {
+            TierName::T0 => "",
+            TierName::T1 => " --tier t1",
+        };
+        format!("highwater-sim run --seed {seed} --profile {profile}{tier}{rot} --trace")
     }
 }
 

@@ -35,9 +35,20 @@ impl Profile {
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Options {
     pub profile: Profile,
+    pub tier: Tier,
     /// Bits rot too.
     pub rot: Rot,
     pub trace: Trace,
+}
+
+/// What stands between the machines and the world.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Tier {
+    /// Nothing: the fastest.
+    #[default]
+    T0,
+    /// The real driver on an executor of our own.
+    T1,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

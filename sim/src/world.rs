@@ -2,6 +2,7 @@
 //! this here. Must not know what the core decides, nor what the checkers make of it.
 
 mod life;
+mod machine;
 mod node;
 mod record;
 #[cfg(test)]

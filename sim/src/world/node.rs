@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use highwater_core::id::ConnId;
 use highwater_core::prng::Prng;
-use highwater_core::shard::{Boot, Config, Effect, Event, Input, Shard, ShardMessage};
+use highwater_core::shard::{Boot, Config, Input, ShardMessage};
 use highwater_core::time::{Duration, Instant, Now, Timestamp};
 
 use super::WALL_MILLIS;
+use super::machine::{Backend, Machine};
 #[cfg(test)]
 use super::toy::{Mutant, Toy};
 use crate::disk::{Disk, DiskFaults};
@@ -19,71 +20,6 @@ use crate::params::Params;
 
 /// Turns of a core from one audit of its whole state to the next.
 pub(super) const AUDIT_EVERY: u32 = 32;
-
-/// What runs on a core of the node.
-#[derive(Debug)]
-pub(super) enum Machine {
-    Boot(Box<Boot>),
-    Shard(Box<Shard>),
-    #[cfg(test)]
-    Toy(Box<Toy>),
-}
-
-impl Machine {
-    pub(super) fn handle(&mut self, now: Now, input: Input) {
-        match self {
-            Self::Boot(boot) => boot.handle(now, input),
-            Self::Shard(shard) => shard.handle(now, input),
-            #[cfg(test)]
-            Self::Toy(toy) => toy.handle(input),
-        }
-    }
-
-    pub(super) fn poll(&mut self, now: Now) -> Option<Effect> {
-        match self {
-            Self::Boot(boot) => boot.poll(now),
-            Self::Shard(shard) => shard.poll(now),
-            #[cfg(test)]
-            Self::Toy(toy) => toy.poll(),
-        }
-    }
-
-    pub(super) fn poll_event(&mut self) -> Option<Event> {
-        match self {
-            Self::Boot(boot) => boot.poll_event(),
-            Self::Shard(shard) => shard.poll_event(),
-            #[cfg(test)]
-            Self::Toy(_) => None,
-        }
-    }
-
-    pub(super) fn deadline(&self) -> Option<Instant> {
-        match self {
-            Self::Boot(boot) => boot.deadline(),
-            Self::Shard(shard) => shard.deadline().map(|(at, _)| at),
-            #[cfg(test)]
-            Self::Toy(_) => None,
-        }
-    }
-
-    pub(super) fn invariants(&self) {
-        match self {
-            Self::Boot(_) => {}
-            Self::Shard(shard) => shard.invariants(),
-            #[cfg(test)]
-            Self::Toy(_) => {}
-        }
-    }
-
-    pub(super) fn audit(&self) {
-        match self {
-            Self::Boot(_) => {}
-            Self::Shard(shard) => shard.audit(),
-            #[cfg(test)]
-            Self::Toy(_) => {}
-        }
-    }
-}
 
 /// One core with its machine.
 #[derive(Debug)]
@@ -164,6 +100,7 @@ pub(super) struct Node {
     /// One per shard; one with the boot while it recovers; none while it is down.
     pub(super) cores: Vec<Core>,
     pub(super) booting: bool,
+    backend: Backend,
     /// The machine has power, whether or not the process runs.
     pub(super) powered: bool,
     /// An orderly stop is under way, and how long the node stays down then.
@@ -194,6 +131,7 @@ impl Node {
             disk: Disk::new(Stream::Disk(index).of(seed), drawn.disk.clone()),
             cores: Vec::new(),
             booting: false,
+            backend: Backend::new(params.options.tier),
             powered: true,
             stopping: None,
             armed: Vec::new(),
@@ -234,6 +172,7 @@ impl Node {
         self.powered = true;
         self.booting = true;
         self.errors_before = self.disk.errors();
+        self.backend.begin_life();
         self.mono_from = now;
         self.mono_origin = self.boots.below(1 << 50);
         if self.reshards && self.life > 1 {
@@ -249,20 +188,21 @@ impl Node {
         let config = Arc::new(self.config.clone());
         let boot = Boot::new(config, self.boots.next_u64(), self.disk.list(), self.clocks(now));
         let prng = self.turns(0);
-        self.cores.push(Core::new(Machine::Boot(Box::new(boot)), prng));
+        let machine = self.backend.place(Machine::Boot(Box::new(boot)), 0, &prng);
+        self.cores.push(Core::new(machine, prng));
     }
 
     /// Recovery is over: one core per shard from now on.
     pub(super) fn run_shards(&mut self, now: Instant) {
         assert!(self.disk.in_flight() == 0, "contract: boot is done while operations are in flight");
         let core = self.cores.pop().expect("the one with the boot");
-        let Machine::Boot(boot) = core.machine else { panic!("only a boot comes before the shards") };
-        let shards = boot.into_shards(self.clocks(now));
+        let shards = core.machine.into_boot().into_shards(self.clocks(now));
         assert!(shards.len() == usize::from(self.config.shards), "contract: one shard per configured shard");
         for (number, shard) in (0_u16..).zip(shards) {
             assert!(shard.id().0 == number, "contract: shards come in the order of their ids");
             let prng = self.turns(number + 1);
-            self.cores.push(Core::new(Machine::Shard(Box::new(shard)), prng));
+            let machine = self.backend.place(Machine::Shard(Box::new(shard)), number, &prng);
+            self.cores.push(Core::new(machine, prng));
         }
         self.booting = false;
     }

@@ -4,7 +4,7 @@
 use highwater_core::shard::{DiskError, Durability, Effect, Halt, Input, ShardMessage};
 use highwater_core::time::{Duration, Instant};
 
-use super::node::{AUDIT_EVERY, Machine};
+use super::node::AUDIT_EVERY;
 use super::{Occurrence, Phase, World};
 use crate::disk::{Owner, Request};
 use crate::draw::Draw;
@@ -126,9 +126,7 @@ impl World {
         if more {
             return self.plan_turn(node, shard, now + Duration::from_micros(1));
         }
-        if let Machine::Boot(boot) = &core.machine
-            && boot.is_done()
-        {
+        if core.machine.is_done() {
             self.nodes[node].run_shards(now);
             let shards = u16::try_from(self.nodes[node].cores.len()).expect("few shards");
             for shard in 0..shards {
