@@ -24,6 +24,7 @@ use crate::buf::Slice;
 use crate::config::Config;
 use crate::controller::{Command, ControllerReply, Image};
 use crate::id::PartitionId;
+use crate::mutant::{self, Mutant};
 use crate::prng::Prng;
 use crate::replica::{PartitionOp, PartitionReply};
 use crate::time::{Duration, Now};
@@ -226,7 +227,9 @@ use decode_body;
 fn respond(head: Head, body: impl FnOnce(i16, &mut Writer) -> Result<(), EncodeError>) -> Done {
     let key = ApiKey::from_code(head.key).expect("only served keys are answered");
     let mut writer = Writer::frame();
-    ResponseHeader::new(head.correlation_id)
+    let wrong =
+        mutant::on(Mutant::WrongCorrelationId) && key == ApiKey::Fetch && head.correlation_id % 16 == 7;
+    ResponseHeader::new(head.correlation_id + i32::from(wrong))
         .encode(key, head.version, &mut writer)
         .expect("the header of a served key has an encoding");
     // Texts of a response come from a request or are ours, and arrays from a request or the image: all lengths fit.

@@ -6,7 +6,7 @@
 //!
 //! Who may import whom is a table that `cargo xtask tidy` holds:
 //! ```text
-//! shard ► api ► {group, controller, txn} ► replica ► log ► batch ► {buf, id, time, prng, limits}
+//! shard ► api ► {group, controller, txn} ► replica ► log ► batch ► {buf, id, time, prng, limits, mutant}
 //! shard ► storage ► log
 //! wire ► {batch, buf, id}        only `api` and `client` import wire
 //! client ► wire
@@ -26,6 +26,7 @@ pub mod controller;
 pub mod id;
 pub mod limits;
 pub mod log;
+pub mod mutant;
 pub mod prng;
 pub mod replica;
 pub mod shard;

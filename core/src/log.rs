@@ -32,6 +32,7 @@ pub use tail::TailBatch;
 use crate::batch::BatchInfo;
 use crate::buf::Slice;
 use crate::id::{LeaderEpoch, Offset, ProducerEpoch};
+use crate::mutant::{self, Mutant};
 use crate::time::{Duration, Now, Timestamp};
 use producer_state::{History, Verdict};
 use segment::{Entry, Seal, Segment};
@@ -215,7 +216,8 @@ impl Log {
     /// Folds a batch at the end of the log into all that is derived from batches.
     fn take_in(&mut self, info: &BatchInfo, extent: Extent, epoch: LeaderEpoch) {
         let interval_bytes = self.config.index_interval_bytes;
-        self.epochs.assign(EpochStart { epoch, start: extent.base });
+        let start = if mutant::on(Mutant::EpochStartsLate) { extent.last } else { extent.base };
+        self.epochs.assign(EpochStart { epoch, start });
         self.producers.apply(info, extent);
         let entry =
             Entry { base: extent.base, last: extent.last, len: info.len, timestamp_max: info.max_timestamp };

@@ -22,6 +22,7 @@ use crate::batch::{BatchInfo, Scratch};
 use crate::id::{LeaderEpoch, NodeId, Offset};
 pub use crate::log::Minimum;
 use crate::log::{AppendError, Log, Placed, ReadPlan, TimestampPlan, TimestampQuery, Wanted};
+use crate::mutant::{self, Mutant};
 use crate::time::{Now, Timestamp};
 use high_watermark::HighWatermark;
 use waiters::Waiters;
@@ -149,7 +150,11 @@ impl Replica {
         if acks == Acks::All && !self.isr.is_enough() {
             return Err(ProduceError::NotEnoughReplicas);
         }
-        self.log.append(now, info, epoch).map_err(ProduceError::Append)
+        let placed = self.log.append(now, info, epoch).map_err(ProduceError::Append);
+        if mutant::on(Mutant::HighWatermarkAhead) {
+            self.high_watermark = HighWatermark::new(self.log.log_end());
+        }
+        placed
     }
 
     /// Registers a producer that waits for the record at `last`, of a new batch or of the original of a duplicate. `Now` means that

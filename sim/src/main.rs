@@ -87,6 +87,7 @@ impl Run {
             },
             rot: if self.rot { Rot::On } else { Rot::Off },
             trace: if self.trace { Trace::On } else { Trace::Off },
+            mutant: None,
         }
     }
 

@@ -2,6 +2,7 @@
 //! it. Runs nothing.
 
 use highwater_core::id::NodeId;
+use highwater_core::mutant::Mutant;
 use highwater_core::prng::Prng;
 use highwater_core::shard::{Config, TopicConfig, WalConfig};
 use highwater_core::time::Duration;
@@ -39,6 +40,8 @@ pub struct Options {
     /// Bits rot too.
     pub rot: Rot,
     pub trace: Trace,
+    /// The bug that is planted; needs the feature `mutants`.
+    pub mutant: Option<Mutant>,
 }
 
 /// What stands between the machines and the world.

@@ -4,6 +4,8 @@
 use std::cell::{Cell, RefCell};
 use std::panic::{self, AssertUnwindSafe};
 
+use highwater_core::mutant::Mutant;
+
 use crate::params::{Options, Params};
 use crate::report::Report;
 use crate::world::World;
@@ -30,11 +32,24 @@ pub fn catch_panics(last_words: impl Fn(u64, &str) + Send + Sync + 'static) {
 /// Runs a seed.
 pub fn run(seed: u64, options: Options) -> Report {
     SEED.set(seed);
+    plant(options.mutant);
     let mut world = World::new(Params::draw(seed, options));
     // The world is only asked for its counters after a panic.
     let ended = panic::catch_unwind(AssertUnwindSafe(|| world.run()));
     if ended.is_err() {
         world.on_panic(LAST_PANIC.take().unwrap_or_default());
     }
+    plant(None);
     world.report()
+}
+
+/// Plants a bug in all shards of this process, or takes it away.
+#[cfg(feature = "mutants")]
+fn plant(mutant: Option<Mutant>) {
+    highwater_core::mutant::set(mutant);
+}
+
+#[cfg(not(feature = "mutants"))]
+fn plant(mutant: Option<Mutant>) {
+    assert!(mutant.is_none(), "a build without the feature `mutants` has none to plant");
 }

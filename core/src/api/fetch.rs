@@ -12,6 +12,7 @@ use super::{Ask, Beginning, Begun, Context, Done, Head, Work, decode_body, error
 use crate::buf::Slice;
 use crate::id::{LeaderEpoch, NodeId, Offset, PartitionId};
 use crate::limits::{FETCH_ASKS_MAX, FETCH_BYTES_MAX, FETCH_PARTITIONS_MAX, FETCH_WAIT_MAX};
+use crate::mutant::{self, Mutant};
 use crate::replica::{FetchOp, Isolation, Minimum, PartitionError, PartitionOp, PartitionReply, ReadReply};
 use crate::time::Duration;
 use crate::wire::messages::fetch_request::FetchRequest;
@@ -121,7 +122,10 @@ pub(super) fn begin(context: &mut Context<'_>, head: Head, reader: Reader<'_>) -
     let wait = Duration::from_millis(u64::try_from(request.max_wait_ms).unwrap_or(0)).min(FETCH_WAIT_MAX);
     match fetch.go_on(context) {
         Some(done) => Ok(Begun::Done { head, done }),
-        None => Ok(Begun::Working { wait: (!fetch.late).then_some(wait), work: Work::Fetch(fetch) }),
+        None => {
+            let waits = !fetch.late && !mutant::on(Mutant::FetchNeverAnswered);
+            Ok(Begun::Working { wait: waits.then_some(wait), work: Work::Fetch(fetch) })
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use super::topic::{Naming, TopicKey};
 use crate::limits::{
     FETCH_PARTITIONS_MAX, FETCH_SESSION_IDLE, FETCH_SESSION_PARTITIONS_MAX, FETCH_SESSIONS_MAX,
 };
+use crate::mutant::{self, Mutant};
 use crate::prng::Prng;
 use crate::time::Instant;
 use crate::wire::ErrorCode;
@@ -236,7 +237,9 @@ impl Session {
 
     fn want(&mut self, name: Name, want: Want) {
         if let Some(cached) = self.partitions.get_mut(&name) {
-            cached.want = want;
+            let offset =
+                if mutant::on(Mutant::SessionForgetsOffset) { cached.want.offset } else { want.offset };
+            cached.want = Want { offset, ..want };
             return;
         }
         self.order.insert(self.next_turn, name.clone());

@@ -15,6 +15,7 @@ use crate::buf::Slice;
 use crate::controller::TopicImage;
 use crate::id::{NodeId, PartitionId, TopicId};
 use crate::limits::PRODUCE_WAIT_MIN;
+use crate::mutant::{self, Mutant};
 use crate::replica::{Acks, PartitionError, PartitionOp, PartitionReply, ProduceOp, ProduceReply};
 use crate::time::{Duration, Timestamp};
 use crate::wire::messages::produce_request::{PartitionProduceData, ProduceRequest};
@@ -240,10 +241,12 @@ impl Produce {
             // There is no response that could tell.
             return if failed { Done::Close(Refusal::UnacknowledgedFailure) } else { Done::NoResponse };
         }
+        let short = usize::from(mutant::on(Mutant::PartitionAnswerDropped));
+        let told = |parts: &[Part]| parts.len().saturating_sub(short).max(1);
         let responses = self.topics.iter().map(|(key, parts)| TopicProduceResponse {
             name: key.name(),
             topic_id: key.id(),
-            partition_responses: parts.iter().map(Part::response).collect(),
+            partition_responses: parts[..told(parts)].iter().map(Part::response).collect(),
             ..TopicProduceResponse::default()
         });
         let response = ProduceResponse { responses: responses.collect(), ..ProduceResponse::default() };
@@ -262,6 +265,12 @@ impl Part {
                 log_start_offset: appended.log_start_offset.0,
                 ..PartitionProduceResponse::default()
             },
+            Outcome::Failed(fault)
+                if fault.failure.code == ErrorCode::KafkaStorageError
+                    && mutant::on(Mutant::ErrorSwallowed) =>
+            {
+                PartitionProduceResponse { index: self.index, ..PartitionProduceResponse::default() }
+            }
             Outcome::Failed(fault) => {
                 let message: &str = &fault.failure.message;
                 let errors = fault.record.map(|batch_index| BatchIndexAndErrorMessage {

@@ -19,6 +19,7 @@ use super::topic_config::{self, ConfigError};
 use crate::config::Config;
 use crate::id::{LeaderEpoch, NodeId, Offset, PartitionId, ProducerId, TopicId, Uuid};
 use crate::limits::{CREATE_PARTITIONS_MAX, PARTITIONS_MAX, PRODUCER_ID_BLOCK, TOPIC_NAME_BYTES_MAX};
+use crate::mutant::{self, Mutant};
 use crate::prng::Prng;
 
 /// The controller of a cluster of one node.
@@ -159,7 +160,8 @@ impl Controller {
             return Err(CreateTopicError::ClusterFull);
         }
         let configs = check_configs(&topic.configs).map_err(CreateTopicError::Config)?;
-        let id = fresh_topic_id(&self.appended, prng);
+        let fresh = fresh_topic_id(&self.appended, prng);
+        let id = if mutant::on(Mutant::TopicIdReused) { id_of_name(&topic.name) } else { fresh };
         draft.partitions += count;
         draft.names.insert(topic.name.clone());
         draft.folded.insert(folded, Arc::from(topic.name.as_str()));
@@ -287,6 +289,14 @@ fn fresh_topic_id(image: &Image, prng: &mut Prng) -> TopicId {
             return id;
         }
     }
+}
+
+/// The id that a planted bug gives to a topic.
+fn id_of_name(name: &str) -> TopicId {
+    let mut bytes = [1; 16];
+    let len = name.len().min(bytes.len());
+    bytes[..len].copy_from_slice(&name.as_bytes()[..len]);
+    TopicId(Uuid(bytes))
 }
 
 #[cfg(test)]

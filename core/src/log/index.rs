@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 
 use crate::id::Offset;
 use crate::limits::INDEX_INTERVAL_BYTES_MAX;
+use crate::mutant::{self, Mutant};
 use crate::time::Timestamp;
 
 /// Where a batch begins, and the newest timestamp of all batches of the segment before it.
@@ -50,7 +51,8 @@ impl Index {
     pub fn position_of_offset(&self, offset: Offset) -> u32 {
         let delta = offset.since(self.base);
         let count = self.entries.partition_point(|entry| i64::from(entry.offset_delta) <= delta);
-        count.checked_sub(1).map_or(0, |place| self.entries[place].position)
+        let off = usize::from(mutant::on(Mutant::IndexOffByOne) && count < self.entries.len());
+        (count + off).checked_sub(1).map_or(0, |place| self.entries[place].position)
     }
 
     /// The base offset of the batch at a position that a lookup gave.
@@ -62,7 +64,8 @@ impl Index {
     /// A position with no timestamp at or after `timestamp` before it, as far on as the index knows.
     pub fn position_of_timestamp(&self, timestamp: Timestamp) -> u32 {
         let count = self.entries.partition_point(|entry| entry.timestamp_max_before < timestamp);
-        count.checked_sub(1).map_or(0, |place| self.entries[place].position)
+        let off = usize::from(mutant::on(Mutant::TimeIndexOffByOne) && count < self.entries.len());
+        (count + off).checked_sub(1).map_or(0, |place| self.entries[place].position)
     }
 
     /// Keeps entries at the widest interval only: a sealed segment is read rarely, and its footer holds the full table.

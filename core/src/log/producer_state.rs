@@ -8,6 +8,7 @@ use crate::batch::{BatchInfo, NO_PRODUCER};
 use crate::id::{Offset, ProducerEpoch, ProducerId};
 use crate::limits::{PRODUCER_BATCHES_RETAINED, PRODUCERS_PER_PARTITION_MAX};
 use crate::log::{AppendError, Extent};
+use crate::mutant::{self, Mutant};
 use crate::time::Timestamp;
 
 /// A batch that is remembered to recognise its duplicate.
@@ -54,7 +55,7 @@ pub struct ProducerState {
 
 fn in_order(info: &BatchInfo, expected: i32) -> Result<Verdict, AppendError> {
     let found = info.base_sequence;
-    if found == expected {
+    if found == expected || (found > expected && mutant::on(Mutant::SequenceGapAccepted)) {
         Ok(Verdict::New)
     } else {
         Err(AppendError::OutOfOrderSequence { expected, found })
@@ -73,16 +74,21 @@ impl ProducerState {
                 History::Whole | History::Trimmed => Ok(Verdict::New),
             };
         };
-        if info.producer_epoch < producer.epoch {
+        if info.producer_epoch < producer.epoch && !mutant::on(Mutant::EpochFencingIgnored) {
             let (current, found) = (producer.epoch, info.producer_epoch);
             return Err(AppendError::InvalidProducerEpoch { current, found });
         }
         if info.producer_epoch == producer.epoch {
             let last_sequence = info.last_sequence();
-            let repeated = producer.batches.iter().find(|batch| {
+            let forgotten = producer.batches.len().saturating_sub(1);
+            let forgotten = if mutant::on(Mutant::DedupWindowTooSmall) { forgotten } else { 0 };
+            let repeated = producer.batches.iter().skip(forgotten).find(|batch| {
                 batch.first_sequence == info.base_sequence && batch.last_sequence == last_sequence
             });
             if let Some(batch) = repeated {
+                if mutant::on(Mutant::DuplicateAppended) {
+                    return Ok(Verdict::New);
+                }
                 return Ok(Verdict::Duplicate(*batch));
             }
         }

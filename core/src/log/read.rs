@@ -7,8 +7,9 @@ use crate::batch::{BatchError, BatchView, HEADER_BYTES, Scratch};
 use crate::buf::Slice;
 use crate::id::Offset;
 use crate::limits::{INDEX_INTERVAL_BYTES_MAX, SEGMENT_READ_BYTES_MAX};
-use crate::log::Log;
 use crate::log::segment::{BLOCK, Segment};
+use crate::log::{Log, TailBatch};
+use crate::mutant::{self, Mutant};
 use crate::time::Timestamp;
 
 /// What a read returns when the first batch does not fit into `bytes_max`.
@@ -110,10 +111,12 @@ impl Log {
     /// How to answer a fetch.
     pub fn read(&self, wanted: Wanted) -> ReadPlan {
         let Wanted { from, upto, .. } = wanted;
-        if from < self.log_start || from > self.log_end() {
+        let at_end = mutant::on(Mutant::EndOutOfRange) && from == self.log_end();
+        if from < self.log_start || from > self.log_end() || at_end {
             return ReadPlan::OutOfRange;
         }
-        let upto = upto.min(self.durable_end);
+        let attached = self.tail.first_unattached().unwrap_or(self.log_end());
+        let upto = if mutant::on(Mutant::ReadBeyondDurable) { attached } else { upto.min(self.durable_end) };
         if from >= upto {
             return ReadPlan::Empty;
         }
@@ -134,7 +137,8 @@ impl Log {
         let mut batches = Vec::new();
         let mut left = wanted.bytes_max;
         let mut next = None;
-        for batch in self.tail.starting_at(wanted.from) {
+        let skips = |batch: &&TailBatch| mutant::on(Mutant::ReadSkipsMidBatch) && batch.base < wanted.from;
+        for batch in self.tail.starting_at(wanted.from).skip_while(skips) {
             if next.is_some_and(|next| batch.base != next) {
                 break;
             }

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use crate::id::Offset;
 use crate::log::Log;
 use crate::log::segment::{File, Seal, Segment};
+use crate::mutant::{self, Mutant};
 use crate::time::Now;
 
 impl Log {
@@ -32,9 +33,9 @@ impl Log {
             let over = self
                 .config
                 .retention_bytes
-                .is_some_and(|most| size_bytes.saturating_sub(u64::from(segment.len)) >= most);
+                .is_some_and(|most| size_bytes.saturating_sub(spared(segment)) >= most);
             size_bytes -= u64::from(segment.len);
-            segment.seal == Seal::Sealed
+            (segment.seal == Seal::Sealed || mutant::on(Mutant::UnsealedDeleted))
                 && segment.end <= high_watermark
                 && (over || self.is_past_retention(segment, now))
         })
@@ -44,7 +45,10 @@ impl Log {
     pub fn expired(&self, now: Now, high_watermark: Offset) -> Vec<Offset> {
         let last_file = self.segments.iter().rev().find(|segment| segment.file == File::Present);
         let Some(keep) = last_file.map(|segment| segment.base) else { return Vec::new() };
-        self.due(now, high_watermark).map(|segment| segment.base).filter(|base| *base < keep).collect()
+        self.due(now, high_watermark)
+            .map(|segment| segment.base)
+            .filter(|base| *base < keep || mutant::on(Mutant::LastFileDeleted))
+            .collect()
     }
 
     /// The active segment, if its file must be created, empty as it may be, before a segment can be deleted.
@@ -53,19 +57,22 @@ impl Log {
         let blocked = self.due(now, high_watermark).last()?;
         let later =
             self.segments.iter().any(|segment| segment.base > blocked.base && segment.file == File::Present);
-        (!later).then_some(active.base)
+        (!later && !mutant::on(Mutant::LastFileDeleted)).then_some(active.base)
     }
 
     /// The deletion of the oldest segment begins: nobody reads it any more, and its files may go.
     pub fn on_deleted(&mut self, base: Offset) {
         let segment = self.segments.pop_front().expect("a log has a segment");
-        assert!(
-            segment.base == base && segment.seal == Seal::Sealed,
-            "sealed segments are deleted from the front"
-        );
+        let sealed = segment.seal == Seal::Sealed || mutant::on(Mutant::UnsealedDeleted);
+        assert!(segment.base == base && sealed, "sealed segments are deleted from the front");
         self.log_start = self.segments.front().expect("the active segment stays").base;
         while self.tail.evict_next(self.log_start).is_some() {}
         self.epochs.on_log_start(self.log_start);
         self.faulty.retain(|extent| extent.last >= self.log_start);
     }
+}
+
+/// Bytes that the deletion of a segment takes from the size of its log.
+fn spared(segment: &Segment) -> u64 {
+    if mutant::on(Mutant::RetentionTooEager) { 0 } else { u64::from(segment.len) }
 }

@@ -6,6 +6,7 @@ use crate::id::{Offset, ProducerId};
 use crate::limits::{BLOCK_BYTES, FOOTER_CRC_BYTES};
 use crate::log::index::{Index, IndexEntry};
 use crate::log::producer_state::Producer;
+use crate::mutant::{self, Mutant};
 use crate::time::Timestamp;
 
 /// A block, as positions in segments count.
@@ -89,6 +90,8 @@ impl Segment {
         assert!(entry.base >= self.end && entry.last >= entry.base, "offsets rise");
         let offset_delta = u32::try_from(entry.base.since(self.base)).expect("the segment rolled before");
         if let Some(timestamp_max_before) = self.timestamp_max {
+            let low = mutant::on(Mutant::IndexTimeTooLow);
+            let timestamp_max_before = if low { entry.timestamp_max } else { timestamp_max_before };
             let entry = IndexEntry { offset_delta, position: self.len, timestamp_max_before };
             self.index.offer(entry, index_interval_bytes);
         }

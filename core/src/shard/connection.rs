@@ -13,6 +13,7 @@ use crate::limits::{
     CONNECTION_REQUESTS_MAX, CONNECTION_SEND_BYTES_MAX, FRAME_STALL_MAX, RECEIVE_PAGE_BYTES_MAX,
     RECEIVE_PAGE_BYTES_MIN, REQUEST_BYTES_MAX,
 };
+use crate::mutant::{self, Mutant};
 use crate::shard::CloseReason;
 use crate::time::Instant;
 
@@ -257,6 +258,8 @@ impl Connection {
     /// The request at `place` is answered; no slices if it has no response.
     pub(super) fn answer(&mut self, place: Place, parts: Vec<Slice>) {
         let index = usize::try_from(place.0 - self.first).expect("bounded by the requests in work");
+        let overtaken = self.answers.iter().position(|answer| matches!(answer, Answer::Pending));
+        let index = if mutant::on(Mutant::AnswersOutOfOrder) { overtaken.unwrap_or(index) } else { index };
         self.ready_bytes += bytes_of(&parts);
         let before = core::mem::replace(&mut self.answers[index], Answer::Ready(parts));
         assert!(matches!(before, Answer::Pending), "a request is answered once");

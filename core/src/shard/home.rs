@@ -22,6 +22,7 @@ use crate::id::{ConnId, ShardId};
 use crate::limits::{
     CONNECTION_REQUESTS_MAX, CONNECTIONS_MAX, EVENTS_MAX, MEMORY_RETRY, RECEIVE_MEMORY_PART,
 };
+use crate::mutant::{self, Mutant};
 use crate::prng::Prng;
 use crate::replica::PartitionReply;
 use crate::time::{Instant, Now};
@@ -109,9 +110,11 @@ impl Home {
     }
 
     pub(crate) fn on_closed(&mut self, conn: ConnId, page: Option<PageMut>) {
-        self.pages.extend(page);
+        self.pages.extend(page.filter(|_| !mutant::on(Mutant::ClosedPageLost)));
         self.let_go(conn);
-        self.connections.remove(&conn);
+        if !mutant::on(Mutant::ConnectionNotForgotten) {
+            self.connections.remove(&conn);
+        }
         self.tell(Event::Disconnected { conn });
         self.retry_starved(STARVED_AT_ONCE);
     }
@@ -227,6 +230,9 @@ impl Home {
     }
 
     fn retry_starved(&mut self, count: usize) {
+        if mutant::on(Mutant::StarvedNotRetried) {
+            return;
+        }
         for _ in 0..count {
             let Some(conn) = self.starved.pop_front() else { break };
             if let Some(connection) = self.connections.get_mut(&conn) {

@@ -28,6 +28,7 @@ use crate::config::{Config, TimestampType};
 use crate::controller::Image;
 use crate::id::{FileId, Offset, OpId, PartitionId, ShardId, StreamId};
 use crate::limits::{EVENTS_MAX, MEMORY_RETRY};
+use crate::mutant::{self, Mutant};
 use crate::replica::{PartitionOp, Replica};
 use crate::storage::frame::Lsn;
 use crate::storage::wal::{FrozenFrame, Wal, WalSizes};
@@ -295,7 +296,9 @@ impl Owner {
     fn on_timers(&mut self, now: Now) {
         if self.full_until.is_some_and(|at| at <= now.mono) {
             self.full_until = None;
-            self.wal.retry_full();
+            if !mutant::on(Mutant::FullForEver) {
+                self.wal.retry_full();
+            }
             self.events.push_back(Event::StorageRoomAgain);
             self.hurry();
         }

@@ -8,6 +8,7 @@ use super::message::{CallId, ShardMessage};
 use super::owner::{Owner, StreamHold};
 use crate::controller::{Command, Controller, ControllerReply, Image, MetadataRecord, encode_records};
 use crate::id::{Offset, PartitionId, ShardId, StreamId, Uuid};
+use crate::mutant::{self, Mutant};
 use crate::prng::Prng;
 use crate::time::Now;
 
@@ -70,10 +71,11 @@ impl Seat {
         owner: &mut Owner,
     ) -> (Option<Arc<Image>>, Vec<(ShardId, ShardMessage)>) {
         self.holds.retain_mut(|hold| {
-            if hold.holders == 0 {
+            let gone = hold.holders == 0 || mutant::on(Mutant::StreamRemovedWhileHeld);
+            if gone {
                 owner.remove_stream(hold.stream, core::mem::take(&mut hold.files));
             }
-            hold.holders > 0
+            !gone
         });
         self.append_decided(now, owner);
         let Some(high_watermark) = owner.high_watermark(PartitionId::METADATA) else {
@@ -106,6 +108,7 @@ impl Seat {
                 return;
             }
             let end = owner.log_end(PartitionId::METADATA).expect("shard 0 owns the metadata");
+            let end = if mutant::on(Mutant::MetadataToldEarly) { Offset::ZERO } else { end };
             self.pending.push_back(Pending { end, to, call, reply });
         }
     }

@@ -14,6 +14,7 @@ use crate::id::{Offset, PartitionId, StreamId};
 use crate::limits::{
     BLOCK_BYTES, WAL_FRAME_BYTES_MAX, WAL_FRAME_BYTES_USUAL, WAL_WAITING_BYTES_MAX, WAL_WRITE_BYTES_MAX,
 };
+use crate::mutant::{self, Mutant};
 use crate::time::{Duration, Instant};
 
 /// Sizes and times of a stream.
@@ -383,6 +384,8 @@ impl Wal {
         let lsn = self.next_lsn;
         self.next_lsn = lsn.next();
         let kind = if group.pushed.is_empty() { FrameKind::Seal } else { FrameKind::Inline };
+        let before = Lsn(lsn.0 - 1);
+        let proven_durable = if mutant::on(Mutant::ProvenTooHigh) { before } else { proven_durable };
         let place = FramePlace { stream: self.stream, lsn, proven_durable, prev_crc: self.prev_crc };
         let used = group.builder.used();
         let (page, len, crc) = group.builder.close(kind, place);
@@ -440,7 +443,8 @@ impl Wal {
             (None, None) => true,
             (Some(current), None) => current.at >= current.len / 2 || current.len - current.at < needed,
         };
-        let behind = self.checkpoint.map_or(0, |c| c.file);
+        let pinned = self.current.map(|file| file.number).filter(|_| mutant::on(Mutant::PinnedFileRecycled));
+        let behind = pinned.unwrap_or(self.checkpoint.map_or(0, |c| c.file));
         let spare = self.files.iter().next().map(|(n, len)| (*n, *len)).filter(|(n, _)| *n < behind);
         if wanted && !self.full_disk {
             return self.order_file(needed, spare);
@@ -503,7 +507,8 @@ impl Wal {
         if self.checkpointing.is_some() {
             return None;
         }
-        let lsn = self.first_live();
+        let newest = mutant::on(Mutant::CheckpointTooNew);
+        let lsn = if newest { self.durable.next() } else { self.first_live() };
         let index = usize::try_from(lsn.0 - self.first_record.0).expect("live frames have records");
         let (file, at) = self.records.get(index).map_or((current.number, current.at), |r| (r.file, r.at));
         let newest = self.checkpoint.map_or(0, |c| c.file);

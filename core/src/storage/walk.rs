@@ -17,6 +17,7 @@ use super::frame::{Content, Entry, FrameError, Lsn, ReadFrame};
 use crate::buf::Slice;
 use crate::id::StreamId;
 use crate::limits::{BLOCK_BYTES, RECOVERY_READ_BYTES};
+use crate::mutant::{self, Mutant};
 
 /// Bytes that the walk wants to see.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -162,6 +163,9 @@ impl Walk {
             last = Lsn(torn.0 - 1);
             self.entries.retain(|e| e.lsn < torn);
         }
+        if mutant::on(Mutant::LastFrameDropped) {
+            self.entries.retain(|entry| entry.lsn < last);
+        }
         let Self { stream, entries, torn, rotten, start, .. } = self;
         Walked { stream, entries, last, torn, rotten, start }
     }
@@ -212,7 +216,7 @@ impl Walk {
     fn is_candidate(&self, lsn: Lsn) -> bool {
         match (self.mode, self.expected) {
             (Mode::Search { .. } | Mode::Resume, Some(expected)) => lsn > expected,
-            (_, Some(expected)) => lsn == expected,
+            (_, Some(expected)) => lsn == expected || mutant::on(Mutant::OldFramesBelieved),
             (_, None) => true,
         }
     }
@@ -221,7 +225,7 @@ impl Walk {
         let header = frame.header;
         match self.mode {
             Mode::Search { broken_file, broken_at } => {
-                if self.is_proof(header.proven_durable) {
+                if self.is_proof(header.proven_durable) && !mutant::on(Mutant::RotEndsLog) {
                     self.mode = Mode::Resume;
                     (self.file, self.at) = (broken_file, broken_at);
                 } else {
@@ -234,7 +238,8 @@ impl Walk {
                 self.rotten.extend(self.expected.map(|first| (first, Lsn(header.lsn.0 - 1))));
             }
             Mode::Follow | Mode::NextFile { .. } => {
-                if self.prev_crc.is_some_and(|crc| crc != header.prev_crc) {
+                let chained = self.prev_crc.is_none_or(|crc| crc == header.prev_crc);
+                if !chained && !mutant::on(Mutant::OldFramesBelieved) {
                     self.on_nothing();
                     return;
                 }

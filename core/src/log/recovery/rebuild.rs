@@ -6,12 +6,13 @@ use alloc::vec::Vec;
 
 use super::hole::holes;
 use super::{Cut, Intact, RecoveryRead, RecoveryReport, Source, WalBatch};
-use crate::batch::{BatchError, BatchInfo, BatchView, HEADER_BYTES};
+use crate::batch::{BatchError, BatchInfo, BatchView, HEADER_BYTES, NO_PRODUCER};
 use crate::buf::Slice;
 use crate::id::{LeaderEpoch, Offset};
 use crate::limits::SEGMENT_READ_BYTES_MAX;
 use crate::log::segment::{BLOCK, BlockCrcs, File, Segment, len_of};
 use crate::log::{Extent, Log, TailBatch};
+use crate::mutant::{self, Mutant};
 use crate::time::Timestamp;
 
 /// What comes next.
@@ -415,6 +416,8 @@ impl Log {
     /// Folds a batch that was found into the newest segment and all that is derived from batches.
     fn recover(&mut self, info: &BatchInfo, extent: Extent, batch: &TailBatch) {
         self.active_mut().crcs.feed(batch.slice());
+        let nobody = BatchInfo { producer_id: NO_PRODUCER, ..*info };
+        let info = if mutant::on(Mutant::ProducersNotRebuilt) { &nobody } else { info };
         self.take_in(info, extent, batch.epoch);
         let segment = self.active_mut();
         segment.opened = segment.opened.or(Some(info.max_timestamp));

@@ -6,10 +6,11 @@ use super::{Disk, Step};
 use crate::batch::Scratch;
 use crate::buf::Slice;
 use crate::config::Config;
-use crate::controller::{Controller, decode_records};
+use crate::controller::{Controller, MetadataRecord, decode_records};
 use crate::id::{FileId, Offset, PartitionId};
 use crate::limits::RECOVERY_READ_BYTES;
 use crate::log::{DiskRead, Log, Minimum, ReadPlan, Selected, Wanted};
+use crate::mutant::{self, Mutant};
 
 #[derive(Debug)]
 pub(super) struct MetadataRead {
@@ -81,8 +82,10 @@ impl MetadataRead {
         while !rest.is_empty() {
             let (records, behind) = decode_records(rest, &mut self.scratch).map_err(|_| self.next)?;
             for (offset, record) in records {
-                self.controller.replay(offset, record);
                 self.next = offset.next();
+                if !forgotten(&record, self.next == self.end) {
+                    self.controller.replay(offset, record);
+                }
             }
             rest = behind;
         }
@@ -92,5 +95,18 @@ impl MetadataRead {
     pub(super) fn finish(mut self) -> Controller {
         self.controller.on_committed(self.end);
         self.controller
+    }
+}
+
+/// What a planted bug does not replay.
+fn forgotten(record: &MetadataRecord, is_last: bool) -> bool {
+    match record {
+        MetadataRecord::TopicDeleted { .. } if mutant::on(Mutant::DeletionForgotten) => true,
+        MetadataRecord::ProducerIdsAllocated { .. } if mutant::on(Mutant::ProducerIdsHandedTwice) => true,
+        MetadataRecord::ClusterCreated { .. }
+        | MetadataRecord::TopicCreated(_)
+        | MetadataRecord::PartitionCreated(_)
+        | MetadataRecord::TopicDeleted { .. }
+        | MetadataRecord::ProducerIdsAllocated { .. } => is_last && mutant::on(Mutant::LastMetadataSkipped),
     }
 }

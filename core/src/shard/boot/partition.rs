@@ -12,6 +12,7 @@ use crate::id::{FileId, Offset, PartitionId};
 use crate::limits::FOOTER_BYTES_MAX;
 use crate::log::recovery::{Cut, Intact, LogRecovery, RecoveryReport, SegmentFile, WalBatch};
 use crate::log::{Log, LogConfig};
+use crate::mutant::{self, Mutant};
 use crate::shard::FileChange;
 use crate::shard::owner::Pin;
 use crate::storage::frame::Content;
@@ -110,7 +111,9 @@ impl PartitionBoot {
     fn start_sync(&mut self) {
         let At::Cut(_, log, report) = core::mem::replace(&mut self.at, At::Moving) else { return };
         let bases = self.files.segments.keys().copied();
-        let open = bases.filter(|base| !self.files.footers.contains_key(base)).collect();
+        let trusted =
+            |base: &Offset| self.files.footers.contains_key(base) || mutant::on(Mutant::SegmentsNotSynced);
+        let open = bases.filter(|base| !trusted(base)).collect();
         self.at = At::Sync(open, log, report);
     }
 

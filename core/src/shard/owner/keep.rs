@@ -8,6 +8,7 @@ use crate::buf::{PageMut, Slice};
 use crate::id::{FileId, Offset, PartitionId, ShardId, StreamId};
 use crate::limits::{BLOCK_BYTES, DESTAGE_JOBS_MAX};
 use crate::log::{CreateFile, Destage, DestagePlan};
+use crate::mutant::{self, Mutant};
 use crate::shard::message::ShardMessage;
 use crate::shard::{DiskError, DiskStep, Durability, Effect, Event, FileChange, Outcome};
 use crate::storage::checkpoint::Checkpoint;
@@ -147,6 +148,10 @@ impl Owner {
                 let durability = Durability::Cached;
                 Effect::Write { op, file, at, parts: alloc::vec![bytes], durability }
             }),
+            Step::Cut if mutant::on(Mutant::CutLosesBlock) => {
+                let len = until - until % BLOCK_BYTES as u64;
+                self.issue_change(Op::Destage(job), file, FileChange::Truncate { len });
+            }
             Step::Cut => self.issue_change(Op::Destage(job), file, FileChange::Truncate { len: until }),
             Step::Sync => self.issue(Op::Destage(job), |op| Effect::Sync { op, file }),
         }
@@ -156,7 +161,9 @@ impl Owner {
         let id = job.partition;
         if let Outcome::Failed { error, .. } = outcome {
             let file = FileId::Segment { partition: id, base: job.segment_base };
-            if error == DiskError::Full && job.step != Step::Sync {
+            if job.step == Step::Sync && mutant::on(Mutant::FailedSyncRetried) {
+                self.issue_step(job);
+            } else if error == DiskError::Full && job.step != Step::Sync {
                 self.end_job(id);
                 self.on_full(now);
             } else {
@@ -181,6 +188,10 @@ impl Owner {
                 Step::Write
             }
             Step::Write if !job.until.is_multiple_of(BLOCK_BYTES as u64) => Step::Cut,
+            Step::Write | Step::Cut if mutant::on(Mutant::PinReleasedUnsynced) => {
+                self.on_destaged(&job);
+                return;
+            }
             Step::Write | Step::Cut => Step::Sync,
             Step::Sync => {
                 self.on_destaged(&job);
@@ -193,6 +204,9 @@ impl Owner {
     fn on_destaged(&mut self, job: &DestageJob) {
         let partition = self.partitions.get_mut(&job.partition).expect("checked by the caller");
         let released = partition.replica.log.on_destaged(job.segment_base, job.until);
+        if mutant::on(Mutant::DestagePageLost) {
+            core::mem::forget(job.bytes.clone());
+        }
         for pin in released {
             self.release(pin);
         }
@@ -318,13 +332,19 @@ impl Owner {
             return;
         }
         if partition.keeping == Keeping::Idle
-            && let Some(&base) = log.expired(now, high_watermark).first()
+            && let expired = log.expired(now, high_watermark)
+            && let Some(&base) = expired.first()
         {
+            let newest = *expired.last().expect("there is a first");
             log.on_deleted(base);
+            if mutant::on(Mutant::LogStartNotKept) {
+                return self.events.push_back(Event::SegmentDeleted { partition: id, base });
+            }
             partition.keeping = Keeping::Busy;
             self.keep_jobs += 1;
             self.events.push_back(Event::SegmentDeleted { partition: id, base });
-            self.issue_remove(id, base, Remove::Segment);
+            let file = if mutant::on(Mutant::NewestDeletedFirst) { newest } else { base };
+            self.issue_remove(id, file, Remove::Segment);
         }
     }
 
@@ -378,7 +398,11 @@ impl Owner {
     /// Removes a stream that no shard needs any more. The checkpoint says so first and goes last: whatever a crash leaves of the
     /// files in between is not walked again.
     pub(in crate::shard) fn remove_stream(&mut self, stream: StreamId, files: Vec<u64>) {
-        let change = FileChange::Replace { bytes: Checkpoint::RELEASED.encode() };
+        let change = if mutant::on(Mutant::CheckpointRemovedFirst) {
+            FileChange::Delete
+        } else {
+            FileChange::Replace { bytes: Checkpoint::RELEASED.encode() }
+        };
         self.issue_change(Op::RemoveStream { stream, files }, FileId::Checkpoint { stream }, change);
     }
 

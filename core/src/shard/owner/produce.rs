@@ -7,6 +7,7 @@ use crate::batch::{self, BatchView};
 use crate::config::TimestampType;
 use crate::id::{Offset, PartitionId, ShardId};
 use crate::log::{AppendError, Destage, Placed, Placement};
+use crate::mutant::{self, Mutant};
 use crate::replica::{
     Acks, PartitionError, PartitionOp, PartitionReply, ProduceError, ProduceOp, ProduceReply, Readiness,
 };
@@ -92,6 +93,9 @@ impl Owner {
             }
         };
         let reply = ProduceReply { base_offset, log_append_time, log_start_offset };
+        if matches!(placed, Placed::Duplicate { .. }) && mutant::on(Mutant::DuplicateAckedAtOnce) {
+            return Verdict::Reply(PartitionReply::Produced(reply));
+        }
         self.acknowledge(op, last, PendingAck { to: from, call, partition: op.partition, reply });
         Verdict::Pending
     }
@@ -111,7 +115,8 @@ impl Owner {
             crc: 0,
         };
         self.wal.push(entry, op.batch, Append::New, |bytes| {
-            batch::patch_offset_and_epoch(bytes, placement.base, leader_epoch);
+            let late = mutant::on(Mutant::WrongBaseOffset) && placement.rolled.is_some();
+            batch::patch_offset_and_epoch(bytes, placement.base.plus(i64::from(late)), leader_epoch);
             if let Some((max, clock)) = op.stamp {
                 batch::patch_max_timestamp(bytes, max, clock);
             }
@@ -130,6 +135,9 @@ impl Owner {
         self.next_token += 1;
         let partition = self.partitions.get_mut(&op.partition).expect("it was appended to");
         match partition.replica.wait_for(last, op.acks, token) {
+            Readiness::Later if mutant::on(Mutant::AckBeforeWrite) => {
+                self.reply(ack.to, ack.call, PartitionReply::Produced(ack.reply));
+            }
             Readiness::Now => self.reply(ack.to, ack.call, PartitionReply::Produced(ack.reply)),
             Readiness::Later => {
                 self.acks.insert(token, ack);
@@ -168,6 +176,9 @@ impl Owner {
 
     /// There may be room again: parked calls go on, in order, until one finds none.
     pub(super) fn unpark(&mut self, now: Now) {
+        if mutant::on(Mutant::ParkedNotResumed) {
+            return;
+        }
         for _ in 0..self.parked.len() {
             let Some(call) = self.parked.pop_front() else { break };
             let PartitionOp::Produce(op) = &call.op else { unreachable!("only produce calls are parked") };

@@ -9,6 +9,7 @@ use crate::config::{TimestampType, TopicConfig};
 use crate::controller::{Image, PartitionImage};
 use crate::id::{FileId, LeaderEpoch, NodeId, Offset, PartitionId, ShardId};
 use crate::log::{Log, LogConfig};
+use crate::mutant::{self, Mutant};
 use crate::replica::{Leadership, PartitionError, PartitionReply, Replica};
 use crate::shard::{FileChange, placement};
 use crate::time::Now;
@@ -145,6 +146,9 @@ impl Owner {
 
     /// A home needs the watch of a call no more.
     pub(in crate::shard) fn on_unwatch(&mut self, from: ShardId, call: super::CallId) {
+        if mutant::on(Mutant::WatchNotForgotten) {
+            return;
+        }
         let Some(token) = self.watch_tokens.remove(&(from, call)) else { return };
         if let Some((_, _, id)) = self.watches.remove(&token)
             && let Some(partition) = self.partitions.get_mut(&id)

@@ -4,6 +4,7 @@ use alloc::collections::BTreeMap;
 
 use super::{Op, Owner, Pin};
 use crate::id::{FileId, Offset, PartitionId};
+use crate::mutant::{self, Mutant};
 use crate::shard::{DiskError, DiskStep, Durability, Effect, Event, FileChange, Outcome};
 use crate::storage::wal::{Append, FrozenFrame, WalDone, WalOrder};
 use crate::time::Now;
@@ -31,8 +32,12 @@ impl Owner {
             WalOrder::Write { file, at, parts, frames } => {
                 self.attach(&frames);
                 let op = Op::WalWrite { file, frames };
-                let durability = Durability::Durable;
+                let running = mutant::on(Mutant::AckOnRunningFlush);
+                let durability = if running { Durability::Cached } else { Durability::Durable };
                 self.issue(op, |op| Effect::Write { op, file: wal(file), at, parts, durability });
+                if running {
+                    self.issue(Op::Forget, |op| Effect::Sync { op, file: wal(file) });
+                }
             }
             WalOrder::Create { file, len } => {
                 let op = Op::WalChange { file, step: DiskStep::Create };
@@ -78,7 +83,9 @@ impl Owner {
     }
 
     pub(super) fn on_wal_written(&mut self, now: Now, file: u64, frames: &[FrozenFrame], outcome: Outcome) {
-        if let Outcome::Failed { error, .. } = outcome {
+        if let Outcome::Failed { error, .. } = outcome
+            && !mutant::on(Mutant::WriteErrorIgnored)
+        {
             let stream = self.wal.stream();
             self.halt(FileId::Wal { stream, number: file }, error, DiskStep::Write);
             return;

@@ -4,13 +4,14 @@ use super::tokens::{Tests, Token, tokens};
 use super::{File, Problem, Tree};
 
 /// What every module may import.
-const BASE: [&str; 5] = ["buf", "id", "limits", "prng", "time"];
+const BASE: [&str; 6] = ["buf", "id", "limits", "mutant", "prng", "time"];
 
 /// What each module may import besides [`BASE`] and itself. A module that is not here has no place in the design yet.
-const TABLE: [(&str, &[&str]); 17] = [
+const TABLE: [(&str, &[&str]); 18] = [
     ("buf", &[]),
     ("id", &[]),
     ("limits", &[]),
+    ("mutant", &[]),
     ("prng", &[]),
     ("time", &[]),
     ("batch", &[]),

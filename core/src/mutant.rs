@@ -1,0 +1,234 @@
+//! Planted bugs: what the simulator must find, or it proves nothing. Each is a few lines at the place where the bug would be made,
+//! asked for by [`on`]. Without the feature `mutants` that is a constant false, and nothing of them is compiled.
+
+/// The part of the broker in which a mutant lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Area {
+    Protocol,
+    Log,
+    Wal,
+    Recovery,
+    Producers,
+    Commit,
+    Index,
+    Retention,
+    Controller,
+    Resources,
+}
+
+impl Area {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Protocol => "protocol",
+            Self::Log => "log",
+            Self::Wal => "wal",
+            Self::Recovery => "recovery",
+            Self::Producers => "producers",
+            Self::Commit => "commit",
+            Self::Index => "index",
+            Self::Retention => "retention",
+            Self::Controller => "controller",
+            Self::Resources => "resources",
+        }
+    }
+}
+
+macro_rules! mutants {
+    ($($variant:ident, $name:literal, $area:ident, $breaks:literal;)*) => {
+        /// One planted bug.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+        #[repr(u8)]
+        pub enum Mutant {
+            $(#[doc = $breaks] $variant,)*
+        }
+
+        impl Mutant {
+            pub const ALL: &[Self] = &[$(Self::$variant,)*];
+
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)* }
+            }
+
+            pub const fn area(self) -> Area {
+                match self { $(Self::$variant => Area::$area,)* }
+            }
+
+            /// What it does, in a sentence.
+            pub const fn breaks(self) -> &'static str {
+                match self { $(Self::$variant => $breaks,)* }
+            }
+
+            pub fn named(name: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|mutant| mutant.name() == name)
+            }
+        }
+    };
+}
+
+mutants! {
+    AnswersOutOfOrder, "answers-out-of-order", Protocol,
+        "Answers of a connection go out as they are ready.";
+    WrongCorrelationId, "wrong-correlation-id", Protocol,
+        "Some fetches are answered under the next request's number.";
+    PartitionAnswerDropped, "partition-answer-dropped", Protocol,
+        "The last of several partitions of a produce is not answered.";
+    ErrorSwallowed, "error-swallowed", Protocol,
+        "A batch that found no room is acknowledged.";
+    SessionForgetsOffset, "session-forgets-offset", Protocol,
+        "A fetch session reads on from where it began.";
+    ReadSkipsMidBatch, "read-skips-mid-batch", Log,
+        "A read from within a batch begins with the next one.";
+    EndOutOfRange, "end-out-of-range", Log,
+        "A read at the end of the log is out of range.";
+    CutLosesBlock, "cut-loses-block", Log,
+        "The last block of a full segment is cut off.";
+    WrongBaseOffset, "wrong-base-offset", Log,
+        "The first batch of a new segment is stamped with the next offset.";
+    EpochStartsLate, "epoch-starts-late", Log,
+        "The epoch cache notes the last offset of an epoch's first batch.";
+    AckBeforeWrite, "ack-before-write", Wal,
+        "A batch is acknowledged before its write has ended.";
+    AckOnRunningFlush, "ack-on-running-flush", Wal,
+        "A write counts as durable by a flush that ran already when it completed.";
+    WriteErrorIgnored, "write-error-ignored", Wal,
+        "A failed write of the WAL counts as done.";
+    TornFrameAccepted, "torn-frame-accepted", Wal,
+        "The CRC over header and entries of a frame is not looked at.";
+    TornBatchAccepted, "torn-batch-accepted", Wal,
+        "The CRC of a batch in a frame is not looked at.";
+    OldFramesBelieved, "old-frames-believed", Wal,
+        "What a recycled file held before goes on behind its newest frame.";
+    ProvenTooHigh, "proven-too-high", Wal,
+        "A frame calls the frames of its own write durable.";
+    PinReleasedUnsynced, "pin-released-unsynced", Wal,
+        "The WAL lets go of what a segment was written with and not synced.";
+    FailedSyncRetried, "failed-sync-retried", Wal,
+        "A sync of a segment that failed is tried again.";
+    CheckpointTooNew, "checkpoint-too-new", Wal,
+        "A checkpoint passes over frames that are not destaged.";
+    PinnedFileRecycled, "pinned-file-recycled", Wal,
+        "A file of the WAL is written again while its frames are needed.";
+    RecoveredNotSynced, "recovered-not-synced", Recovery,
+        "Frames that were read back are built on without a sync.";
+    SegmentsNotSynced, "segments-not-synced", Recovery,
+        "Segments that were read back are built on without a sync.";
+    FooterCrcIgnored, "footer-crc-ignored", Recovery,
+        "The CRC of a footer is not looked at.";
+    RotEndsLog, "rot-ends-log", Recovery,
+        "A rotten frame is taken for the torn end of the WAL.";
+    LastFrameDropped, "last-frame-dropped", Recovery,
+        "The last frame of the WAL, which no later one proves, is dropped.";
+    FenceNotWritten, "fence-not-written", Recovery,
+        "A walked stream is not fenced.";
+    StreamRemovedWhileHeld, "stream-removed-while-held", Recovery,
+        "A stream of an earlier life goes before its last holder lets go.";
+    CheckpointRemovedFirst, "checkpoint-removed-first", Recovery,
+        "A released stream loses its checkpoint before its files.";
+    LastMetadataSkipped, "last-metadata-skipped", Recovery,
+        "The last record of the metadata is not replayed.";
+    DuplicateAppended, "duplicate-appended", Producers,
+        "A duplicate gets an offset of its own.";
+    DedupWindowTooSmall, "dedup-window-too-small", Producers,
+        "Only the newest batch of a producer is recognised again.";
+    SequenceGapAccepted, "sequence-gap-accepted", Producers,
+        "A sequence may leave some out.";
+    EpochFencingIgnored, "epoch-fencing-ignored", Producers,
+        "A producer of an older epoch may write.";
+    ProducersNotRebuilt, "producers-not-rebuilt", Producers,
+        "Recovery does not fold batches into the state of producers.";
+    DuplicateAckedAtOnce, "duplicate-acked-at-once", Producers,
+        "A duplicate is acknowledged before its original is durable.";
+    ReadBeyondDurable, "read-beyond-durable", Commit,
+        "A read is given batches whose write has not ended.";
+    HighWatermarkAhead, "high-watermark-ahead", Commit,
+        "The high watermark follows the end of the log.";
+    MetadataToldEarly, "metadata-told-early", Commit,
+        "The controller answers before its records are committed.";
+    IndexOffByOne, "index-off-by-one", Index,
+        "A look-up by offset gives the entry behind the right one.";
+    TimeIndexOffByOne, "time-index-off-by-one", Index,
+        "A look-up by time gives the entry behind the right one.";
+    IndexTimeTooLow, "index-time-too-low", Index,
+        "An index entry knows the time of the batch before it only.";
+    UnsealedDeleted, "unsealed-deleted", Retention,
+        "A segment that is not on disk yet is deleted.";
+    LogStartNotKept, "log-start-not-kept", Retention,
+        "Deleted segments are back after a restart.";
+    LastFileDeleted, "last-file-deleted", Retention,
+        "The file whose name keeps the next offset is deleted.";
+    NewestDeletedFirst, "newest-deleted-first", Retention,
+        "Files of condemned segments go newest first.";
+    RetentionTooEager, "retention-too-eager", Retention,
+        "A segment goes although the rest is smaller than what is to be kept.";
+    DeletionForgotten, "deletion-forgotten", Controller,
+        "A restart brings deleted topics back.";
+    ProducerIdsHandedTwice, "producer-ids-handed-twice", Controller,
+        "A restart forgets which producer ids were handed out.";
+    TopicIdReused, "topic-id-reused", Controller,
+        "A topic that is made again has the id of the old one.";
+    ClosedPageLost, "closed-page-lost", Resources,
+        "The page of a connection that closes is not given back.";
+    ConnectionNotForgotten, "connection-not-forgotten", Resources,
+        "A connection that is closed stays in the table.";
+    FetchNeverAnswered, "fetch-never-answered", Resources,
+        "A fetch that waits is not answered when its time is over.";
+    DestagePageLost, "destage-page-lost", Resources,
+        "The page of a destaging is never free again.";
+    WatchNotForgotten, "watch-not-forgotten", Resources,
+        "A partition remembers fetches that were answered.";
+    ParkedNotResumed, "parked-not-resumed", Resources,
+        "A produce that waits for room is never tried again.";
+    FullForEver, "full-for-ever", Resources,
+        "A disk that was full is never tried again.";
+    StarvedNotRetried, "starved-not-retried", Resources,
+        "A connection that found no memory is never tried again.";
+}
+
+/// Which mutant is planted in this process: its place in [`Mutant::ALL`] plus one. One switch for all threads, set before a run
+/// and never within.
+#[cfg(feature = "mutants")]
+static PLANTED: core::sync::atomic::AtomicU8 = core::sync::atomic::AtomicU8::new(0);
+
+/// Plants a mutant, or takes the planted one away.
+#[cfg(feature = "mutants")]
+pub fn set(mutant: Option<Mutant>) {
+    PLANTED.store(mutant.map_or(0, |mutant| mutant as u8 + 1), core::sync::atomic::Ordering::Relaxed);
+}
+
+/// Whether a mutant is planted.
+#[cfg(feature = "mutants")]
+#[inline]
+pub fn on(mutant: Mutant) -> bool {
+    PLANTED.load(core::sync::atomic::Ordering::Relaxed) == mutant as u8 + 1
+}
+
+/// Never: this build has no mutants.
+#[cfg(not(feature = "mutants"))]
+#[inline]
+pub const fn on(_: Mutant) -> bool {
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::collections::BTreeSet;
+
+    use super::Mutant;
+
+    #[test]
+    fn names_are_unique_and_lead_back() {
+        let names: BTreeSet<&str> = Mutant::ALL.iter().map(|mutant| mutant.name()).collect();
+        assert_eq!(names.len(), Mutant::ALL.len());
+        for mutant in Mutant::ALL {
+            assert_eq!(Mutant::named(mutant.name()), Some(*mutant));
+            assert!(mutant.name().bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-'));
+        }
+        assert_eq!(Mutant::named("none"), None);
+    }
+
+    #[cfg(not(feature = "mutants"))]
+    #[test]
+    fn build_without_mutants_has_none() {
+        assert!(Mutant::ALL.iter().all(|mutant| !super::on(*mutant)));
+    }
+}

@@ -1,0 +1,159 @@
+//! The hunt for planted bugs: runs seeds with one mutant at a time until a checker or a panic catches it. A mutant that survives
+//! is a hole in the simulator. Must not know how a run works, nor what the command line makes of the results.
+
+use std::fmt;
+
+use highwater_core::mutant::Mutant;
+
+use crate::params::{Options, Profile, Rot};
+use crate::report::Violation;
+use crate::run::run;
+
+/// Where a hunt looks: what a seed is run with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ground {
+    pub profile: Profile,
+    pub rot: Rot,
+}
+
+impl Ground {
+    /// Cheapest first.
+    pub const ALL: [Self; 4] = [
+        Self { profile: Profile::Smoke, rot: Rot::Off },
+        Self { profile: Profile::Default, rot: Rot::Off },
+        Self { profile: Profile::Smoke, rot: Rot::On },
+        Self { profile: Profile::Default, rot: Rot::On },
+    ];
+}
+
+impl fmt::Display for Ground {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let profile = match self.profile {
+            Profile::Smoke => "smoke",
+            Profile::Default => "default",
+        };
+        let rot = match self.rot {
+            Rot::Off => "",
+            Rot::On => "+rot",
+        };
+        write!(f, "{profile}{rot}")
+    }
+}
+
+/// How long to look, and where.
+#[derive(Debug, Clone)]
+pub struct Bounds {
+    /// Seeds of all grounds together, for each mutant.
+    pub seeds_max: u64,
+    /// CPU time for each mutant.
+    pub millis_max: u64,
+    pub grounds: Vec<Ground>,
+}
+
+/// What caught a mutant.
+#[derive(Debug, Clone)]
+pub struct Catch {
+    pub ground: Ground,
+    pub seed: u64,
+    pub violation: Violation,
+}
+
+/// The end of one hunt.
+#[derive(Debug, Clone)]
+pub struct Trial {
+    pub mutant: Mutant,
+    pub catch: Option<Catch>,
+    /// Seeds that were run, the last one included.
+    pub seeds: u64,
+    pub cpu_millis: u64,
+}
+
+/// Hunts one mutant over the seeds of all grounds in turn. `cpu_millis` is the CPU time of this process.
+pub fn hunt(mutant: Mutant, bounds: &Bounds, cpu_millis: impl Fn() -> u64) -> Trial {
+    let began = cpu_millis();
+    let mut trial = Trial { mutant, catch: None, seeds: 0, cpu_millis: 0 };
+    let grounds = bounds.grounds.iter().copied();
+    for (seed, ground) in (1..).flat_map(|seed| grounds.clone().map(move |ground| (seed, ground))) {
+        trial.cpu_millis = cpu_millis() - began;
+        if trial.seeds >= bounds.seeds_max || trial.cpu_millis >= bounds.millis_max {
+            break;
+        }
+        trial.seeds += 1;
+        let options =
+            Options { profile: ground.profile, rot: ground.rot, mutant: Some(mutant), ..Options::default() };
+        if let Some(violation) = run(seed, options).violation {
+            trial.catch = Some(Catch { ground, seed, violation });
+            trial.cpu_millis = cpu_millis() - began;
+            break;
+        }
+    }
+    trial
+}
+
+impl fmt::Display for Trial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (name, area) = (self.mutant.name(), self.mutant.area().name());
+        let (seconds, hundredths) = (self.cpu_millis / 1_000, self.cpu_millis % 1_000 / 10);
+        let (invariant, place) = match &self.catch {
+            Some(catch) => (catch.violation.invariant, format!("{} {}", catch.ground, catch.seed)),
+            None => ("SURVIVED", "-".to_owned()),
+        };
+        let seeds = self.seeds;
+        write!(
+            f,
+            "{name:<36} {area:<10} {invariant:<18} {place:<18} {seeds:>5} seeds {seconds:>4}.{hundredths:02} CPU-s"
+        )
+    }
+}
+
+/// Seeds and CPU time over all hunts, and who survived.
+#[derive(Debug, Clone, Default)]
+pub struct Summary {
+    pub hunted: usize,
+    pub survivors: Vec<&'static str>,
+    pub median_seeds: u64,
+    pub cpu_millis: u64,
+}
+
+impl Summary {
+    pub fn of(trials: &[Trial]) -> Self {
+        let mut seeds: Vec<u64> = trials.iter().map(|trial| trial.seeds).collect();
+        seeds.sort_unstable();
+        Self {
+            hunted: trials.len(),
+            survivors: trials.iter().filter(|t| t.catch.is_none()).map(|t| t.mutant.name()).collect(),
+            median_seeds: seeds.get(seeds.len() / 2).copied().unwrap_or(0),
+            cpu_millis: trials.iter().map(|trial| trial.cpu_millis).sum(),
+        }
+    }
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let found = self.hunted - self.survivors.len();
+        let seconds = self.cpu_millis / 1_000;
+        write!(f, "{found} of {} found, median {} seeds, {seconds} CPU-s", self.hunted, self.median_seeds)?;
+        if !self.survivors.is_empty() {
+            write!(f, "\nsurvivors: {}", self.survivors.join(", "))?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use highwater_core::mutant::Mutant;
+
+    use super::{Catch, Ground, Summary, Trial};
+    use crate::report::Violation;
+
+    #[test]
+    fn summary_names_survivors_and_takes_the_median() {
+        let violation = Violation::new("panic", String::new());
+        let catch = Some(Catch { ground: Ground::ALL[0], seed: 1, violation });
+        let trial = |seeds, catch| Trial { mutant: Mutant::ALL[0], catch, seeds, cpu_millis: 2_000 };
+        let summary = Summary::of(&[trial(3, catch.clone()), trial(900, None), trial(10, catch)]);
+        assert_eq!((summary.median_seeds, summary.cpu_millis), (10, 6_000));
+        assert_eq!(summary.survivors, [Mutant::ALL[0].name()]);
+    }
+}
