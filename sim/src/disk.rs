@@ -9,6 +9,7 @@ mod file;
 mod tests;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use highwater_core::buf::{PageMut, Slice};
 use highwater_core::id::{FileId, OpId};
@@ -39,6 +40,17 @@ pub enum Request {
 }
 
 impl Request {
+    /// The same request once more, if it leaves anything on the disk.
+    fn again(&self) -> Option<Self> {
+        match self {
+            Self::Write { file, at, parts, durability } => {
+                Some(Self::Write { file: *file, at: *at, parts: parts.clone(), durability: *durability })
+            }
+            Self::Change { file, change } => Some(Self::Change { file: *file, change: again(change) }),
+            Self::Sync { .. } | Self::Read { .. } => None,
+        }
+    }
+
     pub fn file(&self) -> FileId {
         match self {
             Self::Write { file, .. }
@@ -88,6 +100,24 @@ pub struct DiskSpeed {
     pub factor: u64,
 }
 
+/// What of the disk a power failure may keep or lose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Doubt {
+    /// A change of files that was in flight.
+    Change,
+    /// Bytes on their way to one sector.
+    Sector { bytes: usize },
+}
+
+/// What a power failure does to something in doubt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    Lost,
+    Kept,
+    /// The first bytes of a sector were written; a change is kept whole.
+    Torn(usize),
+}
+
 /// What becomes of the unsynced sectors in one crash.
 #[derive(Debug, Clone, Copy)]
 struct Fate {
@@ -98,7 +128,8 @@ struct Fate {
 /// The disk of a node. It outlives the node's process.
 #[derive(Debug)]
 pub struct Disk {
-    files: BTreeMap<FileId, File>,
+    /// Copied when they are written to, so that a disk is cheap to clone.
+    files: BTreeMap<FileId, Arc<File>>,
     in_flight: BTreeMap<Ticket, InFlight>,
     prng: Prng,
     tickets: Ticket,
@@ -123,13 +154,57 @@ impl Disk {
         }
     }
 
+    fn file_mut(&mut self, file: FileId) -> Option<&mut File> {
+        self.files.get_mut(&file).map(Arc::make_mut)
+    }
+
+    /// This disk as another one, with the same operations in flight as far as they write.
+    pub fn image(&self) -> Self {
+        let in_flight = self.in_flight.iter().filter_map(|(&ticket, flight)| {
+            let InFlight { owner, request, issued_after } = flight;
+            Some((ticket, InFlight { owner: *owner, request: request.again()?, issued_after: *issued_after }))
+        });
+        Self {
+            files: self.files.clone(),
+            in_flight: in_flight.collect(),
+            prng: self.prng.clone(),
+            tickets: self.tickets,
+            completed: self.completed,
+            faults: self.faults.clone(),
+            speed: self.speed.clone(),
+            delivered: self.delivered.clone(),
+        }
+    }
+
+    /// Whether the end of this operation changes what a power failure would leave.
+    pub fn changes_at_completion(&self, ticket: Ticket) -> bool {
+        self.in_flight.get(&ticket).is_some_and(|flight| !matches!(flight.request, Request::Read { .. }))
+    }
+
+    /// What would be left of this disk if the power went now.
+    pub fn after_cut(&self, judge: &mut dyn FnMut(Doubt) -> Verdict) -> Self {
+        let mut image = self.image();
+        image.cut(judge);
+        image
+    }
+
+    /// How much is in doubt if the power goes now.
+    pub fn doubts(&self) -> usize {
+        let mut count = 0;
+        self.after_cut(&mut |_| {
+            count += 1;
+            Verdict::Lost
+        });
+        count
+    }
+
     /// The data directory as a starting process finds it.
     pub fn list(&self) -> Vec<FileMeta> {
         self.files.iter().map(|(&file, f)| FileMeta { file, len: f.len() }).collect()
     }
 
     pub fn bytes_used(&self) -> u64 {
-        self.files.values().map(File::len).sum()
+        self.files.values().map(|f| f.len()).sum()
     }
 
     /// Errors delivered so far.
@@ -198,7 +273,7 @@ impl Disk {
     }
 
     fn growth(&self, request: &Request) -> u64 {
-        let len = |file: &FileId| self.files.get(file).map_or(0, File::len);
+        let len = |file: &FileId| self.files.get(file).map_or(0, |f| f.len());
         match request {
             Request::Write { file, at, parts, .. } => (at + parts_len(parts)).saturating_sub(len(file)),
             Request::Change { file, change: FileChange::Create { len: new } } => {
@@ -214,17 +289,18 @@ impl Disk {
     fn perform(&mut self, request: Request, issued_after: u64) -> Outcome {
         match request {
             Request::Write { file, at, parts, durability } => {
-                let Some(f) = self.files.get_mut(&file) else { return failed(DiskError::NotFound) };
-                self.completed += 1;
+                let completed = self.completed + 1;
+                let Some(f) = self.file_mut(file) else { return failed(DiskError::NotFound) };
                 let bytes = joined(&parts);
                 match durability {
                     Durability::Durable => f.write_durable(at, &bytes),
-                    Durability::Cached => f.write_cached(at, bytes, self.completed),
+                    Durability::Cached => f.write_cached(at, bytes, completed),
                 }
+                self.completed = completed;
                 Outcome::Done
             }
             Request::Sync { file } => {
-                let Some(f) = self.files.get_mut(&file) else { return failed(DiskError::NotFound) };
+                let Some(f) = self.file_mut(file) else { return failed(DiskError::NotFound) };
                 f.sync(issued_after);
                 Outcome::Done
             }
@@ -242,13 +318,13 @@ impl Disk {
     fn change(&mut self, file: FileId, change: FileChange) -> Outcome {
         match change {
             FileChange::Create { len } => {
-                self.files.insert(file, File::with_content(vec![0; extent_len(len)]));
+                self.files.insert(file, Arc::new(File::with_content(vec![0; extent_len(len)])));
             }
             FileChange::Replace { bytes } => {
-                self.files.insert(file, File::with_content(bytes.to_vec()));
+                self.files.insert(file, Arc::new(File::with_content(bytes.to_vec())));
             }
-            FileChange::Truncate { len } => match self.files.get_mut(&file) {
-                Some(f) => f.truncate(len),
+            FileChange::Truncate { len } => match self.file_mut(file) {
+                Some(f) => f.truncate(len.min(f.len())),
                 None => return failed(DiskError::NotFound),
             },
             FileChange::Rename { to } => match self.files.remove(&file) {
@@ -271,8 +347,9 @@ impl Disk {
         match request {
             Request::Read { into, .. } => return Outcome::Failed { error, page: Some(into) },
             Request::Sync { file } => {
-                if let Some(f) = self.files.get_mut(&file) {
-                    f.sync_failed(issued_after, &mut |extent| keep(&mut self.prng, fate, extent));
+                let prng = &mut self.prng;
+                if let Some(f) = self.files.get_mut(&file).map(Arc::make_mut) {
+                    f.sync_failed(issued_after, &mut |extent| keep(prng, fate, extent));
                 }
             }
             Request::Write { .. } | Request::Change { .. } if error != DiskError::Io => {}
@@ -296,15 +373,19 @@ impl Disk {
                 }
             }
             Request::Write { file, at, parts, .. } => {
-                let Some(f) = self.files.get_mut(&file) else { return };
+                if !self.files.contains_key(&file) {
+                    return;
+                }
                 self.completed += 1;
                 let bytes = joined(&parts);
                 // A write runs from its start as often as it scatters.
                 let end = if self.prng.coin() { bytes.len() } else { self.prng.place(bytes.len() + 1) };
+                let completed = self.completed;
                 for extent in file::extents(at, end) {
                     if let Some(len) = keep(&mut self.prng, fate, extent) {
                         let from = extent.at_in_write;
-                        f.write_cached(at + from as u64, bytes[from..from + len].to_vec(), self.completed);
+                        let f = self.file_mut(file).expect("it was there before");
+                        f.write_cached(at + from as u64, bytes[from..from + len].to_vec(), completed);
                     }
                 }
             }
@@ -322,30 +403,54 @@ impl Disk {
     /// The machine dies: each sector that was not durable is kept or lost.
     pub fn power_off(&mut self) {
         let fate = self.draw_fate();
-        // What was in flight reaches the volatile cache in some shape, and then shares the fate of what was there.
-        let on_its_way = Fate { kept_per_million: 1_000_000, ..fate };
-        for (_, flight) in core::mem::take(&mut self.in_flight) {
-            match flight.request {
-                Request::Change { .. } => self.interrupt(flight.request, fate),
-                Request::Write { .. } | Request::Sync { .. } | Request::Read { .. } => {
-                    self.interrupt(flight.request, on_its_way);
-                }
-            }
-        }
+        let mut prng = self.prng.clone();
         let (mut kept, mut lost) = (0, 0);
-        for f in self.files.values_mut() {
-            f.settle(&mut |extent| {
-                let keep = keep(&mut self.prng, fate, extent);
-                if keep.is_some() {
-                    kept += 1;
-                } else {
-                    lost += 1;
+        self.cut(&mut |doubt| {
+            let keep = prng.chance(fate.kept_per_million);
+            match doubt {
+                Doubt::Sector { .. } if keep => kept += 1,
+                Doubt::Sector { .. } => lost += 1,
+                Doubt::Change => {}
+            }
+            match (doubt, keep) {
+                (_, false) => Verdict::Lost,
+                (Doubt::Sector { bytes }, true) if torn(&mut prng, fate) => {
+                    Verdict::Torn(prng.place(bytes + 1))
                 }
-                keep
-            });
-        }
+                (Doubt::Sector { .. } | Doubt::Change, true) => Verdict::Kept,
+            }
+        });
+        self.prng = prng;
         self.delivered.add_many("sector-kept", kept);
         self.delivered.add_many("sector-lost", lost);
+    }
+
+    /// The power goes: what was in flight reaches the volatile cache, and of all that is there `judge` says what stays.
+    fn cut(&mut self, judge: &mut dyn FnMut(Doubt) -> Verdict) {
+        for (_, flight) in core::mem::take(&mut self.in_flight) {
+            match flight.request {
+                Request::Change { file, change } => {
+                    if judge(Doubt::Change) != Verdict::Lost {
+                        let _happened = self.change(file, change);
+                    }
+                }
+                Request::Write { file, at, parts, .. } => {
+                    self.completed += 1;
+                    let completed = self.completed;
+                    if let Some(f) = self.file_mut(file) {
+                        f.write_cached(at, joined(&parts), completed);
+                    }
+                }
+                Request::Sync { .. } | Request::Read { .. } => {}
+            }
+        }
+        for f in self.files.values_mut().filter(|f| !f.is_settled()) {
+            Arc::make_mut(f).settle(&mut |extent| match judge(Doubt::Sector { bytes: extent.len }) {
+                Verdict::Lost => None,
+                Verdict::Kept => Some(extent.len),
+                Verdict::Torn(len) => Some(len.min(extent.len)),
+            });
+        }
     }
 
     /// Flips one durable bit somewhere.
@@ -356,9 +461,8 @@ impl Disk {
             return;
         }
         let file = self.prng.pick(&sized);
-        let f = self.files.get_mut(&file).expect("picked among them");
-        let at = self.prng.below(f.len());
-        f.flip(at, 1 << self.prng.below(8));
+        let (at, mask) = (self.prng.below(self.files[&file].len()), 1 << self.prng.below(8));
+        self.file_mut(file).expect("picked among them").flip(at, mask);
         self.delivered.add("rot");
     }
 }
@@ -368,8 +472,21 @@ fn keep(prng: &mut Prng, fate: Fate, extent: Extent) -> Option<usize> {
     if !prng.chance(fate.kept_per_million) {
         return None;
     }
-    let torn = fate.torn_per_million > 0 && prng.chance(fate.torn_per_million);
-    Some(if torn { prng.place(extent.len + 1) } else { extent.len })
+    Some(if torn(prng, fate) { prng.place(extent.len + 1) } else { extent.len })
+}
+
+fn torn(prng: &mut Prng, fate: Fate) -> bool {
+    fate.torn_per_million > 0 && prng.chance(fate.torn_per_million)
+}
+
+fn again(change: &FileChange) -> FileChange {
+    match change {
+        FileChange::Create { len } => FileChange::Create { len: *len },
+        FileChange::Truncate { len } => FileChange::Truncate { len: *len },
+        FileChange::Rename { to } => FileChange::Rename { to: *to },
+        FileChange::Replace { bytes } => FileChange::Replace { bytes: bytes.clone() },
+        FileChange::Delete => FileChange::Delete,
+    }
 }
 
 fn parts_len(parts: &[Slice]) -> u64 {

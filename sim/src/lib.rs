@@ -18,4 +18,5 @@ pub mod network;
 pub mod params;
 pub mod report;
 pub mod run;
+pub mod sweep;
 pub mod world;

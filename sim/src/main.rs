@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use highwater_sim::params::{Options, Params, Profile, Rot, Tier, Trace};
 use highwater_sim::report::Report;
 use highwater_sim::run::{catch_panics, run};
+use highwater_sim::sweep::{SweepOptions, sweep};
 
 /// Runs Highwater's core in a simulated world.
 #[derive(Debug, Parser)]
@@ -21,6 +22,46 @@ enum Command {
     Run(Run),
     /// Run each seed twice: its two fingerprints must be the same.
     Check(Run),
+    /// Cut the power at every disk operation of a small workload, and of each recovery from that.
+    Sweep(Sweep),
+}
+
+#[derive(Debug, Clone, Args)]
+struct Sweep {
+    /// Which workload.
+    #[arg(long, default_value_t = 0)]
+    workload: u64,
+    /// Fates of what was not durable that are tried at each cut, at most.
+    #[arg(long, default_value_t = 12)]
+    subsets: u64,
+    /// Only one cut in so many.
+    #[arg(long, default_value_t = 1)]
+    every: u64,
+    /// The first of them.
+    #[arg(long, default_value_t = 0)]
+    offset: u64,
+    /// Cuts that are made in each recovery, at most.
+    #[arg(long, default_value_t = 8)]
+    recuts: u64,
+}
+
+impl Sweep {
+    fn run(&self) -> ExitCode {
+        let Self { workload, subsets, every, offset, recuts } = *self;
+        let began = cpu_time();
+        let report = match sweep(&SweepOptions { workload, subsets, every, offset, recuts }) {
+            Ok(report) => report,
+            Err(story) => {
+                println!("the workload itself FAILED  {story}");
+                return ExitCode::FAILURE;
+            }
+        };
+        println!("{report}");
+        if let (Some(began), Some(ended)) = (began, cpu_time()) {
+            println!("  {} CPU-ms", ended - began);
+        }
+        if report.failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    }
 }
 
 #[derive(Debug, Clone, Args)]
@@ -116,6 +157,10 @@ fn main() -> ExitCode {
     let (options, twice) = match Cli::parse().command {
         Command::Run(run) => (run, false),
         Command::Check(run) => (run, true),
+        Command::Sweep(sweep) => {
+            catch_panics(|_, what| println!("panic: {what}"));
+            return sweep.run();
+        }
     };
     let replay = options.clone();
     catch_panics(move |seed, what| {

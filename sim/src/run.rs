@@ -29,6 +29,13 @@ pub fn catch_panics(last_words: impl Fn(u64, &str) + Send + Sync + 'static) {
     }));
 }
 
+/// What `run` gives, or the story of its panic.
+pub(crate) fn caught<T>(run: impl FnOnce() -> T) -> Result<T, String> {
+    // What a panic leaves behind is dropped.
+    panic::catch_unwind(AssertUnwindSafe(run))
+        .map_err(|_| format!("panic: {}", LAST_PANIC.take().unwrap_or_default()))
+}
+
 /// Runs a seed.
 pub fn run(seed: u64, options: Options) -> Report {
     SEED.set(seed);

@@ -29,7 +29,7 @@ pub(super) fn extents(at: u64, len: usize) -> impl Iterator<Item = Extent> {
     })
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Unsynced {
     completed: u64,
     at: u64,
@@ -39,17 +39,19 @@ struct Unsynced {
 }
 
 /// A file on the simulated disk.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct File {
     durable: Vec<u8>,
     cached: Vec<u8>,
     /// In order of completion.
     unsynced: Vec<Unsynced>,
+    /// A sync failed: reads show what the platter may not hold.
+    lies: bool,
 }
 
 impl File {
     pub(super) fn with_content(content: Vec<u8>) -> Self {
-        Self { durable: content.clone(), cached: content, unsynced: Vec::new() }
+        Self { durable: content.clone(), cached: content, unsynced: Vec::new(), lies: false }
     }
 
     pub(super) fn len(&self) -> u64 {
@@ -97,7 +99,13 @@ impl File {
     pub(super) fn sync_failed(&mut self, issued_after: u64, keep: &mut dyn FnMut(Extent) -> Option<usize>) {
         let covered = self.unsynced.partition_point(|write| write.completed <= issued_after);
         let writes: Vec<Unsynced> = self.unsynced.drain(..covered).collect();
+        self.lies = true;
         self.keep_some(&writes, keep);
+    }
+
+    /// Whether a power failure changes nothing.
+    pub(super) fn is_settled(&self) -> bool {
+        self.unsynced.is_empty() && !self.lies
     }
 
     /// Ends all doubt after a power failure.
@@ -105,6 +113,7 @@ impl File {
         let writes = core::mem::take(&mut self.unsynced);
         self.keep_some(&writes, keep);
         self.cached.clone_from(&self.durable);
+        self.lies = false;
     }
 
     fn keep_some(&mut self, writes: &[Unsynced], keep: &mut dyn FnMut(Extent) -> Option<usize>) {
