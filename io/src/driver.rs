@@ -207,11 +207,16 @@ impl<R: Rt, A: Machine, D: Disk, M: Mesh> Driver<R, A, D, M> {
             worked = true;
         }
         self.conns.end_lingering(now.mono);
-        if self.machine.deadline().is_some_and(|at| at <= now.mono) {
+        if self.machine_deadline().is_some_and(|at| at <= now.mono) {
             self.machine.handle(now, Input::Tick);
             worked = true;
         }
         worked
+    }
+
+    /// When the machine wants to be polled. While the mesh is full it is not, however late it gets: room in the mesh rings.
+    fn machine_deadline(&self) -> Option<Instant> {
+        if self.mesh.is_full() { None } else { self.machine.deadline() }
     }
 
     /// Carries effects out until there are none, or until the mesh is full: what the others sent is taken first then.
@@ -263,7 +268,7 @@ impl<R: Rt, A: Machine, D: Disk, M: Mesh> Driver<R, A, D, M> {
             yield_now().await;
             return;
         }
-        let until = [self.machine.deadline(), self.conns.linger_until()].into_iter().flatten().min();
+        let until = [self.machine_deadline(), self.conns.linger_until()].into_iter().flatten().min();
         self.inbox.notify.notified_until(&self.rt, until).await;
         self.mesh.unpark();
     }

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::task::{Context, Wake, Waker};
 
 use highwater_core::prng::Prng;
@@ -13,14 +14,11 @@ use crate::draw::Draw;
 
 pub(super) type Task = Pin<Box<dyn Future<Output = ()>>>;
 
-/// Tasks that were woken, in the order of it.
-type Woken = Arc<Mutex<Vec<u64>>>;
-
 /// Wakes one task. Wakers must be fit for threads; here there is only one.
 struct Alarm {
     task: u64,
     rang: AtomicBool,
-    woken: Woken,
+    woken: Sender<u64>,
 }
 
 impl Wake for Alarm {
@@ -30,7 +28,8 @@ impl Wake for Alarm {
 
     fn wake_by_ref(self: &Arc<Self>) {
         if !self.rang.swap(true, Ordering::Relaxed) {
-            self.woken.lock().expect("nobody panics with it").push(self.task);
+            // An executor that is gone wakes nobody.
+            let _ = self.woken.send(self.task);
         }
     }
 }
@@ -45,20 +44,20 @@ struct Running {
 pub(super) struct Executor {
     tasks: BTreeMap<u64, Running>,
     spawned: u64,
-    woken: Woken,
+    /// Tasks that were woken, in the order of it.
+    woken: (Sender<u64>, Receiver<u64>),
     awake: Vec<u64>,
     prng: Prng,
 }
 
 impl Executor {
     pub(super) fn new(prng: Prng) -> Self {
-        Self { tasks: BTreeMap::new(), spawned: 0, woken: Woken::default(), awake: Vec::new(), prng }
+        Self { tasks: BTreeMap::new(), spawned: 0, woken: channel(), awake: Vec::new(), prng }
     }
 
     pub(super) fn spawn(&mut self, task: Task) {
         self.spawned += 1;
-        let alarm =
-            Alarm { task: self.spawned, rang: AtomicBool::new(false), woken: Arc::clone(&self.woken) };
+        let alarm = Alarm { task: self.spawned, rang: AtomicBool::new(false), woken: self.woken.0.clone() };
         let alarm = Arc::new(alarm);
         let waker = Waker::from(Arc::clone(&alarm));
         waker.wake_by_ref();
@@ -67,7 +66,7 @@ impl Executor {
 
     /// Polls one task that is awake; false if none is.
     pub(super) fn run_one(&mut self) -> bool {
-        self.awake.append(&mut self.woken.lock().expect("nobody panics with it"));
+        self.awake.extend(self.woken.1.try_iter());
         if self.awake.is_empty() {
             return false;
         }

@@ -74,28 +74,27 @@ impl Post {
     }
 
     fn room_for_waiting(&self) -> bool {
-        let has_room = |to: u16| self.lanes.has_room((self.shard, to), self.host.rough.ring_messages);
-        self.overflow.borrow().iter().any(|(to, _)| has_room(to.0))
+        self.overflow.borrow().iter().any(|&(to, _)| self.has_room(to))
     }
 
-    fn try_send(&self, to: ShardId, message: ShardMessage) -> Result<(), ShardMessage> {
-        let pair = (self.shard, to.0);
-        if self.lanes.has_left(to.0) {
-            return Ok(());
+    fn has_room(&self, to: ShardId) -> bool {
+        self.lanes.has_room((self.shard, to.0), self.host.rough.ring_messages)
+    }
+
+    /// Puts a message into a ring that has room.
+    fn put(&self, to: ShardId, message: ShardMessage) {
+        if !self.lanes.has_left(to.0) {
+            *self.lanes.fill.borrow_mut().entry((self.shard, to.0)).or_default() += 1;
+            self.sent.borrow_mut().push_back((to, message));
         }
-        if !self.lanes.has_room(pair, self.host.rough.ring_messages) {
-            return Err(message);
-        }
-        *self.lanes.fill.borrow_mut().entry(pair).or_default() += 1;
-        self.sent.borrow_mut().push_back((to, message));
-        Ok(())
     }
 
     fn refill(&self) {
         let mut full = BTreeSet::new();
         for (to, message) in self.overflow.take() {
-            let kept = if full.contains(&to) { Err(message) } else { self.try_send(to, message) };
-            if let Err(message) = kept {
+            if !full.contains(&to) && self.has_room(to) {
+                self.put(to, message);
+            } else {
                 full.insert(to);
                 self.overflow.borrow_mut().push_back((to, message));
             }
@@ -111,8 +110,9 @@ impl Mesh for DetMesh {
     fn send(&mut self, to: ShardId, message: ShardMessage) {
         assert!(to.0 != self.0.shard, "a shard sends to others only");
         let waits = self.0.overflow.borrow().iter().any(|(other, _)| *other == to);
-        let kept = if waits { Err(message) } else { self.0.try_send(to, message) };
-        if let Err(message) = kept {
+        if !waits && self.0.has_room(to) {
+            self.0.put(to, message);
+        } else {
             self.0.overflow.borrow_mut().push_back((to, message));
         }
     }
