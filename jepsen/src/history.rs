@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 /// A partition of a topic, as a small number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Key(u32);
+pub struct Key(pub(crate) u32);
 
 impl Key {
     #[must_use]
@@ -241,6 +241,15 @@ impl History {
         let at =
             |index: usize| self.begins.get(index).map(|begin| usize::try_from(*begin).expect("a u32 fits"));
         at(id.index()).expect("an id is of an entry")..at(id.index() + 1).unwrap_or(self.micros.len())
+    }
+
+    pub(crate) fn all_micros(&self) -> &[Micro] {
+        &self.micros
+    }
+
+    #[must_use]
+    pub fn micros_len(&self) -> usize {
+        self.micros.len()
     }
 
     #[must_use]
