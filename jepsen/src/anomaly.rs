@@ -21,6 +21,8 @@ mod told;
 mod unseen;
 
 #[cfg(test)]
+mod random_tests;
+#[cfg(test)]
 mod samples;
 
 use crate::history::{EntryId, History, Key, Offset, Value};

@@ -33,7 +33,7 @@ mod tests {
     fn value_that_is_only_read_elsewhere_is_found() {
         let (key, value, acked) = (A, Value(1), Offset(4));
         let moved = Anomaly::MovedWrite { key, value, acked, found: Offset(2) };
-        assert_eq!(of(&[(A, 1, 2)]), [moved.clone()]);
+        assert_eq!(of(&[(A, 1, 2)]), std::slice::from_ref(&moved));
         assert!(!Verdict::STRICT.allows(&moved) && Verdict::STRICT.without_final_polls().allows(&moved));
         assert_eq!(of(&[(A, 1, 5)]), [Anomaly::MovedWrite { key, value, acked, found: Offset(5) }]);
     }
