@@ -14,6 +14,7 @@ pub mod fingerprint;
 pub mod heap;
 pub mod history;
 pub mod mutants;
+pub mod model;
 pub mod network;
 pub mod params;
 pub mod report;
