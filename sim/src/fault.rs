@@ -2,44 +2,53 @@
 //! the others as they were. Each seed switches whole kinds off. Delivers nothing itself.
 
 use highwater_core::time::Duration;
+use serde::{Deserialize, Serialize};
 
 use crate::draw::{Draw, Stream};
 use crate::history::Ending;
 use crate::params::{Options, Rot};
+use crate::plan::millis;
 
-/// One fault.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// One fault. In the file of a plan `fault` is its name here, and every time is in milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "fault", rename_all = "kebab-case")]
 pub enum Fault {
     /// The node goes down at once, and comes back after a while.
     Crash {
         how: Ending,
+        #[serde(rename = "down_ms", with = "millis")]
         down: Duration,
     },
     /// The node goes down while the next operation of this kind is in flight.
     CrashDuring {
         moment: Moment,
         how: Ending,
+        #[serde(rename = "down_ms", with = "millis")]
         down: Duration,
     },
     /// Operations fail with EIO at these rates for a while.
     DiskErrors {
         kind: ErrorKind,
         per_million: u64,
+        #[serde(rename = "lasting_ms", with = "millis")]
         lasting: Duration,
     },
     /// The disk has only this much room left for a while.
     DiskFull {
         room: u64,
+        #[serde(rename = "lasting_ms", with = "millis")]
         lasting: Duration,
     },
     DiskSlow {
         factor: u64,
+        #[serde(rename = "lasting_ms", with = "millis")]
         lasting: Duration,
     },
     /// A connection is reset.
     Reset,
     /// A shard gets no turn for a while.
     Pause {
+        #[serde(rename = "lasting_ms", with = "millis")]
         lasting: Duration,
     },
     /// The wall clock jumps.
@@ -50,7 +59,8 @@ pub enum Fault {
 }
 
 /// Where a crash hurts most.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Moment {
     DurableWrite,
     CachedWrite,
@@ -60,7 +70,8 @@ pub enum Moment {
     Boot,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum ErrorKind {
     Write,
     Sync,
@@ -68,13 +79,15 @@ pub enum ErrorKind {
 }
 
 /// A fault, its place and its time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Planned {
+    #[serde(rename = "at_ms", with = "millis")]
+    pub at: Duration,
+    pub node: usize,
     /// Its name among the faults of the seed: what it draws when it is delivered is keyed by it, so that the others stay as they
     /// were when it is taken away.
     pub number: u64,
-    pub at: Duration,
-    pub node: usize,
+    #[serde(flatten)]
     pub fault: Fault,
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use highwater_core::shard::Event;
+use serde::{Deserialize, Serialize};
 
 /// A partition of a topic of this run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -94,7 +95,8 @@ pub enum Edge {
 }
 
 /// How a node's process ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Ending {
     /// In order, with all on disk.
     Stopped,

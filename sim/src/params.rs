@@ -1,11 +1,16 @@
 //! Everything that a seed draws before a run begins: configuration, workload, speeds, and the plan of faults. Printable, all of
 //! it. Runs nothing.
 
+use std::collections::BTreeSet;
+use std::fmt;
+use std::str::FromStr;
+
 use highwater_core::id::NodeId;
 use highwater_core::mutant::Mutant;
 use highwater_core::prng::Prng;
 use highwater_core::shard::{Config, TopicConfig, WalConfig};
 use highwater_core::time::Duration;
+use serde::{Deserialize, Serialize};
 
 use crate::disk::DiskSpeed;
 use crate::draw::{Draw, Stream};
@@ -14,7 +19,8 @@ use crate::history::{Edge, Place};
 use crate::network::LinkSpeed;
 
 /// How much a run does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Profile {
     /// Seconds of virtual time; for every commit.
     Smoke,
@@ -24,6 +30,15 @@ pub enum Profile {
 }
 
 impl Profile {
+    pub const ALL: [Self; 2] = [Self::Smoke, Self::Default];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Smoke => "smoke",
+            Self::Default => "default",
+        }
+    }
+
     fn scale(self) -> u64 {
         match self {
             Self::Smoke => 1,
@@ -32,20 +47,60 @@ impl Profile {
     }
 }
 
+impl fmt::Display for Profile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Profile {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let named = Self::ALL.into_iter().find(|profile| profile.name() == text);
+        named.ok_or_else(|| format!("`{text}` is no profile: {}", Self::ALL.map(Self::name).join(", ")))
+    }
+}
+
 /// What the command line says.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Options {
     pub profile: Profile,
+    #[serde(default)]
     pub tier: Tier,
     /// Bits rot too.
+    #[serde(default)]
     pub rot: Rot,
-    pub trace: Trace,
     /// The bug that is planted; needs the feature `mutants`.
+    #[serde(default, with = "mutant", skip_serializing_if = "Option::is_none")]
     pub mutant: Option<Mutant>,
 }
 
+/// Mutants go by their names.
+mod mutant {
+    use highwater_core::mutant::Mutant;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
+
+    pub(super) fn serialize<S: Serializer>(
+        mutant: &Option<Mutant>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        mutant.map(Mutant::name).serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Mutant>, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        Mutant::named(&name)
+            .map(Some)
+            .ok_or_else(|| D::Error::custom(format!("no mutant is called `{name}`")))
+    }
+}
+
 /// What stands between the machines and the world.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Tier {
     /// Nothing: the fastest.
     #[default]
@@ -54,15 +109,21 @@ pub enum Tier {
     T1,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Rot {
-    #[default]
-    Off,
-    On,
+impl FromStr for Tier {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "t0" => Ok(Self::T0),
+            "t1" => Ok(Self::T1),
+            _ => Err(format!("`{text}` is no tier: t0, t1")),
+        }
+    }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Trace {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Rot {
     #[default]
     Off,
     On,
@@ -167,6 +228,10 @@ pub struct Params {
     /// When the faults end.
     pub faults_end: Duration,
     pub faults: Vec<Planned>,
+    /// Clients that never wake up.
+    pub without_clients: BTreeSet<usize>,
+    /// Requests after which clients only finish what is open.
+    pub operations_max: Option<u64>,
 }
 
 impl Params {
@@ -193,6 +258,8 @@ impl Params {
             speeds,
             faults_end,
             faults: fault::draw_plan(Sketch { seed, options, nodes, until: faults_end }),
+            without_clients: BTreeSet::new(),
+            operations_max: None,
         }
     }
 

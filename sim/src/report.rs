@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use highwater_core::time::Instant;
+use serde::{Deserialize, Serialize};
 
 /// Counters by name.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts(BTreeMap<String, u64>);
 
 impl Counts {

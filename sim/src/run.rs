@@ -7,7 +7,9 @@ use std::panic::{self, AssertUnwindSafe};
 use highwater_core::mutant::Mutant;
 
 use crate::params::{Options, Params};
+use crate::plan::Plan;
 use crate::report::Report;
+use crate::tape::Tape;
 use crate::world::World;
 
 thread_local! {
@@ -38,9 +40,24 @@ pub(crate) fn caught<T>(run: impl FnOnce() -> T) -> Result<T, String> {
 
 /// Runs a seed.
 pub fn run(seed: u64, options: Options) -> Report {
-    SEED.set(seed);
-    plant(options.mutant);
-    let mut world = World::new(Params::draw(seed, options));
+    run_params(Params::draw(seed, options), None)
+}
+
+/// Runs a plan.
+pub fn run_plan(plan: &Plan) -> Report {
+    run_params(plan.params(), None)
+}
+
+/// Runs a plan and writes all that happens on the tape.
+pub fn run_taped(plan: &Plan, tape: Tape) -> Report {
+    run_params(plan.params(), Some(tape))
+}
+
+fn run_params(params: Params, tape: Option<Tape>) -> Report {
+    SEED.set(params.seed);
+    plant(params.options.mutant);
+    let mut world = World::new(params);
+    world.record_on(tape);
     // The world is only asked for its counters after a panic.
     let ended = panic::catch_unwind(AssertUnwindSafe(|| world.run()));
     if ended.is_err() {

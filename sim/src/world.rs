@@ -26,6 +26,7 @@ use crate::history::{Ending, Fact, History};
 use crate::network::{Arrival, ClientEnd, Delivery, Network};
 use crate::params::{ClientParams, PORT, Params, Role, Rot, host};
 use crate::report::{Counts, Report, Violation, variant_name};
+use crate::tape::Tape;
 use node::Node;
 use record::Recorder;
 
@@ -134,6 +135,8 @@ pub struct World {
     phase: Phase,
     recorder: Recorder,
     steps: u64,
+    /// What clients have sent.
+    requests: u64,
 }
 
 impl World {
@@ -165,12 +168,18 @@ impl World {
             producer_ids: vec![BTreeSet::new(); params.nodes.len()],
             violation: None,
             phase: Phase::Faults,
-            recorder: Recorder::new(params.options.trace),
+            recorder: Recorder::default(),
             steps: 0,
+            requests: 0,
             params,
         };
         world.plan();
         world
+    }
+
+    /// Writes what happens from here on.
+    pub fn record_on(&mut self, tape: Option<Tape>) {
+        self.recorder.tape = tape;
     }
 
     fn plan(&mut self) {
@@ -191,7 +200,9 @@ impl World {
         let prng = Stream::Client(client as u64).of(self.params.seed);
         self.homes.push(params.node);
         self.clients.push(Client::new(params, &self.params.topics, prng));
-        self.heap.after(Duration::from_micros(10), Occurrence::Client { client, heard: Heard::Wake });
+        if !self.params.without_clients.contains(&client) {
+            self.heap.after(Duration::from_micros(10), Occurrence::Client { client, heard: Heard::Wake });
+        }
     }
 
     /// Runs to the end, or to the first violation.
@@ -212,6 +223,9 @@ impl World {
             self.faults.merge(&node.disk.delivered);
         }
         self.faults.merge(&self.network.delivered);
+        if let Some(violation) = &self.violation {
+            self.recorder.violation(self.heap.now(), violation);
+        }
         Report {
             virtual_time: self.heap.now(),
             steps: self.steps,
@@ -287,7 +301,8 @@ impl World {
             now,
             wall_millis: WALL_MILLIS + i64::try_from(now.as_nanos() / 1_000_000).expect("a run is short"),
             topics: &self.params.topics,
-            draining: self.phase != Phase::Faults,
+            draining: self.phase != Phase::Faults
+                || self.params.operations_max.is_some_and(|most| self.requests >= most),
             history: &mut self.history,
             operations: &mut self.operations,
             producer_ids: &mut self.producer_ids[self.homes[client]],
@@ -305,7 +320,8 @@ impl World {
         match act {
             Act::Connect { conn, address } => self.connect(ClientEnd { client, conn }, &address),
             Act::Send { conn, parts } => {
-                self.recorder.client_sends(now, client, &parts);
+                self.requests += 1;
+                self.recorder.client_sends(now, ClientEnd { client, conn }, &parts);
                 self.network.client_sends(ClientEnd { client, conn }, &parts, now);
             }
             Act::Close { conn } => self.network.client_closes(ClientEnd { client, conn }, now),
@@ -335,7 +351,9 @@ impl World {
             node.heal();
         }
         for client in 0..self.clients.len() {
-            self.tell(client, Heard::Wake);
+            if !self.params.without_clients.contains(&client) {
+                self.tell(client, Heard::Wake);
+            }
         }
         self.heap.after(Duration::ZERO, Occurrence::Watch);
     }
@@ -368,7 +386,8 @@ impl World {
         nodes.or_else(|| {
             let open =
                 |(n, client): (usize, &Client)| client.unfinished().map(|what| format!("client {n}: {what}"));
-            self.clients.iter().enumerate().find_map(open)
+            let absent = &self.params.without_clients;
+            self.clients.iter().enumerate().filter(|(n, _)| !absent.contains(n)).find_map(open)
         })
     }
 

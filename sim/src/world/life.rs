@@ -110,6 +110,7 @@ impl World {
         let id = target.cores[shard].new_conn();
         let seat = Seat { node, life: target.life, shard: u16::try_from(shard).expect("few shards") };
         self.network.open(end, seat, id, prng, now);
+        self.recorder.connects(now, end, seat, id);
         let ClientEnd { client, conn } = end;
         let port = 10_000 + u16::try_from(client).expect("few clients");
         let input = Input::Accepted {

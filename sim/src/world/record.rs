@@ -1,4 +1,4 @@
-//! The record of a run: the fingerprint over every input and effect, and the trace for those who want to read it. Decides
+//! The record of a run: the fingerprint over every input and effect, and the tape for those who want to read it. Decides
 //! nothing.
 
 use highwater_core::buf::Slice;
@@ -11,27 +11,24 @@ use crate::clients::Heard;
 use crate::fault::Planned;
 use crate::fingerprint::Fingerprint;
 use crate::history::Fact;
-use crate::params::Trace;
+use crate::network::{ClientEnd, Seat};
+use crate::report::Violation;
+use crate::tape::{Entry, Kind, Site, Tape, to_value};
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Recorder {
-    trace: Trace,
+    pub(super) tape: Option<Tape>,
     fingerprint: Fingerprint,
 }
 
 impl Recorder {
-    pub(super) fn new(trace: Trace) -> Self {
-        Self { trace, fingerprint: Fingerprint::default() }
-    }
-
     pub(super) fn fingerprint(&self) -> u64 {
         self.fingerprint.value()
     }
 
-    fn line(&self, now: Instant, text: impl FnOnce() -> String) {
-        if self.trace == Trace::On {
-            let nanos = now.as_nanos();
-            println!("{:>5}.{:06} {}", nanos / 1_000_000_000, nanos / 1_000 % 1_000_000, text());
+    fn write(&self, entry: impl FnOnce() -> Entry) {
+        if let Some(tape) = &self.tape {
+            tape.borrow_mut().entry(entry());
         }
     }
 
@@ -46,16 +43,43 @@ impl Recorder {
             self.file(meta.file);
             self.fingerprint.word(meta.len);
         }
-        self.line(now, || format!("start of life {life} of node {node} over {} files", files.len()));
+        self.write(|| {
+            Entry::new(now, Site::Node(node), Kind::Start, "Start")
+                .with("life", life)
+                .with("files", files.len())
+                .with("bytes", files.iter().map(|meta| meta.len).sum::<u64>())
+        });
     }
 
     pub(super) fn fault(&mut self, now: Instant, planned: &Planned) {
         self.stamp(now, 2);
-        self.line(now, || format!("fault {planned:?}"));
+        self.write(|| {
+            Entry::of(now, Site::Node(planned.node), Kind::Fault, &planned.fault)
+                .with("number", planned.number)
+        });
     }
 
     pub(super) fn fact(&mut self, now: Instant, fact: &Fact) {
-        self.line(now, || format!("      {fact:?}"));
+        self.write(|| {
+            if let Fact::Core { node, event } = fact {
+                return Entry::of(now, Site::Node(*node), Kind::Event, event);
+            }
+            Entry::of(now, Site::World, Kind::Fact, fact)
+        });
+    }
+
+    pub(super) fn violation(&mut self, now: Instant, violation: &Violation) {
+        self.write(|| Entry::of(now, Site::World, Kind::Violation, violation));
+    }
+
+    pub(super) fn connects(&mut self, now: Instant, end: ClientEnd, seat: Seat, conn: ConnId) {
+        self.write(|| {
+            Entry::new(now, Site::Client(end.client), Kind::Client, "Connects")
+                .with("conn", to_value(&end.conn))
+                .with("node", seat.node)
+                .with("shard", seat.shard)
+                .with("shard_conn", to_value(&conn))
+        });
     }
 
     pub(super) fn client(&mut self, now: Instant, client: usize, heard: &Heard) {
@@ -64,15 +88,26 @@ impl Recorder {
         if let Heard::Bytes { bytes, .. } = heard {
             self.fingerprint.bytes(bytes);
         }
+        let site = Site::Client(client);
+        self.write(|| {
+            if let Heard::Bytes { conn, bytes } = heard {
+                let entry = Entry::new(now, site, Kind::Client, "Bytes").with("conn", to_value(conn));
+                return entry.with("bytes", bytes.len());
+            }
+            Entry::of(now, site, Kind::Client, heard)
+        });
     }
 
-    pub(super) fn client_sends(&mut self, now: Instant, client: usize, parts: &[Slice]) {
+    pub(super) fn client_sends(&mut self, now: Instant, end: ClientEnd, parts: &[Slice]) {
         self.stamp(now, 4);
         parts.iter().for_each(|part| self.fingerprint.bytes(part));
-        self.line(now, || {
+        self.write(|| {
             let bytes = joined(parts);
-            let api = bytes.get(4..6).map_or(-1, |key| i16::from_be_bytes([key[0], key[1]]));
-            format!("client {client} asks key {api}, {} B", bytes.len())
+            let key = bytes.get(4..6).map_or(-1, |key| i16::from_be_bytes([key[0], key[1]]));
+            Entry::new(now, Site::Client(end.client), Kind::Client, "Sends")
+                .with("conn", to_value(&end.conn))
+                .with("key", key)
+                .with("bytes", bytes.len())
         });
     }
 
@@ -126,7 +161,7 @@ impl Recorder {
             Input::Shard { from, .. } => self.fingerprint.word(u64::from(from.0)),
             Input::Tick | Input::Stop => {}
         }
-        self.line(now, || format!("  {node}.{shard} <- {input:?}"));
+        self.write(|| Entry::of(now, Site::Shard { node, shard }, Kind::Input, input));
     }
 
     pub(super) fn effect(&mut self, now: Instant, (node, shard): (usize, u16), effect: &Effect) {
@@ -166,7 +201,7 @@ impl Recorder {
             Effect::Shard { to, .. } => self.fingerprint.word(u64::from(to.0)),
             Effect::Halt(_) => {}
         }
-        self.line(now, || format!("  {node}.{shard} -> {effect:?}"));
+        self.write(|| Entry::of(now, Site::Shard { node, shard }, Kind::Effect, effect));
     }
 
     fn change(&mut self, change: &FileChange) {

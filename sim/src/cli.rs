@@ -1,0 +1,75 @@
+//! The command line of the simulator, one file for each command. Must not know how a run works.
+
+#![expect(
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    reason = "the command line lives in real time and starts processes; a run does neither"
+)]
+
+mod batch;
+mod check;
+mod output;
+mod run;
+mod seeds;
+mod sweep;
+
+use std::fmt;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Runs Highwater's core in a simulated world.
+#[derive(Debug, Parser)]
+#[command(version = concat!(env!("CARGO_PKG_VERSION"), " (", env!("HIGHWATER_COMMIT"), ")"))]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Run(run::Run),
+    Check(check::Check),
+    Sweep(sweep::Sweep),
+}
+
+/// How a command ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Exit {
+    Clean,
+    /// Something was found.
+    Failed,
+}
+
+/// The command was not understood or cannot be carried out; nothing was run.
+#[derive(Debug)]
+struct Usage(String);
+
+impl From<String> for Usage {
+    fn from(what: String) -> Self {
+        Self(what)
+    }
+}
+
+impl fmt::Display for Usage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Exit code 0 if all is clean, 1 if something was found, 2 if the command makes no sense.
+pub(crate) fn main() -> ExitCode {
+    let ended = match Cli::parse().command {
+        Command::Run(run) => run.run(),
+        Command::Check(check) => check.run(),
+        Command::Sweep(sweep) => sweep.run(),
+    };
+    match ended {
+        Ok(Exit::Clean) => ExitCode::SUCCESS,
+        Ok(Exit::Failed) => ExitCode::from(1),
+        Err(usage) => {
+            eprintln!("highwater-sim: {usage}");
+            ExitCode::from(2)
+        }
+    }
+}
