@@ -79,9 +79,12 @@ pub fn hunt(mutant: Mutant, bounds: &Bounds, cpu_millis: impl Fn() -> u64) -> Tr
             break;
         }
         trial.seeds += 1;
-        let options =
-            Options { profile: ground.profile, rot: ground.rot, mutant: Some(mutant), ..Options::default() };
-        if let Some(violation) = run(seed, options).violation {
+        let sound = Options { profile: ground.profile, rot: ground.rot, ..Options::default() };
+        let planted = Options { mutant: Some(mutant), ..sound };
+        // A seed that fails without the mutant too is somebody else's finding.
+        if let Some(violation) = run(seed, planted).violation
+            && run(seed, sound).violation.is_none()
+        {
             trial.catch = Some(Catch { ground, seed, violation });
             trial.cpu_millis = cpu_millis() - began;
             break;

@@ -257,9 +257,11 @@ impl Connection {
 
     /// The request at `place` is answered; no slices if it has no response.
     pub(super) fn answer(&mut self, place: Place, parts: Vec<Slice>) {
-        let index = usize::try_from(place.0 - self.first).expect("bounded by the requests in work");
-        let overtaken = self.answers.iter().position(|answer| matches!(answer, Answer::Pending));
-        let index = if mutant::on(Mutant::AnswersOutOfOrder) { overtaken.unwrap_or(index) } else { index };
+        let oldest = self.answers.iter().position(|answer| matches!(answer, Answer::Pending));
+        let index = match oldest.filter(|_| mutant::on(Mutant::AnswersOutOfOrder)) {
+            Some(oldest) => oldest,
+            None => usize::try_from(place.0 - self.first).expect("bounded by the requests in work"),
+        };
         self.ready_bytes += bytes_of(&parts);
         let before = core::mem::replace(&mut self.answers[index], Answer::Ready(parts));
         assert!(matches!(before, Answer::Pending), "a request is answered once");
