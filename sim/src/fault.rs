@@ -83,6 +83,7 @@ pub enum ErrorKind {
 pub struct Planned {
     #[serde(rename = "at_ms", with = "millis")]
     pub at: Duration,
+    #[serde(default)]
     pub node: usize,
     /// Its name among the faults of the seed: what it draws when it is delivered is keyed by it, so that the others stay as they
     /// were when it is taken away.
