@@ -1,5 +1,6 @@
 //! The command line of the judge: real processes, real clients. It decides nothing about right and wrong; the checkers do.
 
+mod check;
 mod kill9;
 
 use std::path::PathBuf;
@@ -7,12 +8,19 @@ use std::process::ExitCode;
 
 const USAGE: &str = "\
 usage: highwater-jepsen kill9 --rounds N --binary PATH [--io auto|uring|epoll] [--data-dir DIR] [--seed S] [--set KEY=VALUE]..
+       highwater-jepsen check FILE
 
-Starts the broker, loads it, kills it with signal 9 at a random moment, starts it again and reads everything back, N times.
+kill9  starts the broker, loads it, kills it with signal 9 at a random moment, starts it again and reads everything back, N times.
+check  judges a history that has an operation's invocation or completion on each line, in JSON.
 ";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let [command, path] = &arguments[..]
+        && command == "check"
+    {
+        return exit(check::run(path));
+    }
     let options = match options(&arguments) {
         Ok(options) => options,
         Err(error) => {
@@ -20,7 +28,11 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    match kill9::run(&options) {
+    exit(kill9::run(&options))
+}
+
+fn exit(result: Result<(), String>) -> ExitCode {
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(story) => {
             println!("{story}");

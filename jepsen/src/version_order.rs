@@ -312,9 +312,9 @@ mod tests {
             {"process":1,"type":"invoke","f":"send","mops":[{"send":["t/0",2,null]}]}
             {"process":2,"type":"invoke","f":"poll"}
             {"process":0,"type":"ok","f":"send","mops":[{"send":["t/0",1,10]}]}
-            {"process":2,"type":"info","f":"poll","mops":[{"poll":{"t/0":[[3,3],[5,4]]}}]}
+            {"process":2,"type":"info","f":"poll","mops":[{"poll":{"t/0":[[3,3],[4,3],[5,3],[4,3],[5,4]]}}]}
             {"process":1,"type":"info","f":"send","mops":[{"send":["t/0",2,20]}]}"#;
-        index_of(text, |index| assert_eq!(log(index), [(3, 3), (5, 4), (10, 1)]));
+        index_of(text, |index| assert_eq!(log(index), [(3, 3), (4, 3), (5, 3), (5, 4), (10, 1)]));
     }
 
     #[test]

@@ -50,8 +50,8 @@ mod tests {
     #[test]
     fn acknowledgement_counts_as_a_look() {
         let anomalies = found(|s| {
-            s.sends(0, Type::Ok, &[(A, 1, 3)]);
-            s.polls(1, Type::Ok, &[(A, 1, 7)]);
+            s.sends(0, Type::Ok, &[(A, 1, 7)]);
+            s.polls(1, Type::Ok, &[(A, 1, 3)]);
         });
         let offsets = vec![Offset(3), Offset(7)];
         assert_eq!(anomalies[0], Anomaly::Duplicate { key: A, value: Value(1), offsets });

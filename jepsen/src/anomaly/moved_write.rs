@@ -22,8 +22,12 @@ mod tests {
     use crate::history::{Delivery, Key, Offset, Type, Value};
 
     fn of(reads: &[(Key, u64, i64)]) -> Vec<Anomaly> {
+        with(Delivery::AtLeastOnce, reads)
+    }
+
+    fn with(delivery: Delivery, reads: &[(Key, u64, i64)]) -> Vec<Anomaly> {
         found(|s| {
-            s.delivery = Delivery::AtLeastOnce;
+            s.delivery = delivery;
             s.sends(0, Type::Ok, &[(A, 1, 4)]);
             s.polls(1, Type::Ok, reads);
         })
@@ -41,5 +45,10 @@ mod tests {
     #[test]
     fn second_copy_of_a_value_does_not_move_it() {
         assert_eq!(of(&[(A, 1, 3), (A, 1, 4)]), []);
+        assert_eq!(
+            with(Delivery::BestEffort, &[(A, 1, 3)]),
+            [],
+            "the copy that was acknowledged may be lost"
+        );
     }
 }

@@ -184,9 +184,9 @@ impl World {
         let process = self.consumers[chosen].process;
         let invoke = self.script.invoke(process, F::Poll, &[]);
         let mut reads = Vec::new();
-        for key in 0..2 {
+        for (key, next) in next.iter_mut().enumerate() {
             let max = self.random.below(5);
-            reads.extend(self.records(key, &mut next[key], max));
+            reads.extend(self.records(key, next, max));
         }
         let kind = [Type::Ok, Type::Ok, Type::Ok, Type::Info, Type::Fail][self.random.below(5)];
         self.script.complete(invoke, kind, &reads);
