@@ -4,6 +4,16 @@
 use highwater_core::prng::Prng;
 use highwater_core::time::Duration;
 
+/// What is drawn of one connection: by the kernels at its ends, and for each direction its speed and its bad luck.
+#[derive(Debug, Clone, Copy)]
+pub enum Lot {
+    Kernels,
+    Up,
+    UpLuck,
+    Down,
+    DownLuck,
+}
+
 /// Whose generator it is.
 #[derive(Debug, Clone, Copy)]
 pub enum Stream {
@@ -35,6 +45,7 @@ pub enum Stream {
     Link {
         client: usize,
         number: u32,
+        lot: Lot,
     },
     Client(u64),
 }
@@ -52,7 +63,9 @@ impl Stream {
             Self::Mesh { node, life, pair } => {
                 (7, of_life(node, life) | u64::from(pair.0) << 8 | u64::from(pair.1))
             }
-            Self::Link { client, number } => (8, (client as u64) << 32 | u64::from(number)),
+            Self::Link { client, number, lot } => {
+                (8, (client as u64) << 32 | u64::from(number) << 3 | lot as u64)
+            }
             Self::Client(client) => (9, client),
             Self::Delivery(number) => (10, number),
             Self::LastEnd(node) => (11, node as u64),

@@ -1,11 +1,13 @@
 //! The plan of faults: data, drawn from the seed before the run, one stream per kind, so that a kind that is taken away leaves
 //! the others as they were. Each seed switches whole kinds off. Delivers nothing itself.
 
+use highwater_core::prng::Prng;
 use highwater_core::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::draw::{Draw, Stream};
 use crate::history::Ending;
+use crate::network::{Peers, Stretch, Trouble, Way};
 use crate::params::{Options, Rot};
 use crate::plan::millis;
 
@@ -48,6 +50,13 @@ pub enum Fault {
     Reset,
     /// A shard gets no turn for a while.
     Pause {
+        #[serde(rename = "lasting_ms", with = "millis")]
+        lasting: Duration,
+    },
+    /// Links of the node ail for a while.
+    Link {
+        stretch: Stretch,
+        trouble: Trouble,
         #[serde(rename = "lasting_ms", with = "millis")]
         lasting: Duration,
     },
@@ -103,13 +112,19 @@ enum Kind {
     DiskFull,
     DiskSlow,
     Reset,
+    Loss,
+    Delay,
+    Reorder,
+    Duplicate,
+    Clog,
+    Cut,
     Pause,
     ClockJump,
     Rot,
 }
 
 /// Kind, its chance to be switched on in a million, and at most how many a run.
-const KINDS: [(Kind, u64, u64); 11] = [
+const KINDS: [(Kind, u64, u64); 17] = [
     (Kind::Kill, 400_000, 3),
     (Kind::PowerOff, 500_000, 3),
     (Kind::Stop, 200_000, 2),
@@ -118,6 +133,12 @@ const KINDS: [(Kind, u64, u64); 11] = [
     (Kind::DiskFull, 200_000, 2),
     (Kind::DiskSlow, 300_000, 3),
     (Kind::Reset, 400_000, 10),
+    (Kind::Loss, 250_000, 3),
+    (Kind::Delay, 200_000, 3),
+    (Kind::Reorder, 200_000, 3),
+    (Kind::Duplicate, 250_000, 3),
+    (Kind::Clog, 200_000, 3),
+    (Kind::Cut, 250_000, 3),
     (Kind::Pause, 300_000, 5),
     (Kind::ClockJump, 200_000, 3),
     (Kind::Rot, 1_000_000, 4),
@@ -155,7 +176,7 @@ pub fn draw_plan(sketch: Sketch) -> Vec<Planned> {
     plan
 }
 
-fn draw(kind: Kind, prng: &mut highwater_core::prng::Prng) -> Fault {
+fn draw(kind: Kind, prng: &mut Prng) -> Fault {
     let down = prng.micros(500, 500_000);
     let lasting = prng.micros(1_000, 1_000_000);
     match kind {
@@ -182,6 +203,19 @@ fn draw(kind: Kind, prng: &mut highwater_core::prng::Prng) -> Fault {
         Kind::DiskFull => Fault::DiskFull { room: prng.scaled(4_096, 1 << 20), lasting },
         Kind::DiskSlow => Fault::DiskSlow { factor: prng.between(3, 50), lasting },
         Kind::Reset => Fault::Reset,
+        Kind::Loss => link(prng, lasting, |prng| Trouble::Loss { per_million: prng.scaled(1_000, 500_000) }),
+        Kind::Delay => link(prng, lasting, |prng| Trouble::Delay { micros: prng.scaled(100, 300_000) }),
+        Kind::Reorder => {
+            link(prng, lasting, |prng| Trouble::Reorder { per_million: prng.scaled(10_000, 500_000) })
+        }
+        Kind::Duplicate => {
+            link(prng, lasting, |prng| Trouble::Duplicate { per_million: prng.scaled(10_000, 500_000) })
+        }
+        Kind::Clog => link(prng, lasting, |_| Trouble::Clog),
+        Kind::Cut => {
+            let lasting = if prng.chance(200_000) { prng.micros(1_000_000, 12_000_000) } else { lasting };
+            link(prng, lasting, |_| Trouble::Cut)
+        }
         Kind::Pause => Fault::Pause { lasting },
         Kind::ClockJump => {
             let jump = i64::try_from(prng.scaled(1, 100_000_000)).expect("small");
@@ -189,4 +223,14 @@ fn draw(kind: Kind, prng: &mut highwater_core::prng::Prng) -> Fault {
         }
         Kind::Rot => Fault::Rot,
     }
+}
+
+/// Draws which links ail: one way or both, of all peers or of some.
+fn link(prng: &mut Prng, lasting: Duration, trouble: impl Fn(&mut Prng) -> Trouble) -> Fault {
+    let way = prng.pick(&[Way::In, Way::Out, Way::Both]);
+    let peers = match prng.between(1, 3) {
+        1 => Peers::All,
+        _ => Peers::OneIn { count: prng.place(4) + 2, from: prng.place(5) },
+    };
+    Fault::Link { stretch: Stretch { way, peers }, trouble: trouble(prng), lasting }
 }

@@ -406,11 +406,23 @@ fn some_of(prng: &mut Prng, places: &[Place]) -> Vec<Place> {
     if chosen.is_empty() { vec![prng.pick(places)] } else { chosen }
 }
 
+/// Mostly that of a data centre; now and then next to nothing, or across the world.
+fn draw_latency_micros(prng: &mut Prng) -> u64 {
+    match prng.below(10) {
+        0 | 1 => prng.below(5),
+        2 => prng.scaled(5_000, 100_000),
+        _ => prng.scaled(20, 2_000),
+    }
+}
+
 fn draw_speeds(prng: &mut Prng) -> Speeds {
     Speeds {
         link: LinkSpeed {
-            latency_micros: prng.scaled(20, 2_000),
+            latency_micros: draw_latency_micros(prng),
             split_per_million: prng.pick(&[0, 50_000, 500_000]),
+            resend_micros: prng.scaled(1_000, 200_000),
+            give_up_millis: prng.scaled(1_000, 10_000),
+            send_buffer_bytes: prng.pick(&[0, 16_384, 262_144]),
         },
         turn_micros: prng.scaled(1, 50),
         mesh_micros: prng.scaled(1, 200),

@@ -14,7 +14,6 @@ mod turn;
 use std::collections::BTreeSet;
 
 use highwater_core::client::Address;
-use highwater_core::prng::Prng;
 use highwater_core::time::{Duration, Instant};
 
 use crate::checker::{Checkers, Rules, TopicRule};
@@ -34,6 +33,8 @@ use record::Recorder;
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Steps after which a run counts as a loop without end.
 const STEPS_MAX: u64 = 20_000_000;
+/// Until a client knows that a name is nobody's.
+const UNKNOWN_HOST: Duration = Duration::from_millis(1);
 /// The wall clock when a run begins.
 const WALL_MILLIS: i64 = 1_780_000_000_000;
 
@@ -56,11 +57,6 @@ enum Occurrence {
         pair: (u16, u16),
     },
     Wire(Arrival),
-    Connect {
-        end: ClientEnd,
-        node: usize,
-        prng: Prng,
-    },
     Client {
         client: usize,
         heard: Heard,
@@ -92,6 +88,8 @@ enum Calm {
     Errors,
     Full,
     Slow,
+    /// The trouble of that number.
+    Link(u64),
 }
 
 /// Where the run stands.
@@ -222,7 +220,7 @@ impl World {
         for node in &self.nodes {
             self.faults.merge(&node.disk.delivered);
         }
-        self.faults.merge(&self.network.delivered);
+        self.faults.merge(&self.network.counts());
         if let Some(violation) = &self.violation {
             self.recorder.violation(self.heap.now(), violation);
         }
@@ -256,7 +254,6 @@ impl World {
             Occurrence::Disk { node, life, ticket } => self.on_disk(node, life, ticket),
             Occurrence::Mesh { node, life, pair } => self.on_mesh(node, life, pair),
             Occurrence::Wire(arrival) => self.on_arrival(arrival),
-            Occurrence::Connect { end, node, prng } => self.on_connect(end, node, prng),
             Occurrence::Client { client, heard } => self.tell(client, heard),
             Occurrence::Fault(planned) => self.on_fault(planned),
             Occurrence::Calm { node, calm } => self.on_calm(node, calm),
@@ -285,8 +282,10 @@ impl World {
 
     fn on_arrival(&mut self, arrival: Arrival) {
         let nodes = &self.nodes;
-        match self.network.arrive(arrival, self.heap.now(), |node| nodes[node].is_up()) {
+        match self.network.arrive(arrival, self.heap.now(), |node| nodes[node].powered) {
             Delivery::Nothing => {}
+            Delivery::Knock { end, link, node } => self.on_knock(end, link, node),
+            Delivery::Connected { client, conn } => self.tell(client, Heard::Connected { conn }),
             Delivery::Shard { seat, input } => self.give(seat.node, seat.life, seat.shard, input),
             Delivery::Bytes { client, conn, bytes } => self.tell(client, Heard::Bytes { conn, bytes }),
             Delivery::Lost { client, conn } => self.tell(client, Heard::Closed { conn }),
@@ -331,18 +330,15 @@ impl World {
 
     /// Sends a client's first packet to the node of that name; a name that nobody has is refused.
     fn connect(&mut self, end: ClientEnd, address: &Address) {
-        let mut prng = self.network.stream(end.client);
-        let wait = self.network.latency(&mut prng);
+        let now = self.now();
         let named = (0..self.nodes.len()).find(|&node| *address.host == *host(node));
         match named.filter(|_| address.port == PORT) {
-            Some(node) => self.heap.after(wait, Occurrence::Connect { end, node, prng }),
-            None => self.refuse(end, wait),
+            Some(node) => self.network.connect(end, node, now),
+            None => {
+                let ClientEnd { client, conn } = end;
+                self.heap.after(UNKNOWN_HOST, Occurrence::Client { client, heard: Heard::Closed { conn } });
+            }
         }
-    }
-
-    fn refuse(&mut self, end: ClientEnd, wait: Duration) {
-        let ClientEnd { client, conn } = end;
-        self.heap.after(wait, Occurrence::Client { client, heard: Heard::Closed { conn } });
     }
 
     fn on_heal(&mut self) {
@@ -350,6 +346,7 @@ impl World {
         for node in &mut self.nodes {
             node.heal();
         }
+        self.network.heal(self.heap.now());
         for client in 0..self.clients.len() {
             if !self.params.without_clients.contains(&client) {
                 self.tell(client, Heard::Wake);

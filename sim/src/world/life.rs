@@ -1,16 +1,14 @@
 //! How nodes start and end, and the delivery of faults. Must not know what runs on them.
 
-use highwater_core::prng::Prng;
 use highwater_core::shard::Input;
 use highwater_core::time::Duration;
 
 use super::node::Armed;
 use super::{Calm, Occurrence, World};
-use crate::clients::Heard;
 use crate::draw::{Draw, Stream};
 use crate::fault::{ErrorKind, Fault, Moment, Planned};
 use crate::history::{Ending, Fact};
-use crate::network::{ClientEnd, Seat};
+use crate::network::{ClientEnd, Link, Seat};
 
 /// An orderly stop that takes longer than this is stuck.
 const STOP_PATIENCE: Duration = Duration::from_secs(30);
@@ -98,28 +96,25 @@ impl World {
         self.heap.at(now + down, Occurrence::Start { node });
     }
 
-    pub(super) fn on_connect(&mut self, end: ClientEnd, node: usize, mut prng: Prng) {
+    /// A client's wish for a connection has reached the machine.
+    pub(super) fn on_knock(&mut self, end: ClientEnd, link: Link, node: usize) {
         let now = self.now();
         let target = &mut self.nodes[node];
-        let wait = self.network.latency(&mut prng);
         if !target.is_up() {
-            let wait = if target.powered { wait } else { Duration::from_millis(300) };
-            return self.refuse(end, wait);
+            return self.network.refuse(link, now);
         }
-        let shard = prng.place(target.cores.len());
+        let shard = self.network.prng(link).place(target.cores.len());
         let id = target.cores[shard].new_conn();
         let seat = Seat { node, life: target.life, shard: u16::try_from(shard).expect("few shards") };
-        self.network.open(end, seat, id, prng, now);
+        self.network.accept(link, seat, id, now);
         self.recorder.connects(now, end, seat, id);
-        let ClientEnd { client, conn } = end;
-        let port = 10_000 + u16::try_from(client).expect("few clients");
+        let port = 10_000 + u16::try_from(end.client).expect("few clients");
         let input = Input::Accepted {
             conn: id,
             local: std::net::SocketAddr::from(([127, 0, 0, 1], 9092)),
             peer: std::net::SocketAddr::from(([127, 0, 0, 2], port)),
         };
         self.give(node, seat.life, seat.shard, input);
-        self.heap.after(wait, Occurrence::Client { client, heard: Heard::Connected { conn } });
     }
 
     pub(super) fn on_fault(&mut self, planned: Planned) {
@@ -150,6 +145,10 @@ impl World {
                 self.faults.add("disk-slow");
                 self.heap.at(now + lasting, Occurrence::Calm { node, calm: Calm::Slow });
             }
+            Fault::Link { stretch, trouble, lasting } => {
+                self.network.ail(number, node, stretch, trouble);
+                self.heap.at(now + lasting, Occurrence::Calm { node, calm: Calm::Link(number) });
+            }
             Fault::Reset => self.network.reset_one(node, &mut prng, now),
             Fault::Pause { lasting } => {
                 if !target.cores.is_empty() {
@@ -167,8 +166,10 @@ impl World {
     }
 
     pub(super) fn on_calm(&mut self, node: usize, calm: Calm) {
+        let now = self.now();
         let disk = &mut self.nodes[node].disk;
         match calm {
+            Calm::Link(number) => self.network.calm(number, now),
             Calm::Errors => {
                 disk.faults.write_per_million = 0;
                 disk.faults.sync_per_million = 0;
