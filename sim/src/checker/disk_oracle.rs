@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use highwater_core::id::{Offset, PartitionId};
+use highwater_core::id::{Offset, PartitionId, StreamId};
 use highwater_core::shard::Event;
 
 use super::{Checker, Rules};
@@ -26,6 +26,8 @@ pub(super) struct DiskOracle {
     /// Partitions that have spoken up since their node started last.
     known: BTreeSet<At>,
     last_endings: BTreeMap<usize, Ending>,
+    /// Streams that were found torn: they are so until they are gone.
+    torn: BTreeSet<StreamId>,
 }
 
 /// A partition of a node: the metadata's has the same id on each.
@@ -33,7 +35,13 @@ type At = (usize, PartitionId);
 
 impl DiskOracle {
     pub(super) fn new(rules: &Rules) -> Self {
-        Self { rot: rules.rot, ends: BTreeMap::new(), known: BTreeSet::new(), last_endings: BTreeMap::new() }
+        Self {
+            rot: rules.rot,
+            ends: BTreeMap::new(),
+            known: BTreeSet::new(),
+            last_endings: BTreeMap::new(),
+            torn: BTreeSet::new(),
+        }
     }
 
     /// What is known of a partition's ends. One that recovery did not mention has come back empty.
@@ -85,8 +93,11 @@ impl DiskOracle {
             Event::Rot { .. } | Event::Faulty { .. } if !self.rot => {
                 return wrong(format!("{event:?}, and no bit has rotted"));
             }
-            Event::TornTail { .. } if self.last_endings.get(&node) == Some(&Ending::Stopped) => {
-                return wrong(format!("{event:?} after an orderly stop"));
+            Event::TornTail { stream, .. } => {
+                let known = !self.torn.insert(*stream);
+                if !known && self.last_endings.get(&node) == Some(&Ending::Stopped) {
+                    return wrong(format!("{event:?} after an orderly stop"));
+                }
             }
             _ => {}
         }
@@ -199,6 +210,11 @@ mod tests {
     fn torn_tail_needs_a_crash() {
         let torn = core(Event::TornTail { stream: StreamId::default(), lsn: 1 });
         assert!(run(vec![Fact::Ended { node: 0, how: Ending::Killed }, torn.clone()]));
-        assert!(!run(vec![Fact::Ended { node: 0, how: Ending::Stopped }, torn]));
+        assert!(!run(vec![Fact::Ended { node: 0, how: Ending::Stopped }, torn.clone()]));
+        let ended = |how| Fact::Ended { node: 0, how };
+        assert!(
+            run(vec![ended(Ending::Killed), torn.clone(), ended(Ending::Stopped), torn]),
+            "it is torn still"
+        );
     }
 }
