@@ -8,6 +8,7 @@
 
 mod batch;
 mod check;
+mod folder;
 mod output;
 mod run;
 mod seeds;

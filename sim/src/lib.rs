@@ -17,6 +17,7 @@ pub mod model;
 pub mod mutants;
 pub mod network;
 pub mod outcome;
+pub mod page;
 pub mod params;
 pub mod plan;
 pub mod report;

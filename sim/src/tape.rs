@@ -83,6 +83,10 @@ impl Entry {
         self
     }
 
+    pub fn field(&self, name: &str) -> Option<&Value> {
+        self.fields.iter().find(|(field, _)| field == name).map(|(_, value)| value)
+    }
+
     /// The entry as one flat JSON object.
     pub fn to_json(&self) -> Value {
         let mut object = Map::new();

@@ -278,6 +278,7 @@ impl World {
                 self.violation.get_or_insert(violation);
             }
         }
+        self.recorder.speaker = None;
     }
 
     fn on_arrival(&mut self, arrival: Arrival) {

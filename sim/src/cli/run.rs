@@ -1,6 +1,7 @@
 //! `run`: seeds, each with every invariant checked.
 
 use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::{Duration, SystemTime};
 
@@ -10,12 +11,12 @@ use highwater_sim::plan::Plan;
 use highwater_sim::report::Counts;
 use highwater_sim::run::{catch_panics, run_plan, run_taped};
 use highwater_sim::seed::SeedString;
-use highwater_sim::tape::{Print, Tape};
+use highwater_sim::tape::Print;
 
 use super::batch::{Batch, Done, Next};
 use super::output::{Case, Format, Output};
 use super::seeds::{OptionArgs, Seeds};
-use super::{Exit, Usage};
+use super::{Exit, Usage, folder};
 
 /// Run seeds and check every invariant.
 ///
@@ -51,6 +52,9 @@ pub(super) struct BatchArgs {
     keep_going: bool,
     #[arg(long, value_enum, default_value_t)]
     format: Format,
+    /// Where failures leave their folders.
+    #[arg(long, value_name = "DIR", default_value = "sim-out")]
+    out: PathBuf,
     /// Some of the seeds, for a process that another one waits for.
     #[arg(long, hide = true)]
     worker: Option<Seeds>,
@@ -78,6 +82,27 @@ impl FromStr for Budget {
     }
 }
 
+/// Failures of a command that leave a folder.
+const FOLDERS_MAX: u64 = 3;
+
+/// How to run a plan again.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Repro<'a> {
+    pub(super) command: &'static str,
+    /// Where the plan is written, if the seed does not say it all.
+    pub(super) file: Option<&'a Path>,
+}
+
+impl Repro<'_> {
+    pub(super) fn command(&self, plan: &Plan) -> String {
+        let flags = OptionArgs::flags(plan.options);
+        match self.file {
+            Some(file) => format!("highwater-sim {} {}", self.command, file.display()),
+            None => format!("highwater-sim {} --seed {}{flags}", self.command, plan.seed_string()),
+        }
+    }
+}
+
 /// What is done with one plan.
 pub(super) type One = fn(&Plan) -> Outcome;
 
@@ -90,8 +115,7 @@ impl Run {
             return Err(Usage("--trace is for one seed".to_owned()));
         }
         self.batch.run("run", |plan| {
-            let tape: Tape = std::rc::Rc::new(std::cell::RefCell::new(Print));
-            Outcome::new(plan, &run_taped(plan, tape))
+            Outcome::new(plan, &run_taped(plan, std::rc::Rc::new(std::cell::RefCell::new(Print))))
         })
     }
 }
@@ -145,9 +169,13 @@ impl BatchArgs {
             output.say(&header(&Plan::draw(seeds.first, options)));
         }
         let (mut sum, began) = (Sum::default(), cpu_time());
-        batch.run(one, |done| {
+        batch.run(one, |mut done| {
             sum.add(&done.outcome);
             let failed = done.outcome.outcome == Verdict::Failed;
+            if failed {
+                let plan = Plan::draw(done.outcome.seed, options);
+                self.write_down(&mut done.outcome, &plan, Repro { command, file: None }, sum.failed);
+            }
             output.case(case(done));
             output.progress(|| sum.progress(seeds));
             if failed && !self.keep_going { Next::Stop } else { Next::GoOn }
@@ -155,6 +183,21 @@ impl BatchArgs {
         output.say(&sum.text(began.zip(cpu_time()).map(|(began, ended)| ended - began)));
         output.end();
         Ok(if sum.failed == 0 { Exit::Clean } else { Exit::Failed })
+    }
+
+    /// Leaves a folder for one of the first failures.
+    fn write_down(&self, outcome: &mut Outcome, plan: &Plan, repro: Repro<'_>, failures: u64) {
+        outcome.seed_string = plan.seed_string().to_string();
+        outcome.repro = Some(repro.command(plan));
+        // One that killed its process would kill this one too.
+        if failures > FOLDERS_MAX || outcome.steps == 0 {
+            return;
+        }
+        let folder = folder::path(&self.out, plan);
+        match folder::write(&folder, plan, &repro).and_then(|_| folder::make_latest(&folder)) {
+            Ok(()) => outcome.folder = Some(folder.display().to_string()),
+            Err(error) => eprintln!("highwater-sim: no folder {}: {error}", folder.display()),
+        }
     }
 
     /// Does some of the seeds for another process.

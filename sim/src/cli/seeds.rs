@@ -3,6 +3,7 @@
 use std::str::FromStr;
 
 use clap::Args;
+use highwater_core::mutant::Mutant;
 use highwater_sim::params::{Options, Profile, Rot, Tier};
 use highwater_sim::seed::{SeedString, parse_number};
 
@@ -20,6 +21,18 @@ pub(super) struct OptionArgs {
     /// Let bits rot; loss is legal then, silence is not.
     #[arg(long)]
     rot: bool,
+    /// Plant this bug.
+    #[cfg(feature = "mutants")]
+    #[arg(long, value_parser = named_mutant)]
+    mutant: Option<Mutant>,
+}
+
+#[cfg(feature = "mutants")]
+fn named_mutant(name: &str) -> Result<Mutant, String> {
+    Mutant::named(name).ok_or_else(|| {
+        let names: Vec<_> = Mutant::ALL.iter().map(|mutant| mutant.name()).collect();
+        format!("no mutant is called `{name}`: {}", names.join(", "))
+    })
 }
 
 impl OptionArgs {
@@ -33,7 +46,18 @@ impl OptionArgs {
             (one, other) => one.or(other).unwrap_or_default(),
         };
         let rot = if self.rot { Rot::On } else { Rot::Off };
-        Ok(Options { profile, tier: self.tier, rot, mutant: None })
+        Ok(Options { profile, tier: self.tier, rot, mutant: self.mutant() })
+    }
+
+    #[cfg(feature = "mutants")]
+    fn mutant(&self) -> Option<Mutant> {
+        self.mutant
+    }
+
+    #[cfg(not(feature = "mutants"))]
+    #[expect(clippy::unused_self, reason = "the other build has one")]
+    fn mutant(&self) -> Option<Mutant> {
+        None
     }
 
     /// The flags that a seed string does not hold, to be said again with it.
@@ -46,7 +70,8 @@ impl OptionArgs {
             Rot::On => " --rot",
             Rot::Off => "",
         };
-        format!("{tier}{rot}")
+        let mutant = options.mutant.map_or_else(String::new, |mutant| format!(" --mutant {}", mutant.name()));
+        format!("{tier}{rot}{mutant}")
     }
 }
 

@@ -18,6 +18,8 @@ use crate::tape::{Entry, Kind, Site, Tape, to_value};
 #[derive(Debug, Default)]
 pub(super) struct Recorder {
     pub(super) tape: Option<Tape>,
+    /// The client whose turn it is: what the history learns comes from it.
+    pub(super) speaker: Option<usize>,
     fingerprint: Fingerprint,
 }
 
@@ -64,7 +66,8 @@ impl Recorder {
             if let Fact::Core { node, event } = fact {
                 return Entry::of(now, Site::Node(*node), Kind::Event, event);
             }
-            Entry::of(now, Site::World, Kind::Fact, fact)
+            let site = self.speaker.map_or(Site::World, Site::Client);
+            Entry::of(now, site, Kind::Fact, fact)
         });
     }
 
@@ -83,6 +86,7 @@ impl Recorder {
     }
 
     pub(super) fn client(&mut self, now: Instant, client: usize, heard: &Heard) {
+        self.speaker = Some(client);
         self.stamp(now, 3);
         self.fingerprint.word(client as u64);
         if let Heard::Bytes { bytes, .. } = heard {
