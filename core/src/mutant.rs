@@ -14,6 +14,7 @@ pub enum Area {
     Retention,
     Controller,
     Resources,
+    Driver,
 }
 
 impl Area {
@@ -29,6 +30,7 @@ impl Area {
             Self::Retention => "retention",
             Self::Controller => "controller",
             Self::Resources => "resources",
+            Self::Driver => "driver",
         }
     }
 }
@@ -182,6 +184,28 @@ mutants! {
         "A disk that was full is never tried again.";
     StarvedNotRetried, "starved-not-retried", Resources,
         "A connection that found no memory is never tried again.";
+    ShortWriteForgotten, "short-write-forgotten", Driver,
+        "What a short write left is never sent.";
+    ShortWriteRepeated, "short-write-repeated", Driver,
+        "What a short write took is sent again.";
+    ShortReadEnds, "short-read-ends", Driver,
+        "A read that does not fill its page is taken for the end of the stream.";
+    GrantedPageLost, "granted-page-lost", Driver,
+        "The page of a read that a close interrupted does not come back.";
+    ClosedTwice, "closed-twice", Driver,
+        "Both tasks of a connection tell that it is gone.";
+    SentForgotten, "sent-forgotten", Driver,
+        "Of sends that went out as one, only the last is told.";
+    SlotFreedEarly, "slot-freed-early", Driver,
+        "A connection is gone while one of its two tasks still works.";
+    EffectDropped, "effect-dropped", Driver,
+        "An effect is taken while the mesh is full, and lost.";
+    StopLeavesDisk, "stop-leaves-disk", Driver,
+        "An orderly end does not wait for the disk.";
+    SendsReordered, "sends-reordered", Driver,
+        "The last of several waiting sends goes first.";
+    TimerIgnored, "timer-ignored", Driver,
+        "A sleep does not end at the deadline of the machine.";
 }
 
 /// Which mutant is planted in this process: its place in [`Mutant::ALL`] plus one. One switch for all threads, set before a run

@@ -6,6 +6,7 @@ mod conn;
 use std::collections::VecDeque;
 use std::rc::Rc;
 
+use highwater_core::mutant::{self, Mutant};
 use highwater_core::shard::{Boot, Effect, Event, Halt, Input, Shard};
 use highwater_core::time::{Duration, Instant, Now};
 
@@ -174,12 +175,13 @@ impl<R: Rt, A: Machine, D: Disk, M: Mesh> Driver<R, A, D, M> {
         }
         conns.close_all(rt.now().mono + LINGER_AT_STOP_MAX);
         // Nothing of this driver outlives it: every task and every disk operation ends first.
-        while conns.tasks() > 0 || disk.in_flight() > 0 {
+        let of_disk = |in_flight| if mutant::on(Mutant::StopLeavesDisk) { 0 } else { in_flight };
+        while conns.tasks() > 0 || of_disk(disk.in_flight()) > 0 {
             inbox.notify.clear();
             while disk.complete().is_some() {}
             disk.flush();
             conns.end_lingering(rt.now().mono);
-            if disk.has_completion() || (conns.tasks() == 0 && disk.in_flight() == 0) {
+            if disk.has_completion() || (conns.tasks() == 0 && of_disk(disk.in_flight()) == 0) {
                 continue;
             }
             inbox.notify.notified_until(&rt, conns.linger_until()).await;
@@ -216,7 +218,7 @@ impl<R: Rt, A: Machine, D: Disk, M: Mesh> Driver<R, A, D, M> {
 
     /// When the machine wants to be polled. While the mesh is full it is not, however late it gets: room in the mesh rings.
     fn machine_deadline(&self) -> Option<Instant> {
-        if self.mesh.is_full() { None } else { self.machine.deadline() }
+        if self.mesh.is_full() || mutant::on(Mutant::TimerIgnored) { None } else { self.machine.deadline() }
     }
 
     /// Carries effects out until there are none, or until the mesh is full: what the others sent is taken first then.
@@ -225,6 +227,9 @@ impl<R: Rt, A: Machine, D: Disk, M: Mesh> Driver<R, A, D, M> {
         loop {
             self.cut_short = self.mesh.is_full();
             if self.cut_short {
+                if mutant::on(Mutant::EffectDropped) {
+                    drop(self.machine.poll(now));
+                }
                 break;
             }
             let Some(effect) = self.machine.poll(now) else { break };

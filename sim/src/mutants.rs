@@ -3,9 +3,9 @@
 
 use std::fmt;
 
-use highwater_core::mutant::Mutant;
+use highwater_core::mutant::{Area, Mutant};
 
-use crate::params::{Options, Profile, Rot};
+use crate::params::{Options, Profile, Rot, Tier};
 use crate::report::Violation;
 use crate::run::run;
 
@@ -79,7 +79,9 @@ pub fn hunt(mutant: Mutant, bounds: &Bounds, cpu_millis: impl Fn() -> u64) -> Tr
             break;
         }
         trial.seeds += 1;
-        let sound = Options { profile: ground.profile, rot: ground.rot, ..Options::default() };
+        // A bare machine has no driver.
+        let tier = if mutant.area() == Area::Driver { Tier::T1 } else { Tier::T0 };
+        let sound = Options { profile: ground.profile, rot: ground.rot, tier, ..Options::default() };
         let planted = Options { mutant: Some(mutant), ..sound };
         // A seed that fails without the mutant too is somebody else's finding.
         if let Some(violation) = run(seed, planted).violation

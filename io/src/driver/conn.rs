@@ -9,6 +9,7 @@ use std::rc::Rc;
 
 use highwater_core::buf::{PageMut, Slice};
 use highwater_core::id::ConnId;
+use highwater_core::mutant::{self, Mutant};
 use highwater_core::shard::Input;
 use highwater_core::time::{Duration, Instant};
 
@@ -242,7 +243,7 @@ impl<R: Rt> Conns<R> {
             };
             let (result, page) = self.rt.read(&mut reader, page, at).await;
             match result {
-                Ok(len) if len > 0 => {
+                Ok(len) if len > 0 && !(mutant::on(Mutant::ShortReadEnds) && at + len < page.len()) => {
                     let len = u32::try_from(len).expect("a page is below 4 GiB");
                     self.inbox.push(Input::Received { conn: conn.id, page, len });
                 }
@@ -281,14 +282,16 @@ impl<R: Rt> Conns<R> {
         loop {
             while ends.front().is_some_and(|&end| end <= done) {
                 ends.pop_front();
-                self.inbox.push(Input::Sent { conn: conn.id });
+                if ends.is_empty() || !mutant::on(Mutant::SentForgotten) {
+                    self.inbox.push(Input::Sent { conn: conn.id });
+                }
             }
             if gather.is_empty() {
                 return Ok(());
             }
             let (result, back) = self.rt.write(writer, gather).await;
             gather = back;
-            let len = result?;
+            let len = mistaken(result?, &gather);
             if len == 0 {
                 return Err(io::ErrorKind::WriteZero.into());
             }
@@ -300,15 +303,31 @@ impl<R: Rt> Conns<R> {
     /// The later one of the two tasks tells that the connection is gone.
     fn conn_task_ended(&self, conn: &Conn<R>) {
         conn.tasks.set(conn.tasks.get() - 1);
-        if conn.tasks.get() == 0 {
+        if conn.tasks.get() == 1 && mutant::on(Mutant::ClosedTwice) {
+            self.inbox.push(Input::Closed { conn: conn.id, page: None });
+        }
+        if conn.tasks.get() == u8::from(mutant::on(Mutant::SlotFreedEarly)) {
             let mut table = self.table.borrow_mut();
             table.slots[conn.id.slot as usize].conn = None;
             table.free.push(conn.id.slot);
             let page = conn.grant.take().map(|(page, _)| page);
+            let page = if mutant::on(Mutant::GrantedPageLost) { None } else { page };
             self.inbox.push(Input::Closed { conn: conn.id, page });
         }
         self.task_ended();
     }
+}
+
+/// How far a write went, which planted bugs do not know.
+fn mistaken(len: usize, gather: &Gather) -> usize {
+    let all = || gather.rest().map(<[u8]>::len).sum();
+    if mutant::on(Mutant::ShortWriteForgotten) {
+        return all();
+    }
+    if mutant::on(Mutant::ShortWriteRepeated) && len > 1 && len < all() {
+        return len - 1;
+    }
+    len
 }
 
 /// Sends that go out as one write, and where in it each of them ends.
@@ -326,7 +345,8 @@ impl Batch {
             if !fits && !batch.ends.is_empty() {
                 break;
             }
-            for part in sends.pop_front().expect("it was just looked at") {
+            let next = if mutant::on(Mutant::SendsReordered) { sends.pop_back() } else { sends.pop_front() };
+            for part in next.expect("it was just looked at") {
                 bytes += part.len();
                 batch.gather.push(part);
             }

@@ -1,7 +1,9 @@
 //! What a driver owes its machine: an answer to each order, once, and nothing about what is over. Wraps the machine and panics
 //! where the driver breaks its word. Must not know the driver.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 use highwater_core::id::{ConnId, OpId};
 use highwater_core::shard::{Effect, Event, Input};
@@ -16,18 +18,39 @@ struct Owed {
     sends: u32,
 }
 
+/// What a driver that sleeps must have seen to.
+#[derive(Debug, Default)]
+pub(super) struct Ledger {
+    due: Cell<Option<Instant>>,
+    unsent: Cell<usize>,
+}
+
+impl Ledger {
+    /// When the machine wants to be polled.
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.due.get()
+    }
+
+    /// Connections with sends that were not told of.
+    pub(super) fn unsent(&self) -> usize {
+        self.unsent.get()
+    }
+}
+
 /// A machine under watch.
 #[derive(Debug)]
 pub(super) struct Watched<A> {
     pub(super) inner: A,
+    ledger: Rc<Ledger>,
     conns: BTreeMap<ConnId, Owed>,
     ops: BTreeSet<OpId>,
     turns: u32,
+    halted: bool,
 }
 
 impl<A> Watched<A> {
-    pub(super) fn new(inner: A) -> Self {
-        Self { inner, conns: BTreeMap::new(), ops: BTreeSet::new(), turns: 0 }
+    pub(super) fn new(inner: A, ledger: Rc<Ledger>) -> Self {
+        Self { inner, ledger, conns: BTreeMap::new(), ops: BTreeSet::new(), turns: 0, halted: false }
     }
 
     fn conn(&mut self, conn: ConnId) -> &mut Owed {
@@ -79,8 +102,19 @@ impl<A> Watched<A> {
             | Effect::File { op, .. } => {
                 assert!(self.ops.insert(*op), "contract: {op:?} names one operation at a time");
             }
-            Effect::Close { .. } | Effect::Shard { .. } | Effect::Halt(_) => {}
+            Effect::Close { .. } | Effect::Shard { .. } => {}
+            Effect::Halt(_) => self.halted = true,
         }
+    }
+
+    fn note(&self)
+    where
+        A: Inner,
+    {
+        // A machine that has ended waits for nothing.
+        let open = !self.halted && !self.inner.is_done();
+        self.ledger.due.set(self.inner.deadline().filter(|_| open));
+        self.ledger.unsent.set(self.conns.values().filter(|owed| open && owed.sends > 0).count());
     }
 
     fn examine(&mut self)
@@ -99,6 +133,7 @@ impl<A: Inner> Machine for Watched<A> {
     fn handle(&mut self, now: Now, input: Input) {
         self.on_input(&input);
         self.inner.handle(now, input);
+        self.note();
     }
 
     fn poll(&mut self, now: Now) -> Option<Effect> {
@@ -107,6 +142,7 @@ impl<A: Inner> Machine for Watched<A> {
             Some(effect) => self.on_effect(effect),
             None => self.examine(),
         }
+        self.note();
         effect
     }
 

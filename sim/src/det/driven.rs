@@ -10,7 +10,7 @@ use highwater_core::shard::{Effect, Event, Input};
 use highwater_core::time::{Duration, Instant, Now};
 use highwater_io::driver::{Driver, End, Machine, Parts, Remote};
 
-use super::contract::Watched;
+use super::contract::{Ledger, Watched};
 use super::disk::{Completions, DetDisk};
 use super::executor::Executor;
 use super::host::Host;
@@ -50,6 +50,7 @@ pub(crate) struct Driven<A> {
     remote: Remote,
     completions: Rc<Completions>,
     post: Rc<Post>,
+    ledger: Rc<Ledger>,
     ended: Ended<A>,
     halt_told: bool,
     steps: u32,
@@ -62,8 +63,9 @@ impl<A: Inner> Driven<A> {
         let completions = Rc::new(Completions::default());
         let post = Rc::new(Post::new(Rc::clone(&host), setup.lanes, setup.shard));
         let events = Rc::clone(&host);
+        let ledger = Rc::new(Ledger::default());
         let parts = Parts {
-            machine: Watched::new(machine),
+            machine: Watched::new(machine, Rc::clone(&ledger)),
             disk: DetDisk::new(Rc::clone(&host), Rc::clone(&completions)),
             mesh: DetMesh(Rc::clone(&post)),
             listener: setup.listener,
@@ -78,7 +80,7 @@ impl<A: Inner> Driven<A> {
             let end = driver.run().await;
             *result.borrow_mut() = Some(end);
         }));
-        Self { host, executor, remote, completions, post, ended, halt_told: false, steps: 0 }
+        Self { host, executor, remote, completions, post, ledger, ended, halt_told: false, steps: 0 }
     }
 
     /// Takes one fact from the world.
@@ -119,11 +121,23 @@ impl<A: Inner> Driven<A> {
             }
             if !self.executor.run_one() {
                 self.steps = 0;
+                if self.ended.borrow().is_none() {
+                    self.check_sleep();
+                }
                 return self.halt();
             }
             self.steps += 1;
             assert!(self.steps < STEPS_MAX, "driver: {} tasks spin", self.executor.len());
         }
+    }
+
+    /// All tasks sleep: whatever the machine waits for must be under way.
+    fn check_sleep(&self) {
+        let unsent = self.ledger.unsent();
+        assert!(unsent <= self.host.sending(), "driver: a send is neither told of nor under way");
+        let Some(due) = self.ledger.due() else { return };
+        let wakes = self.deadline().is_some_and(|at| at <= due);
+        assert!(wakes || self.post.is_full(), "driver: sleeps beyond the deadline of its machine");
     }
 
     fn halt(&mut self) -> Option<Effect> {

@@ -200,6 +200,14 @@ impl Host {
         }
     }
 
+    /// Sockets with a write under way, or whose end is.
+    pub(super) fn sending(&self) -> usize {
+        let is_sending = |socket: &&Rc<Socket>| {
+            socket.ended.get() || matches!(*socket.writing.borrow(), Writing::Waiting(_))
+        };
+        self.sockets.borrow().values().filter(is_sending).count()
+    }
+
     /// Takes a page back that has not left yet.
     fn take_back(&self, id: ConnId) -> Option<PageMut> {
         let mut effects = self.effects.borrow_mut();

@@ -68,6 +68,11 @@ impl Post {
         !self.overflow.borrow().is_empty()
     }
 
+    /// Whether so much waits that the machine is not polled.
+    pub(super) fn is_full(&self) -> bool {
+        self.overflow.borrow().len() >= self.host.rough.overflow_messages
+    }
+
     /// Whether the shard sleeps although there is room for what waits; it must be woken then.
     pub(super) fn must_wake(&self) -> bool {
         self.parked.get() && self.room_for_waiting() && self.parked.replace(false)
@@ -136,7 +141,7 @@ impl Mesh for DetMesh {
     }
 
     fn is_full(&self) -> bool {
-        self.0.overflow.borrow().len() >= self.0.host.rough.overflow_messages
+        self.0.is_full()
     }
 
     fn spins(&self) -> u32 {
