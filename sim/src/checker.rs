@@ -63,39 +63,65 @@ impl Checkers {
 /// Histories for the tests of the checkers.
 #[cfg(test)]
 mod samples {
+    use highwater_core::client::Written;
+
     use super::{Rules, TopicRule};
-    use crate::history::{Acked, BatchId, Delivered, Fact, Place, Sequence};
+    use crate::history::{
+        Acked, Batch, Fact, Fetched, Place, Process, Promise, Sent, Sequence, Unacked, Value,
+    };
 
     pub(super) const PLACE: Place = Place { topic: 0, index: 0 };
+    const PROCESS: Process = Process(1);
 
     pub(super) fn rules() -> Rules {
         Rules { topics: vec![TopicRule { name: "t".into(), churns: false, retains_less: false }], rot: false }
     }
 
-    pub(super) fn acked(id: u64, base: i64) -> Fact {
-        Fact::Acked(Acked { id: BatchId(id), place: PLACE, records: 2, base: Some(base) })
+    pub(super) fn sent(value: u64, promise: Promise) -> Fact {
+        Fact::Sent(Sent { process: PROCESS, place: PLACE, value: Value(value), promise })
     }
 
-    pub(super) fn batch(id: u64, base: i64) -> Delivered {
-        let crc = u32::try_from(id).unwrap();
-        Delivered {
+    pub(super) fn acked(value: u64, offset: i64) -> Fact {
+        Fact::Acked(Acked { process: PROCESS, place: PLACE, value: Value(value), offset: Some(offset) })
+    }
+
+    pub(super) fn unacked(value: u64) -> Fact {
+        let (value, written) = (Value(value), Written::Perhaps);
+        Fact::Unacked(Unacked { process: PROCESS, place: PLACE, value, written, error: None })
+    }
+
+    /// A batch of one record.
+    pub(super) fn batch(base: i64, value: u64) -> Batch {
+        let crc = u32::try_from(value).unwrap();
+        Batch { base, end: base + 1, crc, crc_computed: crc, sequence: None }
+    }
+
+    fn read(base: i64, batches: Vec<Batch>, values: &[u64]) -> Fact {
+        let value = |value: &u64| (*value > 0).then_some(Value(*value));
+        let records: Vec<(i64, Option<Value>)> = (base..).zip(values.iter().map(value)).collect();
+        Fact::Fetched(Fetched {
+            process: PROCESS,
             place: PLACE,
-            base,
-            records: 2,
-            crc,
-            crc_computed: crc,
-            id: Some(BatchId(id)),
-            sequence: None,
-        }
+            asked: base,
+            batches,
+            records,
+            log_start: 0,
+            high_watermark: 100,
+            end_known: 0,
+        })
     }
 
-    pub(super) fn delivered(id: u64, base: i64) -> Fact {
-        Fact::Delivered(batch(id, base))
+    /// Records in batches of their own; 0 is nothing that a client writes.
+    pub(super) fn fetched(base: i64, values: &[u64]) -> Fact {
+        let batches = (base..).zip(values).map(|(base, value)| batch(base, *value)).collect();
+        read(base, batches, values)
     }
 
-    pub(super) fn sequenced(id: u64, base: i64, first: i32) -> Fact {
-        let sequence = Some(Sequence { producer: 1, epoch: 0, first });
-        Fact::Delivered(Delivered { sequence, ..batch(id, base) })
+    /// One batch of records, with its epoch and its first sequence.
+    pub(super) fn sequenced(base: i64, values: &[u64], (epoch, first): (i16, i32)) -> Fact {
+        let sequence = Some(Sequence { producer: 1, epoch, first });
+        let end = base + i64::try_from(values.len()).unwrap();
+        read(base, vec![Batch { end, sequence, ..batch(base, values[0]) }], values)
     }
 
     pub(super) fn read_to_end(end: i64) -> Fact {

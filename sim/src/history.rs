@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use highwater_core::client::{ClientError, Written};
 use highwater_core::shard::Event;
 use serde::{Deserialize, Serialize};
 
@@ -12,9 +13,13 @@ pub struct Place {
     pub index: i32,
 }
 
-/// One batch as a producer made it; its number is in its first record's key.
+/// One life of a client. What it had open when it ended has no known fate, and its successor has another number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct BatchId(pub u64);
+pub struct Process(pub u32);
+
+/// What a record holds: a number that no other record of the run has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Value(pub u64);
 
 /// Where an idempotent batch stands among those of its producer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -24,51 +29,79 @@ pub struct Sequence {
     pub first: i32,
 }
 
+/// How often a producer's record may be in the log, as its settings say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Promise {
+    /// Once, and in the order of sending: an idempotent producer.
+    InOrderOnce,
+    /// Once at most: it is never sent again.
+    Once,
+    /// Again and again: it is sent again when in doubt.
+    Repeated,
+}
+
+/// A record is about to be sent.
 #[derive(Debug, Clone)]
 pub struct Sent {
-    pub id: BatchId,
+    pub process: Process,
     pub place: Place,
-    pub records: i32,
-    pub crc: u32,
-    pub sequence: Option<Sequence>,
+    pub value: Value,
+    pub promise: Promise,
 }
 
+/// A record was acknowledged.
 #[derive(Debug, Clone)]
 pub struct Acked {
-    pub id: BatchId,
+    pub process: Process,
     pub place: Place,
-    pub records: i32,
-    /// `None` where the broker says that it has the batch and no longer knows where.
-    pub base: Option<i64>,
+    pub value: Value,
+    /// `None` where the broker says that it has the record and no longer knows where.
+    pub offset: Option<i64>,
 }
 
+/// A record will not be acknowledged.
 #[derive(Debug, Clone)]
-pub struct Delivered {
+pub struct Unacked {
+    pub process: Process,
     pub place: Place,
+    pub value: Value,
+    pub written: Written,
+    /// `None` where nobody was to acknowledge it, or where nobody was left to hear of it.
+    pub error: Option<ClientError>,
+}
+
+/// A batch as it was fetched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Batch {
     pub base: i64,
-    pub records: i32,
+    pub end: i64,
     /// As the batch claims and as its bytes say.
     pub crc: u32,
     pub crc_computed: u32,
-    pub id: Option<BatchId>,
     pub sequence: Option<Sequence>,
 }
 
-impl Delivered {
-    pub fn end(&self) -> i64 {
-        self.base + i64::from(self.records)
-    }
-}
-
+/// What a fetch brought of a partition.
 #[derive(Debug, Clone)]
 pub struct Fetched {
+    pub process: Process,
     pub place: Place,
     pub asked: i64,
-    /// First and one past the last offset of each batch.
-    pub batches: Vec<(i64, i64)>,
+    pub batches: Vec<Batch>,
+    /// Offsets from `asked` on, and what they hold; `None` is nothing that any client writes.
+    pub records: Vec<(i64, Option<Value>)>,
     pub log_start: i64,
     pub high_watermark: i64,
     /// What clients knew to exist when this was asked.
+    pub end_known: i64,
+}
+
+/// What any answer says of where a log begins and may be read to.
+#[derive(Debug, Clone)]
+pub struct Told {
+    pub place: Place,
+    pub log_start: i64,
+    pub high_watermark: i64,
     pub end_known: i64,
 }
 
@@ -76,8 +109,16 @@ pub struct Fetched {
 pub struct OutOfRange {
     pub place: Place,
     pub asked: i64,
-    pub log_start: i64,
+    /// Where the answer says it.
+    pub log_start: Option<i64>,
     pub end_known: i64,
+}
+
+/// A consumer reads a partition from elsewhere on.
+#[derive(Debug, Clone)]
+pub struct Sought {
+    pub process: Process,
+    pub place: Place,
 }
 
 #[derive(Debug, Clone)]
@@ -111,15 +152,16 @@ pub enum Ending {
 pub enum Fact {
     Sent(Sent),
     Acked(Acked),
-    Delivered(Delivered),
+    Unacked(Unacked),
     Fetched(Fetched),
+    Told(Told),
     OutOfRange(OutOfRange),
-    Listed(Listed),
-    /// An idempotent batch was refused although all before it are acknowledged.
-    RefusedInSequence {
-        id: BatchId,
+    /// A batch was served that is damaged, or that goes back.
+    Damaged {
         place: Place,
     },
+    Sought(Sought),
+    Listed(Listed),
     Core {
         node: usize,
         event: Event,
@@ -128,7 +170,7 @@ pub enum Fact {
         node: usize,
         how: Ending,
     },
-    /// Faults have ended and all operations too: what is delivered from here on is the last word.
+    /// Faults have ended and all operations too: what is fetched from here on is the last word.
     FinalReadBegan,
     /// The final read of this partition saw everything from `log_start` to `end`.
     ReadToEnd {
@@ -136,54 +178,117 @@ pub enum Fact {
         log_start: i64,
         end: i64,
     },
+    /// A batch that follows what was acknowledged was refused for its sequence.
+    RefusedInSequence {
+        process: Process,
+        place: Place,
+    },
     /// Something that must have ended by now has not.
     Overdue {
         what: String,
     },
 }
 
+/// A point in the history, to ask later what was known then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Mark(u64);
+
 /// Facts that wait for the checkers, and what clients share.
 #[derive(Debug, Default)]
 pub struct History {
     /// New facts, in order; the world hands them to the checkers.
     pub fresh: Vec<Fact>,
-    end_known: BTreeMap<Place, i64>,
-    batches: u64,
+    /// Ends as clients were told of them, ascending, each with the mark from which on it was known.
+    ends: BTreeMap<Place, Vec<(Mark, i64)>>,
+    mark: Mark,
+    values: u64,
+    processes: u32,
 }
 
 impl History {
-    pub fn new_batch(&mut self) -> BatchId {
-        self.batches += 1;
-        BatchId(self.batches)
+    pub fn new_value(&mut self) -> Value {
+        self.values += 1;
+        Value(self.values)
     }
 
-    /// One past the last offset that some client was told of.
+    pub fn new_process(&mut self) -> Process {
+        self.processes += 1;
+        Process(self.processes)
+    }
+
+    /// Now.
+    pub fn mark(&self) -> Mark {
+        self.mark
+    }
+
+    /// One past the last offset that some client is told of.
     pub fn end_known(&self, place: Place) -> i64 {
-        self.end_known.get(&place).copied().unwrap_or(0)
+        self.ends.get(&place).and_then(|ends| ends.last()).map_or(0, |&(_, end)| end)
+    }
+
+    /// One past the last offset that some client was told of then.
+    pub fn end_known_at(&self, place: Place, then: Mark) -> i64 {
+        let Some(ends) = self.ends.get(&place) else { return 0 };
+        let known = ends.partition_point(|&(from, _)| from <= then);
+        known.checked_sub(1).map_or(0, |last| ends[last].1)
     }
 
     pub fn record(&mut self, fact: Fact) {
-        let known = match &fact {
-            Fact::Acked(Acked { place, base: Some(base), records, .. }) => {
-                Some((*place, base + i64::from(*records)))
+        match &fact {
+            Fact::Acked(Acked { place, offset: Some(offset), .. }) => {
+                self.learn(*place, offset.saturating_add(1))
             }
-            Fact::Delivered(delivered) => Some((delivered.place, delivered.end())),
+            Fact::Fetched(Fetched { place, batches, .. }) => {
+                if let Some(last) = batches.last() {
+                    self.learn(*place, last.end);
+                }
+            }
+            Fact::Told(Told { place, high_watermark, .. }) => self.learn(*place, *high_watermark),
+            Fact::Listed(Listed { place, edge: Edge::Latest, offset, .. }) => self.learn(*place, *offset),
             Fact::Acked(_)
             | Fact::Sent(_)
-            | Fact::Fetched(_)
+            | Fact::Unacked(_)
             | Fact::OutOfRange(_)
+            | Fact::Damaged { .. }
+            | Fact::Sought(_)
             | Fact::Listed(_)
-            | Fact::RefusedInSequence { .. }
             | Fact::Core { .. }
             | Fact::Ended { .. }
             | Fact::FinalReadBegan
             | Fact::ReadToEnd { .. }
-            | Fact::Overdue { .. } => None,
-        };
-        if let Some((place, end)) = known {
-            let entry = self.end_known.entry(place).or_insert(0);
-            *entry = end.max(*entry);
+            | Fact::RefusedInSequence { .. }
+            | Fact::Overdue { .. } => {}
         }
         self.fresh.push(fact);
+    }
+
+    fn learn(&mut self, place: Place, end: i64) {
+        let ends = self.ends.entry(place).or_default();
+        if ends.last().is_none_or(|&(_, before)| before < end) {
+            self.mark.0 += 1;
+            ends.push((self.mark, end));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Acked, Fact, History, Place, Process, Value};
+
+    #[test]
+    fn what_was_known_is_told_as_of_then() {
+        let place = Place { topic: 0, index: 0 };
+        let mut history = History::default();
+        let mut ack = |offset| {
+            let before = history.mark();
+            let (process, value) = (Process(1), Value(1));
+            history.record(Fact::Acked(Acked { process, place, value, offset: Some(offset) }));
+            (before, history.end_known_at(place, before), history.end_known(place))
+        };
+        let (first, ..) = ack(4);
+        assert_eq!(ack(9), (super::Mark(1), 5, 10));
+        assert_eq!(ack(2), (super::Mark(2), 10, 10), "what is known stays known");
+        assert_eq!(history.end_known_at(place, first), 0);
+        assert_eq!(history.end_known_at(Place { topic: 1, index: 0 }, first), 0);
     }
 }

@@ -12,10 +12,12 @@ use highwater_core::shard::{Config, TopicConfig, WalConfig};
 use highwater_core::time::Duration;
 use serde::{Deserialize, Serialize};
 
+use crate::clients::spec;
+pub use crate::clients::spec::{ClientParams, ConsumerSpec, ProducerSpec, Role};
 use crate::disk::DiskSpeed;
 use crate::draw::{Draw, Stream};
 use crate::fault::{self, Planned, Sketch};
-use crate::history::{Edge, Place};
+use crate::history::Place;
 use crate::network::LinkSpeed;
 
 /// How much a run does.
@@ -152,50 +154,6 @@ impl TopicParams {
     }
 }
 
-#[derive(Debug, Clone)]
-pub struct ProducerSpec {
-    pub places: Vec<Place>,
-    pub acks: i16,
-    pub idempotent: bool,
-    pub batches: u64,
-    pub records_max: u64,
-    pub value_bytes_max: u64,
-    pub value_bytes_huge: u64,
-    pub pause_micros_max: u64,
-}
-
-#[derive(Debug, Clone)]
-pub struct ConsumerSpec {
-    pub places: Vec<Place>,
-    pub from: Edge,
-    pub sessions: bool,
-    pub wait_millis: i32,
-    pub bytes_max: i32,
-    pub partition_bytes_max: i32,
-    pub jump_per_million: u64,
-    pub pause_micros_max: u64,
-}
-
-#[derive(Debug, Clone)]
-pub enum Role {
-    Admin,
-    Producer(ProducerSpec),
-    Consumer(ConsumerSpec),
-    Lister { places: Vec<Place> },
-    FinalReader { places: Vec<Place> },
-}
-
-#[derive(Debug, Clone)]
-pub struct ClientParams {
-    /// The node that it asks.
-    pub node: usize,
-    pub role: Role,
-    /// Requests in flight on its connection.
-    pub pipeline: usize,
-    /// How long it waits for an answer.
-    pub patience: Duration,
-}
-
 /// How long the parts of the world take.
 #[derive(Debug, Clone)]
 pub struct Speeds {
@@ -246,8 +204,8 @@ impl Params {
             let mut prng = Stream::NodeParams(node).of(seed);
             drawn.push(draw_node(&mut prng, node));
             let places = draw_topics(&mut prng, node, &mut topics);
-            let roles = draw_roles(&mut prng, &places, &topics, scale);
-            clients.extend(roles.into_iter().map(|role| draw_client(&mut prng, node, role)));
+            let roles = spec::draw_roles(&mut prng, &places, &topics, scale);
+            clients.extend(roles.into_iter().map(|role| ClientParams::draw(&mut prng, node, role)));
         }
         Self {
             seed,
@@ -350,60 +308,6 @@ fn draw_topic(prng: &mut Prng, node: usize, name: String) -> TopicParams {
     }
     let partitions = i32::try_from(prng.scaled(1, 8)).expect("small");
     TopicParams { name, node, partitions, churns: false, settings }
-}
-
-fn draw_client(prng: &mut Prng, node: usize, role: Role) -> ClientParams {
-    let patience = Duration::from_millis(prng.pick(&[700, 1_000, 2_000]));
-    ClientParams { node, role, pipeline: prng.pick(&[1, 2, 5]), patience }
-}
-
-/// Draws what the clients of a node do, which has all these partitions.
-fn draw_roles(prng: &mut Prng, all: &[Place], topics: &[TopicParams], scale: u64) -> Vec<Role> {
-    let lasting: Vec<Place> = all.iter().copied().filter(|place| !topics[place.topic].churns).collect();
-    let mut roles = vec![Role::Admin];
-    for _ in 0..prng.between(1, 4) {
-        roles.push(Role::Producer(draw_producer(prng, all, &lasting, scale)));
-    }
-    for _ in 0..prng.between(0, 3) {
-        roles.push(Role::Consumer(draw_consumer(prng, all)));
-    }
-    if prng.coin() {
-        roles.push(Role::Lister { places: some_of(prng, &lasting) });
-    }
-    roles
-}
-
-fn draw_producer(prng: &mut Prng, all: &[Place], lasting: &[Place], scale: u64) -> ProducerSpec {
-    let idempotent = prng.coin();
-    ProducerSpec {
-        places: some_of(prng, if idempotent { lasting } else { all }),
-        acks: if idempotent { -1 } else { prng.pick(&[0, 1, 1, -1, -1]) },
-        idempotent,
-        batches: prng.scaled(20, 200 * scale),
-        records_max: prng.pick(&[1, 5, 50]),
-        value_bytes_max: prng.scaled(10, 2_000),
-        value_bytes_huge: prng.pick(&[5_000, 200_000]),
-        pause_micros_max: prng.scaled(500, 20_000),
-    }
-}
-
-fn draw_consumer(prng: &mut Prng, all: &[Place]) -> ConsumerSpec {
-    let bytes_max = prng.pick(&[1, 10_000, 1 << 20]);
-    ConsumerSpec {
-        places: some_of(prng, all),
-        from: if prng.coin() { Edge::Earliest } else { Edge::Latest },
-        sessions: prng.coin(),
-        wait_millis: prng.pick(&[0, 10, 500]),
-        bytes_max,
-        partition_bytes_max: prng.pick(&[1, 10_000, 1 << 18]),
-        jump_per_million: prng.pick(&[0, 10_000, 100_000]),
-        pause_micros_max: prng.scaled(1_000, 50_000),
-    }
-}
-
-fn some_of(prng: &mut Prng, places: &[Place]) -> Vec<Place> {
-    let chosen: Vec<Place> = places.iter().copied().filter(|_| prng.chance(600_000)).collect();
-    if chosen.is_empty() { vec![prng.pick(places)] } else { chosen }
 }
 
 /// Mostly that of a data centre; now and then next to nothing, or across the world.

@@ -11,8 +11,6 @@ mod tests;
 mod toy;
 mod turn;
 
-use std::collections::BTreeSet;
-
 use highwater_core::client::Address;
 use highwater_core::time::{Duration, Instant};
 
@@ -23,7 +21,7 @@ use crate::fault::Planned;
 use crate::heap::Heap;
 use crate::history::{Ending, Fact, History};
 use crate::network::{Arrival, ClientEnd, Delivery, Network};
-use crate::params::{ClientParams, PORT, Params, Role, Rot, host};
+use crate::params::{ClientParams, PORT, Params, Rot, host};
 use crate::report::{Counts, Report, Violation, variant_name};
 use crate::tape::Tape;
 use node::Node;
@@ -118,8 +116,6 @@ pub struct World {
     nodes: Vec<Node>,
     network: Network,
     clients: Vec<Client>,
-    /// The node of each client.
-    homes: Vec<usize>,
     /// The first client that reads at the end.
     readers_from: usize,
     history: History,
@@ -127,8 +123,6 @@ pub struct World {
     operations: Counts,
     faults: Counts,
     coverage: Counts,
-    /// What each node has given out.
-    producer_ids: Vec<BTreeSet<(i64, i16)>>,
     violation: Option<Violation>,
     phase: Phase,
     recorder: Recorder,
@@ -156,14 +150,12 @@ impl World {
             nodes: (0..params.nodes.len()).map(|node| Node::new(node, &params)).collect(),
             network: Network::new(params.seed, params.speeds.link.clone()),
             clients: Vec::new(),
-            homes: Vec::new(),
             readers_from: usize::MAX,
             history: History::default(),
             checkers: Checkers::new(&rules),
             operations: Counts::default(),
             faults: Counts::default(),
             coverage: Counts::default(),
-            producer_ids: vec![BTreeSet::new(); params.nodes.len()],
             violation: None,
             phase: Phase::Faults,
             recorder: Recorder::default(),
@@ -196,7 +188,6 @@ impl World {
     fn add_client(&mut self, params: &ClientParams) {
         let client = self.clients.len();
         let prng = Stream::Client(client as u64).of(self.params.seed);
-        self.homes.push(params.node);
         self.clients.push(Client::new(params, &self.params.topics, prng));
         if !self.params.without_clients.contains(&client) {
             self.heap.after(Duration::from_micros(10), Occurrence::Client { client, heard: Heard::Wake });
@@ -305,7 +296,6 @@ impl World {
                 || self.params.operations_max.is_some_and(|most| self.requests >= most),
             history: &mut self.history,
             operations: &mut self.operations,
-            producer_ids: &mut self.producer_ids[self.homes[client]],
             violation: &mut self.violation,
             acts: Vec::new(),
         };
@@ -420,8 +410,7 @@ impl World {
         self.history.record(Fact::FinalReadBegan);
         self.readers_from = self.clients.len();
         for node in 0..self.nodes.len() {
-            let role = Role::FinalReader { places: self.params.lasting_places(node) };
-            self.add_client(&ClientParams { node, role, pipeline: 1, patience: Duration::from_secs(5) });
+            self.add_client(&ClientParams::final_reader(node, self.params.lasting_places(node)));
         }
     }
 }

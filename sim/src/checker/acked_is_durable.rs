@@ -1,27 +1,21 @@
-//! Every acknowledged batch is read back at its offset by the final read, whatever crashed in between.
+//! Every acknowledged record is read back at its offset by the final read, whatever crashed in between.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Checker, Rules};
-use crate::history::{Acked, BatchId, Edge, Fact, Place};
+use crate::history::{Acked, Edge, Fact, Fetched, Place, Value};
 use crate::report::Violation;
 
 const NAME: &str = "acked_is_durable";
 
 #[derive(Debug)]
-struct Kept {
-    id: BatchId,
-    end: i64,
-}
-
-#[derive(Debug)]
 pub(super) struct AckedIsDurable {
     churns: Vec<bool>,
     rot: bool,
-    acked: BTreeMap<Place, BTreeMap<i64, Kept>>,
+    acked: BTreeMap<Place, BTreeMap<i64, Value>>,
     /// Acknowledged without an offset.
-    acked_somewhere: BTreeMap<Place, BTreeSet<BatchId>>,
-    read: Option<BTreeMap<Place, BTreeMap<i64, Option<BatchId>>>>,
+    acked_somewhere: BTreeMap<Place, BTreeSet<Value>>,
+    read: Option<BTreeMap<Place, BTreeMap<i64, Option<Value>>>>,
 }
 
 impl AckedIsDurable {
@@ -39,23 +33,23 @@ impl AckedIsDurable {
         if self.churns[acked.place.topic] {
             return Ok(());
         }
-        let Some(base) = acked.base else {
-            self.acked_somewhere.entry(acked.place).or_default().insert(acked.id);
+        let Some(offset) = acked.offset else {
+            self.acked_somewhere.entry(acked.place).or_default().insert(acked.value);
             return Ok(());
         };
-        let end = base + i64::from(acked.records);
-        let of_place = self.acked.entry(acked.place).or_default();
-        if let Some((other_base, other)) = of_place.range(..end).next_back()
-            && other.end > base
-            && other.id != acked.id
-        {
-            return Err(Violation::new(
-                NAME,
-                format!("{:?}: {:?} and {acked:?} share offsets from {other_base}", acked.place, other.id),
-            ));
+        let before = self.acked.entry(acked.place).or_default().insert(offset, acked.value);
+        match before.filter(|before| *before != acked.value) {
+            Some(before) => {
+                Err(Violation::new(NAME, format!("{acked:?} at an offset that {before:?} was given")))
+            }
+            None => Ok(()),
         }
-        of_place.insert(base, Kept { id: acked.id, end });
-        Ok(())
+    }
+
+    fn on_fetched(&mut self, fetched: &Fetched) {
+        if let Some(read) = &mut self.read {
+            read.entry(fetched.place).or_default().extend(fetched.records.iter().copied());
+        }
     }
 
     fn on_read_to_end(&self, place: Place, log_start: i64) -> Result<(), Violation> {
@@ -64,28 +58,28 @@ impl AckedIsDurable {
         }
         let nothing = BTreeMap::new();
         let read = self.read.as_ref().and_then(|read| read.get(&place)).unwrap_or(&nothing);
-        for (base, kept) in self.acked.get(&place).into_iter().flatten() {
-            if kept.end <= log_start {
-                continue;
-            }
-            let found = read.get(base);
-            if found != Some(&Some(kept.id)) {
+        let acked = self.acked.get(&place).into_iter().flat_map(|acked| acked.range(log_start..));
+        for (offset, value) in acked {
+            let found = read.get(offset);
+            if found != Some(&Some(*value)) {
                 let story = format!(
-                    "{place:?}: {:?} was acknowledged at {base}, the final read has {found:?}",
-                    kept.id
+                    "{place:?}: {value:?} was acknowledged at {offset}, the final read has {found:?}"
                 );
                 return Err(Violation::new(NAME, story));
             }
         }
-        for id in self.acked_somewhere.get(&place).into_iter().flatten() {
-            if log_start == 0 && !read.values().any(|found| *found == Some(*id)) {
-                return Err(Violation::new(
-                    NAME,
-                    format!("{place:?}: {id:?} was called a duplicate and is nowhere"),
-                ));
+        let somewhere = self.acked_somewhere.get(&place).filter(|_| log_start == 0);
+        let read: BTreeSet<Value> = match somewhere {
+            Some(_) => read.values().copied().flatten().collect(),
+            None => BTreeSet::new(),
+        };
+        match somewhere.into_iter().flatten().find(|value| !read.contains(value)) {
+            Some(value) => {
+                let story = format!("{place:?}: {value:?} was called a duplicate and is nowhere");
+                Err(Violation::new(NAME, story))
             }
+            None => Ok(()),
         }
-        Ok(())
     }
 }
 
@@ -97,10 +91,8 @@ impl Checker for AckedIsDurable {
                 self.read = Some(BTreeMap::new());
                 Ok(())
             }
-            Fact::Delivered(delivered) => {
-                if let Some(read) = &mut self.read {
-                    read.entry(delivered.place).or_default().insert(delivered.base, delivered.id);
-                }
+            Fact::Fetched(fetched) => {
+                self.on_fetched(fetched);
                 Ok(())
             }
             Fact::ReadToEnd { place, log_start, .. } => self.on_read_to_end(*place, *log_start),
@@ -115,8 +107,11 @@ impl Checker for AckedIsDurable {
             }
             Fact::Listed(_)
             | Fact::Sent(_)
-            | Fact::Fetched(_)
+            | Fact::Unacked(_)
+            | Fact::Told(_)
             | Fact::OutOfRange(_)
+            | Fact::Damaged { .. }
+            | Fact::Sought(_)
             | Fact::RefusedInSequence { .. }
             | Fact::Core { .. }
             | Fact::Ended { .. }
@@ -127,9 +122,9 @@ impl Checker for AckedIsDurable {
 
 #[cfg(test)]
 mod tests {
-    use super::super::samples::{PLACE, acked, delivered, read_to_end, rules};
+    use super::super::samples::{PLACE, acked, fetched, read_to_end, rules};
     use super::{AckedIsDurable, Checker};
-    use crate::history::{Edge, Fact, Listed};
+    use crate::history::{Acked, Edge, Fact, Listed, Process, Value};
 
     fn run(facts: &[Fact]) -> bool {
         let mut checker = AckedIsDurable::new(&rules());
@@ -138,28 +133,37 @@ mod tests {
 
     #[test]
     fn read_back_is_fine() {
-        assert!(run(&[acked(1, 0), Fact::FinalReadBegan, delivered(1, 0), read_to_end(2)]));
+        assert!(run(&[acked(1, 0), acked(2, 1), Fact::FinalReadBegan, fetched(0, &[1, 2]), read_to_end(2)]));
     }
 
     #[test]
-    fn lost_batch_is_found() {
-        assert!(!run(&[acked(1, 0), acked(2, 2), Fact::FinalReadBegan, delivered(1, 0), read_to_end(2)]));
+    fn lost_record_is_found() {
+        assert!(!run(&[acked(1, 0), acked(2, 1), Fact::FinalReadBegan, fetched(0, &[1]), read_to_end(1)]));
     }
 
     #[test]
-    fn moved_batch_is_found() {
-        assert!(!run(&[acked(1, 0), Fact::FinalReadBegan, delivered(2, 0), delivered(1, 2), read_to_end(4)]));
+    fn moved_record_is_found() {
+        assert!(!run(&[acked(1, 0), Fact::FinalReadBegan, fetched(0, &[2, 1]), read_to_end(2)]));
     }
 
     #[test]
     fn read_before_the_end_does_not_count() {
-        assert!(!run(&[acked(1, 0), delivered(1, 0), Fact::FinalReadBegan, read_to_end(0)]));
+        assert!(!run(&[acked(1, 0), fetched(0, &[1]), Fact::FinalReadBegan, read_to_end(0)]));
     }
 
     #[test]
     fn offset_acknowledged_twice_is_found() {
-        assert!(!run(&[acked(1, 0), acked(2, 1)]));
+        assert!(!run(&[acked(1, 0), acked(2, 0)]));
         assert!(run(&[acked(1, 0), acked(1, 0)]));
+    }
+
+    #[test]
+    fn duplicate_must_be_somewhere() {
+        let duplicate =
+            Fact::Acked(Acked { process: Process(1), place: PLACE, value: Value(1), offset: None });
+        let read =
+            |value| run(&[duplicate.clone(), Fact::FinalReadBegan, fetched(0, &[value]), read_to_end(1)]);
+        assert!(read(1) && !read(2));
     }
 
     #[test]

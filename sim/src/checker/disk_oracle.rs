@@ -7,7 +7,7 @@ use highwater_core::id::{Offset, PartitionId, StreamId};
 use highwater_core::shard::Event;
 
 use super::{Checker, Rules};
-use crate::history::{Delivered, Ending, Fact};
+use crate::history::{Ending, Fact, Fetched};
 use crate::report::Violation;
 
 const NAME: &str = "disk_oracle";
@@ -104,11 +104,14 @@ impl DiskOracle {
         Ok(())
     }
 
-    fn on_delivered(delivered: &Delivered) -> Result<(), Violation> {
-        if delivered.crc != delivered.crc_computed {
-            return Err(Violation::new(NAME, format!("served with a wrong CRC: {delivered:?}")));
+    fn on_fetched(fetched: &Fetched) -> Result<(), Violation> {
+        match fetched.batches.iter().find(|batch| batch.crc != batch.crc_computed) {
+            Some(batch) => {
+                let story = format!("{:?} was served with a wrong CRC: {batch:?}", fetched.place);
+                Err(Violation::new(NAME, story))
+            }
+            None => Ok(()),
         }
-        Ok(())
     }
 }
 
@@ -116,19 +119,24 @@ impl Checker for DiskOracle {
     fn on_fact(&mut self, fact: &Fact) -> Result<(), Violation> {
         match fact {
             Fact::Core { node, event } => self.on_event(*node, event),
-            Fact::Delivered(delivered) => Self::on_delivered(delivered),
+            Fact::Fetched(fetched) => Self::on_fetched(fetched),
+            Fact::Damaged { place } => {
+                Err(Violation::new(NAME, format!("{place:?}: a batch was served that no client can take")))
+            }
             Fact::Ended { node, how } => {
                 self.known.retain(|(of, _)| of != node);
                 self.last_endings.insert(*node, *how);
                 Ok(())
             }
-            Fact::Acked(_)
-            | Fact::ReadToEnd { .. }
-            | Fact::RefusedInSequence { .. }
-            | Fact::Fetched(_)
+            Fact::Sent(_)
+            | Fact::Acked(_)
+            | Fact::Unacked(_)
+            | Fact::Told(_)
             | Fact::OutOfRange(_)
-            | Fact::Sent(_)
+            | Fact::Sought(_)
             | Fact::Listed(_)
+            | Fact::RefusedInSequence { .. }
+            | Fact::ReadToEnd { .. }
             | Fact::FinalReadBegan
             | Fact::Overdue { .. } => Ok(()),
         }
@@ -140,9 +148,9 @@ mod tests {
     use highwater_core::id::{LeaderEpoch, Offset, PartitionId, StreamId};
     use highwater_core::shard::Event;
 
-    use super::super::samples::{batch, rules};
+    use super::super::samples::{PLACE, batch, fetched, rules};
     use super::{Checker, DiskOracle};
-    use crate::history::{Delivered, Ending, Fact};
+    use crate::history::{Batch, Ending, Fact, Fetched};
 
     const P: PartitionId = PartitionId::METADATA;
 
@@ -202,8 +210,11 @@ mod tests {
 
     #[test]
     fn wrong_crc_is_found() {
-        assert!(run(vec![Fact::Delivered(batch(1, 0))]));
-        assert!(!run(vec![Fact::Delivered(Delivered { crc_computed: 7, ..batch(1, 0) })]));
+        let Fact::Fetched(sound) = fetched(0, &[1]) else { panic!("it is a fetch") };
+        assert!(run(vec![Fact::Fetched(sound.clone())]));
+        let batches = vec![Batch { crc_computed: 7, ..batch(0, 1) }];
+        assert!(!run(vec![Fact::Fetched(Fetched { batches, ..sound })]));
+        assert!(!run(vec![Fact::Damaged { place: PLACE }]), "the client looks too");
     }
 
     #[test]

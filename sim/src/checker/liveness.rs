@@ -12,16 +12,19 @@ impl Checker for Liveness {
     fn on_fact(&mut self, fact: &Fact) -> Result<(), Violation> {
         match fact {
             Fact::Overdue { what } => Err(Violation::new("liveness", what.clone())),
-            Fact::Acked(_)
-            | Fact::Delivered(_)
-            | Fact::ReadToEnd { .. }
-            | Fact::RefusedInSequence { .. }
+            Fact::Sent(_)
+            | Fact::Acked(_)
+            | Fact::Unacked(_)
             | Fact::Fetched(_)
+            | Fact::Told(_)
             | Fact::OutOfRange(_)
-            | Fact::Sent(_)
+            | Fact::Damaged { .. }
+            | Fact::Sought(_)
             | Fact::Listed(_)
+            | Fact::RefusedInSequence { .. }
             | Fact::Core { .. }
             | Fact::Ended { .. }
+            | Fact::ReadToEnd { .. }
             | Fact::FinalReadBegan => Ok(()),
         }
     }

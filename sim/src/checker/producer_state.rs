@@ -1,71 +1,122 @@
 //! Producer state is a fold of the batches: an idempotent producer's records stand in the log once each and in sequence, and a
-//! duplicate is answered with the offset of the original. No batch at all stands in the log twice: no client sends one twice but
-//! idempotently.
+//! duplicate is answered with the offset of the original. A record that is never sent again stands there once at most; one that
+//! is sent again when in doubt may stand there more often. Nothing stands there that nobody wrote.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Checker, Rules};
-use crate::history::{Acked, BatchId, Delivered, Fact, Place, Sequence};
+use crate::history::{Fact, Fetched, Place, Process, Promise, Sequence, Value};
 use crate::report::Violation;
 
 const NAME: &str = "producer_state";
 
 #[derive(Debug)]
+struct Written {
+    process: Process,
+    place: Place,
+    promise: Promise,
+    offset: Option<i64>,
+}
+
+#[derive(Debug)]
+struct Sequenced {
+    sequence: Sequence,
+    records: i32,
+    /// Who wrote it, where its first record is known.
+    process: Option<Process>,
+}
+
+#[derive(Debug)]
 pub(super) struct ProducerState {
-    churns: Vec<bool>,
-    base_of: BTreeMap<BatchId, (Place, i64)>,
-    sequences: BTreeMap<Place, BTreeMap<i64, (Sequence, i32)>>,
+    rules: Rules,
+    written: BTreeMap<Value, Written>,
+    sequences: BTreeMap<Place, BTreeMap<i64, Sequenced>>,
+    /// Who has a producer id: all topics of a cluster have theirs from one source.
+    owners: BTreeMap<(usize, i64), Process>,
+    /// Where a process had a record that was not acknowledged.
+    in_doubt: BTreeSet<(Process, Place)>,
+}
+
+fn wrong(story: String) -> Result<(), Violation> {
+    Err(Violation::new(NAME, story))
 }
 
 impl ProducerState {
     pub(super) fn new(rules: &Rules) -> Self {
         Self {
-            churns: rules.topics.iter().map(|topic| topic.churns).collect(),
-            base_of: BTreeMap::new(),
+            rules: rules.clone(),
+            written: BTreeMap::new(),
             sequences: BTreeMap::new(),
+            owners: BTreeMap::new(),
+            in_doubt: BTreeSet::new(),
         }
     }
 
-    fn on_base(&mut self, id: BatchId, place: Place, base: i64) -> Result<(), Violation> {
-        let first = *self.base_of.entry(id).or_insert((place, base));
-        if first != (place, base) {
-            let story = format!("{id:?} stands at {first:?} and at {:?}", (place, base));
-            return Err(Violation::new(NAME, story));
+    /// Whether nothing of this partition's log may go.
+    fn keeps_all(&self, place: Place) -> bool {
+        !self.rules.topics[place.topic].retains_less && !self.rules.rot
+    }
+
+    fn on_offset(&mut self, value: Value, place: Place, offset: i64) -> Result<(), Violation> {
+        let Some(written) = self.written.get_mut(&value).filter(|written| written.place == place) else {
+            return wrong(format!("{value:?} stands at {offset} of {place:?}, where nobody wrote it"));
+        };
+        let before = *written.offset.get_or_insert(offset);
+        if before != offset && written.promise != Promise::Repeated {
+            return wrong(format!("{value:?} stands at {before} and at {offset}: {written:?}"));
         }
         Ok(())
     }
 
-    fn on_acked(&mut self, acked: &Acked) -> Result<(), Violation> {
-        match acked.base {
-            Some(base) => self.on_base(acked.id, acked.place, base),
-            None => Ok(()),
+    fn on_fetched(&mut self, fetched: &Fetched) -> Result<(), Violation> {
+        let place = fetched.place;
+        for &(offset, value) in &fetched.records {
+            match value {
+                Some(value) => self.on_offset(value, place, offset)?,
+                None => return wrong(format!("no client wrote what stands at {offset} of {place:?}")),
+            }
         }
+        let sequences = self.sequences.entry(place).or_default();
+        for batch in &fetched.batches {
+            let Some(sequence) = batch.sequence else { continue };
+            let at = fetched.records.partition_point(|&(offset, _)| offset < batch.base);
+            let first = fetched.records.get(at).filter(|(offset, _)| *offset == batch.base);
+            let value = first.and_then(|&(_, value)| value);
+            let process = value.and_then(|value| self.written.get(&value)).map(|written| written.process);
+            if let Some(process) = process {
+                let owner = *self.owners.entry((place.topic, sequence.producer)).or_insert(process);
+                if owner != process {
+                    let both = (owner, process);
+                    return wrong(format!("producer id {} was given to {both:?}", sequence.producer));
+                }
+            }
+            let records = i32::try_from(batch.end - batch.base).expect("the batch counts them in 32 bits");
+            let entry = sequences.entry(batch.base).or_insert(Sequenced { sequence, records, process });
+            entry.process = entry.process.or(process);
+        }
+        Ok(())
     }
 
-    fn on_delivered(&mut self, delivered: &Delivered) -> Result<(), Violation> {
-        if let Some(sequence) = delivered.sequence {
-            let of_place = self.sequences.entry(delivered.place).or_default();
-            of_place.insert(delivered.base, (sequence, delivered.records));
-        }
-        match delivered.id {
-            Some(id) => self.on_base(id, delivered.place, delivered.base),
-            None => Ok(()),
-        }
-    }
-
-    /// Everything of this partition was delivered: fold it.
+    /// Everything of this partition was fetched: fold it.
     fn on_read_to_end(&self, place: Place, log_start: i64) -> Result<(), Violation> {
         let mut next = BTreeMap::new();
-        for (base, (sequence, records)) in self.sequences.get(&place).into_iter().flatten() {
-            let Sequence { producer, epoch, first } = *sequence;
-            let expected = next.insert((producer, epoch), first + records);
+        for (base, sequenced) in self.sequences.get(&place).into_iter().flatten() {
+            let Sequence { producer, epoch, first } = sequenced.sequence;
+            let expected = next.insert((producer, epoch), first + sequenced.records);
             let fits = match expected {
                 Some(expected) => expected == first,
                 None => first == 0 || log_start > 0,
             };
             if !fits {
-                let story = format!("{place:?} offset {base}: {sequence:?} where {expected:?} was due");
-                return Err(Violation::new(NAME, story));
+                return wrong(format!("{place:?} offset {base}: {sequenced:?} where {expected:?} was due"));
+            }
+            // A client begins a new epoch only when it lost track of its sequences.
+            if epoch > 0
+                && self.keeps_all(place)
+                && let Some(process) = sequenced.process
+                && !self.in_doubt.contains(&(process, place))
+            {
+                return wrong(format!("{place:?} offset {base}: {sequenced:?} was refused without cause"));
             }
         }
         Ok(())
@@ -74,27 +125,41 @@ impl ProducerState {
 
 impl Checker for ProducerState {
     fn on_fact(&mut self, fact: &Fact) -> Result<(), Violation> {
+        let lasts = |place: Place| !self.rules.topics[place.topic].churns;
         match fact {
-            Fact::Acked(acked) if !self.churns[acked.place.topic] => self.on_acked(acked),
-            Fact::Delivered(delivered) if !self.churns[delivered.place.topic] => self.on_delivered(delivered),
-            Fact::ReadToEnd { place, log_start, .. } if !self.churns[place.topic] => {
+            Fact::Sent(sent) if lasts(sent.place) => {
+                let &crate::history::Sent { process, place, value, promise } = sent;
+                self.written.insert(value, Written { process, place, promise, offset: None });
+                Ok(())
+            }
+            Fact::Acked(acked) if lasts(acked.place) => match acked.offset {
+                Some(offset) => self.on_offset(acked.value, acked.place, offset),
+                None => Ok(()),
+            },
+            Fact::Unacked(unacked) => {
+                self.in_doubt.insert((unacked.process, unacked.place));
+                Ok(())
+            }
+            Fact::Fetched(fetched) if lasts(fetched.place) => self.on_fetched(fetched),
+            Fact::ReadToEnd { place, log_start, .. } if lasts(*place) => {
                 self.on_read_to_end(*place, *log_start)
             }
-            Fact::RefusedInSequence { id, place } if !self.churns[place.topic] => Err(Violation::new(
-                NAME,
-                format!("{place:?}: {id:?} follows what was acknowledged and was refused"),
-            )),
-            Fact::Acked(_)
-            | Fact::Delivered(_)
-            | Fact::ReadToEnd { .. }
-            | Fact::RefusedInSequence { .. }
+            Fact::RefusedInSequence { place, .. } if lasts(*place) && self.keeps_all(*place) => {
+                wrong(format!("{fact:?}: what is due after an acknowledgement was refused"))
+            }
+            Fact::Sent(_)
+            | Fact::Acked(_)
             | Fact::Fetched(_)
+            | Fact::Told(_)
             | Fact::OutOfRange(_)
-            | Fact::Sent(_)
+            | Fact::Damaged { .. }
+            | Fact::Sought(_)
             | Fact::Listed(_)
+            | Fact::RefusedInSequence { .. }
             | Fact::Core { .. }
             | Fact::Ended { .. }
             | Fact::FinalReadBegan
+            | Fact::ReadToEnd { .. }
             | Fact::Overdue { .. } => Ok(()),
         }
     }
@@ -102,36 +167,71 @@ impl Checker for ProducerState {
 
 #[cfg(test)]
 mod tests {
-    use super::super::samples::{PLACE, acked, delivered, read_to_end, rules, sequenced};
+    use super::super::samples::{PLACE, acked, fetched, read_to_end, rules, sent, sequenced, unacked};
     use super::{Checker, ProducerState};
-    use crate::history::{BatchId, Fact};
+    use crate::history::{Fact, Process, Promise};
 
     fn run(facts: &[Fact]) -> bool {
         let mut checker = ProducerState::new(&rules());
-        facts.iter().all(|fact| checker.on_fact(fact).is_ok())
+        let all = (1..10).map(|value| sent(value, Promise::InOrderOnce));
+        all.chain(facts.iter().cloned()).all(|fact| checker.on_fact(&fact).is_ok())
     }
 
     #[test]
     fn sequence_without_holes_is_fine() {
-        assert!(run(&[sequenced(1, 0, 0), delivered(9, 2), sequenced(2, 4, 2), read_to_end(6)]));
+        let facts =
+            [sequenced(0, &[1, 2], (0, 0)), fetched(2, &[9]), sequenced(3, &[3], (0, 2)), read_to_end(4)];
+        assert!(run(&facts));
     }
 
     #[test]
     fn holes_and_repeats_are_found() {
-        assert!(!run(&[sequenced(1, 0, 0), sequenced(2, 2, 4), read_to_end(4)]), "hole");
-        assert!(!run(&[sequenced(1, 0, 0), sequenced(2, 2, 0), read_to_end(4)]), "repeat");
-        assert!(!run(&[sequenced(2, 0, 2), read_to_end(2)]), "no beginning");
+        let two = |first| [sequenced(0, &[1, 2], (0, 0)), sequenced(2, &[3], (0, first)), read_to_end(3)];
+        assert!(!run(&two(4)), "hole");
+        assert!(!run(&two(0)), "repeat");
+        assert!(!run(&[sequenced(0, &[1], (0, 2)), read_to_end(1)]), "no beginning");
     }
 
     #[test]
-    fn batch_that_stands_twice_is_found() {
-        assert!(!run(&[delivered(1, 0), delivered(1, 2)]));
-        assert!(!run(&[acked(1, 0), delivered(1, 2)]));
+    fn record_that_stands_twice_is_found() {
+        assert!(!run(&[fetched(0, &[1, 1])]));
+        assert!(!run(&[acked(1, 0), fetched(0, &[2, 1])]));
         assert!(!run(&[acked(1, 0), acked(1, 2)]), "a duplicate answered with another offset");
+        let with = |promise| {
+            let mut checker = ProducerState::new(&rules());
+            let facts = [sent(1, promise), fetched(0, &[1, 1])];
+            facts.iter().all(|fact| checker.on_fact(fact).is_ok())
+        };
+        assert!(with(Promise::Repeated) && !with(Promise::Once));
+    }
+
+    #[test]
+    fn record_that_nobody_wrote_is_found() {
+        assert!(!run(&[fetched(0, &[77])]));
+        assert!(!run(&[fetched(0, &[0])]), "nothing that a client writes");
+    }
+
+    #[test]
+    fn new_epoch_needs_a_cause() {
+        let facts = [sequenced(0, &[1], (0, 0)), sequenced(1, &[2], (1, 0)), read_to_end(2)];
+        assert!(!run(&facts));
+        let with_cause: Vec<Fact> = [unacked(3)].into_iter().chain(facts).collect();
+        assert!(run(&with_cause));
+    }
+
+    #[test]
+    fn producer_id_of_two_processes_is_found() {
+        let other = Fact::Sent(crate::history::Sent {
+            process: Process(2),
+            place: PLACE,
+            value: crate::history::Value(20),
+            promise: Promise::InOrderOnce,
+        });
+        assert!(!run(&[other, sequenced(0, &[1], (0, 0)), sequenced(1, &[20], (0, 1))]));
     }
 
     #[test]
     fn refusal_in_sequence_is_found() {
-        assert!(!run(&[Fact::RefusedInSequence { id: BatchId(1), place: PLACE }]));
+        assert!(!run(&[Fact::RefusedInSequence { process: Process(1), place: PLACE }]));
     }
 }

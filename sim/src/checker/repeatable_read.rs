@@ -3,57 +3,53 @@
 use std::collections::BTreeMap;
 
 use super::{Checker, Rules};
-use crate::history::{Delivered, Fact, Fetched, OutOfRange, Place};
+use crate::history::{Batch, Fact, OutOfRange, Place, Told};
 use crate::report::Violation;
 
 const NAME: &str = "repeatable_read";
 
 #[derive(Debug)]
 pub(super) struct RepeatableRead {
-    churns: Vec<bool>,
-    rot: bool,
+    rules: Rules,
     seen: BTreeMap<Place, BTreeMap<i64, (i64, u32)>>,
 }
 
 impl RepeatableRead {
     pub(super) fn new(rules: &Rules) -> Self {
-        Self {
-            churns: rules.topics.iter().map(|topic| topic.churns).collect(),
-            rot: rules.rot,
-            seen: BTreeMap::new(),
-        }
+        Self { rules: rules.clone(), seen: BTreeMap::new() }
     }
 
-    fn on_delivered(&mut self, delivered: &Delivered) -> Result<(), Violation> {
-        let seen = self.seen.entry(delivered.place).or_default();
-        let now = (delivered.end(), delivered.crc);
-        if let Some((&base, &before)) = seen.range(..delivered.end()).next_back()
-            && before.0 > delivered.base
-            && (base != delivered.base || before != now)
+    fn on_batch(&mut self, place: Place, batch: &Batch) -> Result<(), Violation> {
+        let seen = self.seen.entry(place).or_default();
+        let now = (batch.end, batch.crc);
+        if let Some((&base, &before)) = seen.range(..batch.end).next_back()
+            && before.0 > batch.base
+            && (base != batch.base || before != now)
         {
-            let story = format!("offset {base} held {before:?} (end, crc) and is now {delivered:?}");
+            let story = format!("{place:?} offset {base} held {before:?} (end, crc) and is now {batch:?}");
             return Err(Violation::new(NAME, story));
         }
-        seen.insert(delivered.base, now);
+        seen.insert(batch.base, now);
         Ok(())
     }
 
-    fn on_fetched(fetched: &Fetched) -> Result<(), Violation> {
-        if fetched.high_watermark < fetched.end_known {
-            return Err(Violation::new(
-                NAME,
-                format!("the high watermark is below what clients know: {fetched:?}"),
-            ));
+    fn on_told(told: &Told) -> Result<(), Violation> {
+        if told.high_watermark < told.end_known {
+            let story = format!("the high watermark is below what clients know: {told:?}");
+            return Err(Violation::new(NAME, story));
         }
         Ok(())
     }
 
-    fn on_out_of_range(out: &OutOfRange) -> Result<(), Violation> {
-        if out.log_start <= out.asked && out.asked <= out.end_known && out.log_start >= 0 {
-            return Err(Violation::new(
-                NAME,
-                format!("an offset that exists is called out of range: {out:?}"),
-            ));
+    fn on_out_of_range(&self, out: &OutOfRange) -> Result<(), Violation> {
+        let log_start = match out.log_start {
+            Some(log_start) => log_start,
+            None if self.rules.topics[out.place.topic].retains_less => return Ok(()),
+            None => 0,
+        };
+        if log_start <= out.asked && out.asked <= out.end_known {
+            let story = format!("an offset that exists is called out of range: {out:?}");
+            return Err(Violation::new(NAME, story));
         }
         Ok(())
     }
@@ -61,17 +57,21 @@ impl RepeatableRead {
 
 impl Checker for RepeatableRead {
     fn on_fact(&mut self, fact: &Fact) -> Result<(), Violation> {
+        let lasts = |place: Place| !self.rules.topics[place.topic].churns;
         match fact {
-            Fact::Delivered(delivered) if !self.churns[delivered.place.topic] => self.on_delivered(delivered),
-            Fact::Fetched(fetched) if !self.churns[fetched.place.topic] && !self.rot => {
-                Self::on_fetched(fetched)
+            Fact::Fetched(fetched) if lasts(fetched.place) => {
+                fetched.batches.iter().try_for_each(|batch| self.on_batch(fetched.place, batch))
             }
-            Fact::OutOfRange(out) if !self.churns[out.place.topic] && !self.rot => Self::on_out_of_range(out),
-            Fact::Delivered(_)
-            | Fact::Fetched(_)
-            | Fact::OutOfRange(_)
-            | Fact::Sent(_)
+            Fact::Told(told) if lasts(told.place) && !self.rules.rot => Self::on_told(told),
+            Fact::OutOfRange(out) if lasts(out.place) && !self.rules.rot => self.on_out_of_range(out),
+            Fact::Sent(_)
             | Fact::Acked(_)
+            | Fact::Unacked(_)
+            | Fact::Fetched(_)
+            | Fact::Told(_)
+            | Fact::OutOfRange(_)
+            | Fact::Damaged { .. }
+            | Fact::Sought(_)
             | Fact::Listed(_)
             | Fact::RefusedInSequence { .. }
             | Fact::Core { .. }
@@ -85,9 +85,9 @@ impl Checker for RepeatableRead {
 
 #[cfg(test)]
 mod tests {
-    use super::super::samples::{PLACE, delivered, rules};
+    use super::super::samples::{PLACE, fetched, rules, sequenced};
     use super::{Checker, RepeatableRead};
-    use crate::history::{Fact, Fetched, OutOfRange};
+    use crate::history::{Fact, OutOfRange, Told};
 
     fn run(facts: &[Fact]) -> bool {
         let mut checker = RepeatableRead::new(&rules());
@@ -96,30 +96,25 @@ mod tests {
 
     #[test]
     fn same_bytes_again_are_fine() {
-        assert!(run(&[delivered(1, 0), delivered(2, 2), delivered(1, 0)]));
+        assert!(run(&[fetched(0, &[1]), fetched(1, &[2, 3]), fetched(0, &[1])]));
     }
 
     #[test]
     fn other_bytes_at_an_offset_are_found() {
-        assert!(!run(&[delivered(1, 0), delivered(2, 0)]));
-        assert!(!run(&[delivered(1, 0), delivered(2, 1)]), "reused in part");
+        assert!(!run(&[fetched(0, &[1]), fetched(0, &[2])]));
+        assert!(!run(&[sequenced(0, &[1, 2], (0, 0)), fetched(1, &[3])]), "reused in part");
     }
 
     #[test]
     fn vanished_offset_is_found() {
-        let fetched = |high_watermark| {
-            let batches = Vec::new();
-            Fact::Fetched(Fetched {
-                place: PLACE,
-                asked: 0,
-                batches,
-                log_start: 0,
-                high_watermark,
-                end_known: 4,
-            })
+        let told = |high_watermark| {
+            run(&[Fact::Told(Told { place: PLACE, log_start: 0, high_watermark, end_known: 4 })])
         };
-        assert!(run(&[fetched(4)]) && !run(&[fetched(3)]));
-        let out = |asked| Fact::OutOfRange(OutOfRange { place: PLACE, asked, log_start: 1, end_known: 4 });
-        assert!(run(&[out(0), out(5)]) && !run(&[out(2)]));
+        assert!(told(4) && !told(3));
+        let out = |asked, log_start| {
+            run(&[Fact::OutOfRange(OutOfRange { place: PLACE, asked, log_start, end_known: 4 })])
+        };
+        assert!(out(0, Some(1)) && out(5, Some(1)) && !out(2, Some(1)));
+        assert!(out(5, None) && !out(0, None) && out(-1, None));
     }
 }

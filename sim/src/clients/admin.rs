@@ -1,182 +1,154 @@
-//! Makes the topics, deletes and makes again those that churn, and looks around with Metadata and ApiVersions. Must not know
-//! what is in the topics.
+//! Makes the topics of its node, deletes and makes again those that churn, and looks around. Must not know what is in the topics.
 
+use highwater_core::client::{AdminAnswer, ClientError, ClientEvent, NewTopic, Token, TopicResult};
 use highwater_core::prng::Prng;
 use highwater_core::time::{Duration, Instant};
+use highwater_core::wire::ErrorCode;
 
-use super::codec::{API_VERSIONS, CREATE_TOPICS, DELETE_TOPICS, METADATA, Malformed, Writer, code};
-use super::codec::{read_api_versions, read_metadata, read_topic_errors};
-use super::{Ask, Desk, Next, Workload};
+use super::Desk;
+use super::session::{Next, Task, Turn};
 use crate::draw::Draw;
+use crate::history::Process;
 use crate::params::TopicParams;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Asking {
     Create(usize),
     Delete(usize),
-    Metadata,
-    ApiVersions,
+    Describe(usize),
+    List,
+}
+
+/// A topic as far as the answers tell.
+#[derive(Debug)]
+struct Known {
+    topic: usize,
+    churns: bool,
+    stands: bool,
 }
 
 /// The one that makes the topics.
 #[derive(Debug)]
 pub(super) struct Admin {
-    /// Whether each topic stands, as far as the answers tell.
-    stands: Vec<bool>,
-    churns: Vec<bool>,
-    /// Whether each topic is of its node.
-    mine: Vec<bool>,
+    topics: Vec<Known>,
     asking: Option<Asking>,
     next_at: Instant,
-    greeted: bool,
 }
 
 impl Admin {
     pub(super) fn new(node: usize, topics: &[TopicParams]) -> Self {
-        Self {
-            stands: vec![false; topics.len()],
-            churns: topics.iter().map(|topic| topic.churns).collect(),
-            mine: topics.iter().map(|topic| topic.node == node).collect(),
-            asking: None,
-            next_at: Instant::default(),
-            greeted: false,
-        }
+        let mine = topics.iter().enumerate().filter(|(_, topic)| topic.node == node);
+        let known =
+            |(topic, params): (usize, &TopicParams)| Known { topic, churns: params.churns, stands: false };
+        Self { topics: mine.map(known).collect(), asking: None, next_at: Instant::default() }
     }
 
     fn missing(&self) -> Option<usize> {
-        let topics = 0..self.stands.len();
-        topics.into_iter().find(|&topic| self.mine[topic] && !self.stands[topic] && !self.churns[topic])
+        self.topics.iter().find(|known| !known.stands).map(|known| known.topic)
     }
 
-    fn choose(&mut self, prng: &mut Prng) -> Asking {
-        if !self.greeted {
-            self.greeted = true;
-            return Asking::ApiVersions;
+    fn choose(&self, draining: bool, prng: &mut Prng) -> Option<Asking> {
+        if let Some(topic) = self.missing() {
+            return Some(Asking::Create(topic));
         }
-        let missing = (0..self.stands.len()).find(|&topic| self.mine[topic] && !self.stands[topic]);
+        if draining {
+            return None;
+        }
         let churning: Vec<usize> =
-            (0..self.churns.len()).filter(|&topic| self.mine[topic] && self.churns[topic]).collect();
-        match missing {
-            Some(topic) => Asking::Create(topic),
-            None if !churning.is_empty() && prng.chance(300_000) => Asking::Delete(prng.pick(&churning)),
-            None => Asking::Metadata,
-        }
+            self.topics.iter().filter(|known| known.churns).map(|known| known.topic).collect();
+        Some(match prng.below(10) {
+            0..=2 if !churning.is_empty() => Asking::Delete(prng.pick(&churning)),
+            3..=5 => Asking::Describe(self.topics[prng.place(self.topics.len())].topic),
+            _ => Asking::List,
+        })
     }
 
-    fn ask(asking: Asking, topics: &[TopicParams]) -> Ask {
-        let mut body = Writer::default();
-        let api = match asking {
-            Asking::ApiVersions => API_VERSIONS,
-            Asking::Metadata => {
-                body.i32(-1);
-                body.i8(0);
-                METADATA
-            }
-            Asking::Delete(topic) => {
-                body.count(1);
-                body.str(&topics[topic].name);
-                body.i32(1_000);
-                DELETE_TOPICS
-            }
-            Asking::Create(topic) => {
-                let topic = &topics[topic];
-                body.count(1);
-                body.str(&topic.name);
-                body.i32(topic.partitions);
-                body.i16(1);
-                body.count(0);
-                body.count(topic.settings.len());
-                for (name, value) in &topic.settings {
-                    body.str(name);
-                    body.str(value);
-                }
-                body.i32(1_000);
-                body.i8(0);
-                CREATE_TOPICS
-            }
-        };
-        Ask { api, body, tag: 0, answered: true }
-    }
-
-    fn on_topic(&mut self, asking: Asking, error: i16, desk: &mut Desk<'_>) {
+    fn ask(asking: Asking, turn: &mut Turn<'_, '_>) -> bool {
+        let now = turn.desk.clocks();
+        let topics = turn.desk.topics;
         match asking {
             Asking::Create(topic) => {
-                desk.count("create-topic", error);
-                if error == code::NONE || error == code::TOPIC_ALREADY_EXISTS {
-                    self.stands[topic] = true;
-                }
+                let topic = &topics[topic];
+                let new = NewTopic {
+                    name: topic.name.clone(),
+                    partitions: topic.partitions,
+                    replication_factor: 1,
+                    configs: topic.settings.clone(),
+                };
+                turn.client.create_topics(now, Token(0), vec![new])
             }
             Asking::Delete(topic) => {
-                desk.count("delete-topic", error);
-                if error == code::NONE || error == code::UNKNOWN_TOPIC_OR_PARTITION {
-                    self.stands[topic] = false;
-                }
+                turn.client.delete_topics(now, Token(0), vec![topics[topic].name.clone()])
             }
-            Asking::Metadata | Asking::ApiVersions => {}
+            Asking::Describe(topic) => {
+                turn.client.describe_topics(now, Token(0), vec![topics[topic].name.clone()])
+            }
+            Asking::List => turn.client.list_topics(now, Token(0)),
+        }
+    }
+
+    fn on_results(&mut self, asking: Asking, results: &[TopicResult], desk: &mut Desk<'_>) {
+        let (Asking::Create(topic) | Asking::Delete(topic)) = asking else {
+            return desk.complain("client", format!("{asking:?} has the answer {results:?}"));
+        };
+        let [result] = results else { return desk.complain("wire", format!("not one topic: {results:?}")) };
+        if result.name != desk.topics[topic].name {
+            return desk.complain("wire", format!("another topic: {results:?}"));
+        }
+        let is = |code| result.error == Some(ClientError::Broker(code));
+        let Some(known) = self.topics.iter_mut().find(|known| known.topic == topic) else { return };
+        match asking {
+            Asking::Create(_) if result.error.is_none() || is(ErrorCode::TopicAlreadyExists) => {
+                known.stands = true;
+            }
+            Asking::Delete(_) if result.error.is_none() || is(ErrorCode::UnknownTopicOrPartition) => {
+                known.stands = false;
+            }
+            Asking::Create(_) | Asking::Delete(_) | Asking::Describe(_) | Asking::List => {}
         }
     }
 }
 
-impl Workload for Admin {
-    fn next(&mut self, desk: &mut Desk<'_>, prng: &mut Prng) -> Next {
-        let done = desk.draining && self.unfinished().is_none();
-        if self.asking.is_some() || done {
+impl Task for Admin {
+    fn go_on(&mut self, turn: &mut Turn<'_, '_>) -> Next {
+        if self.asking.is_some() {
             return Next::Idle;
         }
-        if desk.now < self.next_at {
-            return Next::Wait(self.next_at);
+        if turn.desk.now < self.next_at {
+            return Next::At(self.next_at);
         }
-        let asking = if desk.draining {
-            Asking::Create(self.missing().expect("unfinished, so one is missing"))
-        } else {
-            self.choose(prng)
-        };
+        let Some(asking) = self.choose(turn.desk.draining, turn.prng) else { return Next::Idle };
+        self.next_at = turn.desk.now + turn.prng.micros(1_000, 200_000);
+        if !Self::ask(asking, turn) {
+            turn.desk.complain("client", format!("{asking:?} is not taken"));
+        }
         self.asking = Some(asking);
-        self.next_at = desk.now + prng.micros(1_000, 200_000);
-        Next::Ask(Self::ask(asking, desk.topics))
+        Next::Idle
     }
 
-    fn on_answer(&mut self, _tag: u64, body: &[u8], desk: &mut Desk<'_>) -> Result<(), Malformed> {
-        let asking = self.asking.take().ok_or(Malformed("not asked"))?;
-        match asking {
-            Asking::ApiVersions => {
-                let (error, keys) = read_api_versions(body)?;
-                desk.count("api-versions", error);
-                if keys == 0 {
-                    return Err(Malformed("no keys"));
-                }
+    fn on_event(&mut self, event: ClientEvent, turn: &mut Turn<'_, '_>) {
+        let (ClientEvent::Answered { answer, .. }, Some(asking)) = (&event, self.asking.take()) else {
+            return turn.desk.complain("client", format!("an admin is told {event:?}"));
+        };
+        match answer {
+            AdminAnswer::Created(results) | AdminAnswer::Deleted(results) => {
+                self.on_results(asking, results, turn.desk);
             }
-            Asking::Metadata => {
-                for (name, error, partitions) in read_metadata(body)? {
-                    desk.count("metadata", error);
-                    let topic = desk.topic_named(name).map(|topic| &desk.topics[topic]);
-                    if let Some(topic) = topic
-                        && error == code::NONE
-                        && usize::try_from(topic.partitions) != Ok(partitions)
-                    {
-                        return Err(Malformed("number of partitions"));
-                    }
+            AdminAnswer::Topics(_) => turn.desk.operations.add("described"),
+            AdminAnswer::Failed(_) => {
+                turn.desk.operations.add("admin-failed");
+                if let Asking::Delete(topic) = asking
+                    && let Some(known) = self.topics.iter_mut().find(|known| known.topic == topic)
+                {
+                    known.stands = false;
                 }
-            }
-            Asking::Create(topic) | Asking::Delete(topic) => {
-                let api = if asking == Asking::Create(topic) { CREATE_TOPICS } else { DELETE_TOPICS };
-                let errors = read_topic_errors(api, body)?;
-                let [(name, error)] = errors[..] else { return Err(Malformed("not one topic")) };
-                if name != desk.topics[topic].name {
-                    return Err(Malformed("another topic"));
-                }
-                self.on_topic(asking, error, desk);
+                self.next_at = turn.desk.now + Duration::from_millis(5);
             }
         }
-        Ok(())
     }
 
-    fn on_lost(&mut self, _tag: u64, desk: &mut Desk<'_>) {
-        if let Some(Asking::Delete(topic)) = self.asking {
-            self.stands[topic] = false;
-        }
+    fn on_crash(&mut self, _process: Process, _desk: &mut Desk<'_>) {
         self.asking = None;
-        self.next_at = desk.now + Duration::from_millis(5);
     }
 
     fn unfinished(&self) -> Option<String> {

@@ -1,9 +1,10 @@
 //! Record batches as a client makes and reads them (magic 2), written apart from the core's codec so that the two check each
 //! other. Must not know who sends them.
 
-use crate::history::{BatchId, Sequence};
+use crate::history::{Batch, Sequence};
 
-use super::codec::{Malformed, Reader, Writer};
+pub(crate) use super::codec::Malformed;
+use super::codec::{Reader, Writer};
 
 const CRC_TABLES: [[u32; 256]; 8] = crc_tables();
 /// Bytes before the ones that the CRC covers.
@@ -54,19 +55,19 @@ pub(crate) fn crc32c(bytes: &[u8]) -> u32 {
     !crc
 }
 
+/// Key and value of a record to be written.
+pub(crate) type NewRecord = (Option<Vec<u8>>, Option<Vec<u8>>);
+
 /// What a batch shall hold.
 #[derive(Debug, Clone)]
 pub(crate) struct Recipe {
-    pub(crate) id: BatchId,
     pub(crate) sequence: Option<Sequence>,
     pub(crate) timestamp: i64,
-    /// Bytes of each record's value; `None` is a null.
-    pub(crate) values: Vec<Option<usize>>,
+    pub(crate) records: Vec<NewRecord>,
 }
 
-/// Makes a batch: each record's key is the batch's number and the record's place.
-pub(crate) fn encode(recipe: &Recipe) -> (Vec<u8>, u32) {
-    let records = i32::try_from(recipe.values.len()).expect("a batch has few records");
+pub(crate) fn encode(recipe: &Recipe) -> Vec<u8> {
+    let records = i32::try_from(recipe.records.len()).expect("a batch has few records");
     let mut body = Writer::default();
     let (producer, epoch, first) = recipe.sequence.map_or((-1, -1, -1), |s| (s.producer, s.epoch, s.first));
     body.i16(0);
@@ -77,35 +78,31 @@ pub(crate) fn encode(recipe: &Recipe) -> (Vec<u8>, u32) {
     body.i16(epoch);
     body.i32(first);
     body.i32(records);
-    for (place, value) in recipe.values.iter().enumerate() {
-        encode_record(&mut body, recipe.id, place, *value);
+    for (delta, record) in (0_i64..).zip(&recipe.records) {
+        encode_record(&mut body, delta, record);
     }
-    let crc = crc32c(&body.bytes);
     let mut batch = Writer::default();
     batch.i64(0);
     batch.i32(i32::try_from(body.bytes.len() + 9).expect("a batch is small"));
     batch.i32(-1);
     batch.i8(2);
-    batch.u32(crc);
+    batch.u32(crc32c(&body.bytes));
     batch.bytes.extend_from_slice(&body.bytes);
-    (batch.bytes, crc)
+    batch.bytes
 }
 
-fn encode_record(body: &mut Writer, id: BatchId, place: usize, value: Option<usize>) {
-    let delta = i64::try_from(place).expect("a batch has few records");
+fn encode_record(body: &mut Writer, delta: i64, (key, value): &NewRecord) {
     let mut record = Writer::default();
     record.i8(0);
     record.varint(delta);
     record.varint(delta);
-    record.varint(12);
-    record.u64(id.0);
-    record.i32(i32::try_from(place).expect("a batch has few records"));
-    match value {
-        None => record.varint(-1),
-        Some(len) => {
-            record.varint(i64::try_from(len).expect("a value is small"));
-            let fill = id.0.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(place as u64).to_le_bytes();
-            record.bytes.extend(fill.iter().cycle().take(len));
+    for bytes in [key, value] {
+        match bytes {
+            None => record.varint(-1),
+            Some(bytes) => {
+                record.varint(i64::try_from(bytes.len()).expect("a record is small"));
+                record.bytes.extend_from_slice(bytes);
+            }
         }
     }
     record.varint(0);
@@ -113,19 +110,8 @@ fn encode_record(body: &mut Writer, id: BatchId, place: usize, value: Option<usi
     body.bytes.extend_from_slice(&record.bytes);
 }
 
-/// A batch as a fetch returned it.
-#[derive(Debug, Clone)]
-pub(crate) struct Read {
-    pub(crate) base: i64,
-    pub(crate) records: i32,
-    pub(crate) crc: u32,
-    pub(crate) crc_computed: u32,
-    pub(crate) id: Option<BatchId>,
-    pub(crate) sequence: Option<Sequence>,
-}
-
-/// Reads the whole batches of `bytes`; a last one that is cut off is left out, as fetches may cut.
-pub(crate) fn decode(bytes: &[u8]) -> Result<Vec<Read>, Malformed> {
+/// Reads the headers of the whole batches of `bytes`; a last one that is cut off is left out, as fetches may cut.
+pub(crate) fn decode(bytes: &[u8]) -> Result<Vec<Batch>, Malformed> {
     let mut batches = Vec::new();
     let mut rest = bytes;
     while rest.len() >= 12 {
@@ -142,7 +128,7 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Vec<Read>, Malformed> {
     Ok(batches)
 }
 
-fn decode_one(base: i64, batch: &[u8]) -> Result<Read, Malformed> {
+fn decode_one(base: i64, batch: &[u8]) -> Result<Batch, Malformed> {
     let mut reader = Reader::new(&batch[12..]);
     let _leader_epoch = reader.i32()?;
     if reader.i8()? != 2 {
@@ -154,21 +140,18 @@ fn decode_one(base: i64, batch: &[u8]) -> Result<Read, Malformed> {
     let (_first_timestamp, _last_timestamp) = (reader.i64()?, reader.i64()?);
     let (producer, epoch, first) = (reader.i64()?, reader.i16()?, reader.i32()?);
     let records = reader.i32()?;
-    if records < 1 || last_delta != records - 1 {
+    if records < 1 || last_delta != records - 1 || base < 0 {
         return Err(Malformed("record count"));
     }
-    let _record_len = reader.varint()?;
-    let _record_attributes = reader.i8()?;
-    let (_time_delta, _offset_delta) = (reader.varint()?, reader.varint()?);
-    let id = if reader.varint()? == 12 { Some(BatchId(reader.u64()?)) } else { None };
     let sequence = (producer >= 0).then_some(Sequence { producer, epoch, first });
-    Ok(Read { base, records, crc, crc_computed: crc32c(&batch[CRC_FROM..]), id, sequence })
+    let end = base.checked_add(i64::from(records)).ok_or(Malformed("base offset"))?;
+    Ok(Batch { base, end, crc, crc_computed: crc32c(&batch[CRC_FROM..]), sequence })
 }
 
 #[cfg(test)]
 mod tests {
     use super::{Recipe, crc32c, decode, encode};
-    use crate::history::{BatchId, Sequence};
+    use crate::history::Sequence;
 
     #[test]
     fn crc_of_the_check_string() {
@@ -188,13 +171,16 @@ mod tests {
     #[test]
     fn batch_reads_as_it_was_made() {
         let sequence = Some(Sequence { producer: 5, epoch: 1, first: 30 });
-        let values = vec![Some(0), None, Some(300)];
-        let (bytes, crc) = encode(&Recipe { id: BatchId(77), sequence, timestamp: 1_000, values });
+        let records = vec![(Some(vec![1; 8]), None), (None, Some(vec![])), (None, Some(vec![7; 300]))];
+        let bytes = encode(&Recipe { sequence, timestamp: 1_000, records });
         let twice = [bytes.as_slice(), bytes.as_slice(), &bytes[..20]].concat();
         let read = decode(&twice).unwrap();
         assert_eq!(read.len(), 2, "the cut one is left out");
-        assert_eq!((read[0].id, read[0].records, read[0].sequence), (Some(BatchId(77)), 3, sequence));
-        assert_eq!((read[0].crc, read[0].crc_computed), (crc, crc));
+        assert_eq!((read[0].base, read[0].end, read[0].sequence), (0, 3, sequence));
+        assert_eq!(read[0].crc, read[0].crc_computed);
+        let core = highwater_core::batch::Batches::new(&bytes).next().unwrap().unwrap();
+        assert_eq!(core.check_crc(), Ok(()));
+        assert_eq!(core.records(&mut highwater_core::batch::Scratch::new()).unwrap().count(), 3);
         let mut broken = bytes;
         *broken.last_mut().unwrap() ^= 1;
         let read = decode(&broken).unwrap();

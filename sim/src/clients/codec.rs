@@ -32,10 +32,6 @@ impl Writer {
         self.bytes.extend(value.to_be_bytes());
     }
 
-    pub(crate) fn u64(&mut self, value: u64) {
-        self.bytes.extend(value.to_be_bytes());
-    }
-
     /// Zigzag, seven bits a byte.
     pub(crate) fn varint(&mut self, value: i64) {
         let mut rest = (value.cast_unsigned() << 1) ^ (value >> 63).cast_unsigned();
@@ -108,22 +104,6 @@ impl<'a> Reader<'a> {
         self.fixed().map(i64::from_be_bytes)
     }
 
-    pub(crate) fn u64(&mut self) -> Result<u64, Malformed> {
-        self.fixed().map(u64::from_be_bytes)
-    }
-
-    pub(crate) fn varint(&mut self) -> Result<i64, Malformed> {
-        let mut value = 0_u64;
-        for shift in (0..70).step_by(7) {
-            let [byte] = self.fixed::<1>()?;
-            value |= u64::from(byte & 0x7f).checked_shl(shift).unwrap_or(0);
-            if byte & 0x80 == 0 {
-                return Ok((value >> 1).cast_signed() ^ -(value & 1).cast_signed());
-            }
-        }
-        Err(Malformed("varint"))
-    }
-
     pub(crate) fn str(&mut self) -> Result<&'a str, Malformed> {
         let len = self.i16()?;
         let len = usize::try_from(len.max(0)).map_err(|_| Malformed("string"))?;
@@ -158,10 +138,15 @@ pub(crate) struct Api {
 
 pub(crate) const PRODUCE: Api = Api { key: 0, version: 7 };
 pub(crate) const FETCH: Api = Api { key: 1, version: 11 };
+/// The first version that brokers still speak: without sessions, leader epochs and the start of the log.
+pub(crate) const FETCH_OLD: Api = Api { key: 1, version: 4 };
 pub(crate) const LIST_OFFSETS: Api = Api { key: 2, version: 5 };
+#[cfg(test)]
 pub(crate) const METADATA: Api = Api { key: 3, version: 7 };
 pub(crate) const API_VERSIONS: Api = Api { key: 18, version: 2 };
+#[cfg(test)]
 pub(crate) const CREATE_TOPICS: Api = Api { key: 19, version: 4 };
+#[cfg(test)]
 pub(crate) const DELETE_TOPICS: Api = Api { key: 20, version: 3 };
 pub(crate) const INIT_PRODUCER_ID: Api = Api { key: 22, version: 1 };
 
@@ -170,16 +155,14 @@ pub(crate) mod code {
     pub(crate) const NONE: i16 = 0;
     pub(crate) const OFFSET_OUT_OF_RANGE: i16 = 1;
     pub(crate) const CORRUPT_MESSAGE: i16 = 2;
+    #[cfg(test)]
     pub(crate) const UNKNOWN_TOPIC_OR_PARTITION: i16 = 3;
-    pub(crate) const MESSAGE_TOO_LARGE: i16 = 10;
-    pub(crate) const RECORD_LIST_TOO_LARGE: i16 = 18;
+    pub(crate) const UNSUPPORTED_VERSION: i16 = 35;
+    #[cfg(test)]
     pub(crate) const TOPIC_ALREADY_EXISTS: i16 = 36;
     pub(crate) const OUT_OF_ORDER_SEQUENCE_NUMBER: i16 = 45;
     pub(crate) const DUPLICATE_SEQUENCE_NUMBER: i16 = 46;
-    pub(crate) const INVALID_PRODUCER_EPOCH: i16 = 47;
     pub(crate) const UNKNOWN_PRODUCER_ID: i16 = 59;
-    pub(crate) const FETCH_SESSION_ID_NOT_FOUND: i16 = 70;
-    pub(crate) const INVALID_FETCH_SESSION_EPOCH: i16 = 71;
     pub(crate) const INVALID_RECORD: i16 = 87;
 }
 
@@ -199,21 +182,19 @@ pub(crate) fn frame(api: Api, correlation: i32, body: &Writer) -> Vec<u8> {
 
 /// The answer to one partition of a produce.
 #[derive(Debug)]
-pub(crate) struct Produced<'a> {
-    pub(crate) topic: &'a str,
-    pub(crate) index: i32,
+pub(crate) struct Produced {
     pub(crate) error: i16,
     pub(crate) base: i64,
 }
 
-pub(crate) fn read_produced(body: &[u8]) -> Result<Vec<Produced<'_>>, Malformed> {
+pub(crate) fn read_produced(body: &[u8]) -> Result<Vec<Produced>, Malformed> {
     let mut reader = Reader::new(body);
     let topics = reader.array(|r| {
-        let topic = r.str()?;
+        let _topic = r.str()?;
         r.array(|r| {
-            let (index, error, base) = (r.i32()?, r.i16()?, r.i64()?);
+            let (_index, error, base) = (r.i32()?, r.i16()?, r.i64()?);
             let (_append_time, _log_start) = (r.i64()?, r.i64()?);
-            Ok(Produced { topic, index, error, base })
+            Ok(Produced { error, base })
         })
     })?;
     let _throttle = reader.i32()?;
@@ -225,94 +206,61 @@ pub(crate) fn read_produced(body: &[u8]) -> Result<Vec<Produced<'_>>, Malformed>
 #[derive(Debug)]
 pub(crate) struct FetchAnswer<'a> {
     pub(crate) error: i16,
-    pub(crate) session: i32,
     pub(crate) partitions: Vec<FetchedPartition<'a>>,
 }
 
 #[derive(Debug)]
 pub(crate) struct FetchedPartition<'a> {
-    pub(crate) topic: &'a str,
-    pub(crate) index: i32,
     pub(crate) error: i16,
     pub(crate) high_watermark: i64,
     pub(crate) log_start: i64,
     pub(crate) records: &'a [u8],
 }
 
-pub(crate) fn read_fetched(body: &[u8]) -> Result<FetchAnswer<'_>, Malformed> {
+pub(crate) fn read_fetched(api: Api, body: &[u8]) -> Result<FetchAnswer<'_>, Malformed> {
     let mut reader = Reader::new(body);
     let _throttle = reader.i32()?;
-    let (error, session) = (reader.i16()?, reader.i32()?);
+    let error = if api == FETCH { reader.i16()? } else { code::NONE };
+    if api == FETCH {
+        let _session = reader.i32()?;
+    }
     let topics = reader.array(|r| {
-        let topic = r.str()?;
+        let _topic = r.str()?;
         r.array(|r| {
-            let (index, error, high_watermark) = (r.i32()?, r.i16()?, r.i64()?);
-            let (_last_stable, log_start) = (r.i64()?, r.i64()?);
+            let (_index, error, high_watermark) = (r.i32()?, r.i16()?, r.i64()?);
+            let _last_stable = r.i64()?;
+            let log_start = if api == FETCH { r.i64()? } else { -1 };
             let _aborted = r.array(|r| Ok((r.i64()?, r.i64()?)))?;
-            let _preferred = r.i32()?;
-            Ok(FetchedPartition { topic, index, error, high_watermark, log_start, records: r.blob()? })
+            if api == FETCH {
+                let _preferred = r.i32()?;
+            }
+            Ok(FetchedPartition { error, high_watermark, log_start, records: r.blob()? })
         })
     })?;
     reader.end()?;
-    Ok(FetchAnswer { error, session, partitions: topics.into_iter().flatten().collect() })
+    Ok(FetchAnswer { error, partitions: topics.into_iter().flatten().collect() })
 }
 
 /// The answer to one partition of a ListOffsets.
 #[derive(Debug)]
-pub(crate) struct ListedPartition<'a> {
-    pub(crate) topic: &'a str,
-    pub(crate) index: i32,
+pub(crate) struct ListedPartition {
     pub(crate) error: i16,
     pub(crate) offset: i64,
 }
 
-pub(crate) fn read_listed(body: &[u8]) -> Result<Vec<ListedPartition<'_>>, Malformed> {
+pub(crate) fn read_listed(body: &[u8]) -> Result<Vec<ListedPartition>, Malformed> {
     let mut reader = Reader::new(body);
     let _throttle = reader.i32()?;
     let topics = reader.array(|r| {
-        let topic = r.str()?;
+        let _topic = r.str()?;
         r.array(|r| {
-            let (index, error, _timestamp) = (r.i32()?, r.i16()?, r.i64()?);
+            let (_index, error, _timestamp) = (r.i32()?, r.i16()?, r.i64()?);
             let (offset, _leader_epoch) = (r.i64()?, r.i32()?);
-            Ok(ListedPartition { topic, index, error, offset })
+            Ok(ListedPartition { error, offset })
         })
     })?;
     reader.end()?;
     Ok(topics.into_iter().flatten().collect())
-}
-
-/// Name and error of each topic of a CreateTopics or DeleteTopics answer.
-pub(crate) fn read_topic_errors(api: Api, body: &[u8]) -> Result<Vec<(&str, i16)>, Malformed> {
-    let mut reader = Reader::new(body);
-    let _throttle = reader.i32()?;
-    let topics = reader.array(|r| {
-        let topic = (r.str()?, r.i16()?);
-        if api == CREATE_TOPICS {
-            let _message = r.str()?;
-        }
-        Ok(topic)
-    })?;
-    reader.end()?;
-    Ok(topics)
-}
-
-/// Error and number of partitions of each topic of a Metadata answer.
-pub(crate) fn read_metadata(body: &[u8]) -> Result<Vec<(&str, i16, usize)>, Malformed> {
-    let mut reader = Reader::new(body);
-    let _throttle = reader.i32()?;
-    let _brokers = reader.array(|r| Ok((r.i32()?, r.str()?, r.i32()?, r.str()?)))?;
-    let (_cluster, _controller) = (reader.str()?, reader.i32()?);
-    let topics = reader.array(|r| {
-        let (error, name, _internal) = (r.i16()?, r.str()?, r.i8()?);
-        let partitions = r.array(|r| {
-            let _error_index_leader_epoch = (r.i16()?, r.i32()?, r.i32()?, r.i32()?);
-            let _replicas_isr_offline = (r.array(Reader::i32)?, r.array(Reader::i32)?, r.array(Reader::i32)?);
-            Ok(())
-        })?;
-        Ok((name, error, partitions.len()))
-    })?;
-    reader.end()?;
-    Ok(topics)
 }
 
 /// Error, id and epoch.
@@ -324,26 +272,34 @@ pub(crate) fn read_producer_id(body: &[u8]) -> Result<(i16, i64, i16), Malformed
     Ok(answer)
 }
 
-/// Error and number of keys.
+/// Error and number of keys. Version 0 is the answer to a version that the broker does not know.
 pub(crate) fn read_api_versions(body: &[u8]) -> Result<(i16, usize), Malformed> {
     let mut reader = Reader::new(body);
     let error = reader.i16()?;
     let keys = reader.array(|r| Ok((r.i16()?, r.i16()?, r.i16()?)))?;
-    let _throttle = reader.i32()?;
+    if error != code::UNSUPPORTED_VERSION {
+        let _throttle = reader.i32()?;
+    }
     reader.end()?;
     Ok((error, keys.len()))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Reader, Writer};
+    use super::Writer;
 
     #[test]
-    fn varint_reads_as_written() {
-        for value in [0, -1, 1, 63, -64, 64, 300, i64::MAX, i64::MIN] {
+    fn varint_is_zigzag_and_seven_bits_a_byte() {
+        let written = |value| {
             let mut writer = Writer::default();
             writer.varint(value);
-            assert_eq!(Reader::new(&writer.bytes).varint(), Ok(value));
-        }
+            writer.bytes
+        };
+        assert_eq!(written(0), [0]);
+        assert_eq!(written(-1), [1]);
+        assert_eq!(written(63), [126]);
+        assert_eq!(written(64), [0x80, 1]);
+        assert_eq!(written(-300), [0xd7, 4]);
+        assert_eq!(written(i64::MIN), [vec![0xff; 9], vec![1]].concat());
     }
 }

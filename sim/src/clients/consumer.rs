@@ -1,198 +1,170 @@
-//! Reads its partitions for ever, from wherever the seed says, with and without fetch sessions. Must not know who writes them.
+//! Reads its partitions through the real client, from wherever the seed says, and jumps about. Must not know who writes them.
 
 use std::collections::BTreeMap;
 
+use highwater_core::client::{ClientError, ClientEvent, StartAt, TopicPartition};
+use highwater_core::id::Offset;
 use highwater_core::prng::Prng;
-use highwater_core::time::Instant;
+use highwater_core::time::{Instant, Timestamp};
+use highwater_core::wire::ErrorCode;
 
-use super::codec::{FETCH, LIST_OFFSETS, Malformed, code, read_fetched};
-use super::fetching::{
-    FetchShape, Outcome, Question, ends_known, fetch_body, list_body, place_of, take_listed, take_partition,
-    timestamp_of,
-};
-use super::{Ask, Desk, Next, Workload};
+use super::Desk;
+use super::fetching::{Partitions, take_fetched};
+use super::session::{Next, Task, Turn};
 use crate::draw::Draw;
-use crate::history::{Edge, Place};
-use crate::params::ConsumerSpec;
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Position {
-    Edge(Edge),
-    At(i64),
-}
-
-#[derive(Debug)]
-enum Asking {
-    List { edges: BTreeMap<Place, Edge> },
-    Fetch,
-}
+use crate::history::{Edge, Fact, OutOfRange, Place, Process, Sought};
+use crate::params::{ConsumerSpec, TopicParams};
 
 /// A consumer with assigned partitions.
 #[derive(Debug)]
 pub(super) struct Consumer {
     spec: ConsumerSpec,
-    positions: BTreeMap<Place, Position>,
-    asking: Option<Asking>,
-    /// What was known when the request in flight was sent.
-    ends: BTreeMap<Place, i64>,
-    /// What the broker was told, which is all that it is told in a session.
-    told: BTreeMap<Place, i64>,
-    session: i32,
-    session_epoch: i32,
+    partitions: Partitions,
+    /// What it reads, and the next offset where that is known.
+    assigned: BTreeMap<Place, Option<i64>>,
+    begun: bool,
     next_at: Instant,
 }
 
-impl Consumer {
-    pub(super) fn new(spec: ConsumerSpec) -> Self {
-        let positions = spec.places.iter().map(|&place| (place, Position::Edge(spec.from))).collect();
-        Self {
-            spec,
-            positions,
-            asking: None,
-            ends: BTreeMap::new(),
-            told: BTreeMap::new(),
-            session: 0,
-            session_epoch: 0,
-            next_at: Instant::default(),
-        }
-    }
-
-    /// Now and then jumps: into the middle of a batch, to the start, to the end.
-    fn jump(&mut self, desk: &Desk<'_>, prng: &mut Prng) {
-        for (place, position) in &mut self.positions {
-            if !prng.chance(self.spec.jump_per_million) {
-                continue;
-            }
-            let end = u64::try_from(desk.history.end_known(*place)).expect("offsets are not negative");
-            *position = match prng.below(4) {
-                0 => Position::Edge(Edge::Earliest),
-                1 => Position::Edge(Edge::Latest),
-                _ => Position::At(i64::try_from(prng.between(0, end)).expect("as small as the end")),
-            };
-        }
-    }
-
-    fn ask_list(&mut self, desk: &Desk<'_>) -> Option<Ask> {
-        let edges: BTreeMap<Place, Edge> = self
-            .positions
-            .iter()
-            .filter_map(|(&place, position)| match position {
-                Position::Edge(edge) => Some((place, *edge)),
-                Position::At(_) => None,
-            })
-            .collect();
-        if edges.is_empty() {
-            return None;
-        }
-        let timestamps = edges.iter().map(|(&place, &edge)| (place, timestamp_of(edge))).collect();
-        let body = list_body(&timestamps, desk);
-        self.asking = Some(Asking::List { edges });
-        Some(Ask { api: LIST_OFFSETS, body, tag: 0, answered: true })
-    }
-
-    fn ask_fetch(&mut self, desk: &Desk<'_>, prng: &mut Prng) -> Ask {
-        let wanted: BTreeMap<Place, i64> = self
-            .positions
-            .iter()
-            .filter_map(|(&place, position)| match position {
-                Position::At(offset) => Some((place, *offset)),
-                Position::Edge(_) => None,
-            })
-            .collect();
-        let in_session = self.spec.sessions && self.session_epoch > 0;
-        let news = if in_session {
-            wanted
-                .iter()
-                .filter(|(place, offset)| self.told.get(place) != Some(offset))
-                .map(|(&p, &o)| (p, o))
-                .collect()
-        } else {
-            wanted.clone()
-        };
-        let shape = FetchShape {
-            wait_millis: self.spec.wait_millis,
-            bytes_min: prng.pick(&[0, 1, 1, 5_000]),
-            bytes_max: self.spec.bytes_max,
-            partition_bytes_max: self.spec.partition_bytes_max,
-            session: if in_session { self.session } else { 0 },
-            session_epoch: if self.spec.sessions { self.session_epoch } else { -1 },
-        };
-        self.told = wanted;
-        self.asking = Some(Asking::Fetch);
-        Ask { api: FETCH, body: fetch_body(&shape, &news, desk), tag: 0, answered: true }
-    }
-
-    fn end_session(&mut self) {
-        self.session = 0;
-        self.session_epoch = 0;
-        self.told.clear();
-    }
-
-    fn on_fetched(&mut self, body: &[u8], desk: &mut Desk<'_>) -> Result<(), Malformed> {
-        let answer = read_fetched(body)?;
-        if answer.error != code::NONE {
-            desk.count("fetch-session", answer.error);
-            let of_session = [code::FETCH_SESSION_ID_NOT_FOUND, code::INVALID_FETCH_SESSION_EPOCH];
-            if of_session.contains(&answer.error) && !self.spec.sessions {
-                return Err(Malformed("a session error without a session"));
-            }
-            self.end_session();
-            return Ok(());
-        }
-        if self.spec.sessions && answer.session != 0 {
-            self.session = answer.session;
-            self.session_epoch += 1;
-        } else if self.spec.sessions {
-            self.session_epoch = 0;
-        }
-        for partition in &answer.partitions {
-            let place = place_of(partition.topic, partition.index, desk)?;
-            let asked = *self.told.get(&place).ok_or(Malformed("a partition that was not asked for"))?;
-            let end_known = self.ends.get(&place).copied().unwrap_or(0);
-            let outcome = take_partition(&Question { place, asked, end_known }, partition, desk)?;
-            let position = match outcome {
-                Outcome::Next { position, .. } => Position::At(position),
-                Outcome::OutOfRange => Position::Edge(Edge::Earliest),
-                Outcome::Failed => Position::At(asked),
-            };
-            self.positions.insert(place, position);
-        }
-        Ok(())
+pub(super) fn start_of(edge: Edge) -> StartAt {
+    match edge {
+        Edge::Earliest => StartAt::Earliest,
+        Edge::Latest => StartAt::Latest,
     }
 }
 
-impl Workload for Consumer {
-    fn next(&mut self, desk: &mut Desk<'_>, prng: &mut Prng) -> Next {
-        if self.asking.is_some() || desk.draining {
-            return Next::Idle;
+impl Consumer {
+    pub(super) fn new(spec: ConsumerSpec, topics: &[TopicParams]) -> Self {
+        Self {
+            partitions: Partitions::new(&spec.places, topics),
+            assigned: BTreeMap::new(),
+            begun: false,
+            next_at: Instant::default(),
+            spec,
         }
-        if desk.now < self.next_at {
-            return Next::Wait(self.next_at);
-        }
-        self.next_at = desk.now + prng.micros(100, self.spec.pause_micros_max);
-        self.jump(desk, prng);
-        self.ends = ends_known(self.positions.keys().copied(), desk);
-        Next::Ask(match self.ask_list(desk) {
-            Some(ask) => ask,
-            None => self.ask_fetch(desk, prng),
-        })
     }
 
-    fn on_answer(&mut self, _tag: u64, body: &[u8], desk: &mut Desk<'_>) -> Result<(), Malformed> {
-        match self.asking.take().ok_or(Malformed("not asked"))? {
-            Asking::Fetch => self.on_fetched(body, desk),
-            Asking::List { edges } => {
-                for (place, offset) in take_listed(body, &edges, &self.ends, desk)? {
-                    self.positions.insert(place, Position::At(offset));
+    fn assign(&mut self, place: Place, start: StartAt, turn: &mut Turn<'_, '_>) {
+        let known = match start {
+            StartAt::Offset(offset) => Some(offset.0),
+            StartAt::Earliest | StartAt::Latest | StartAt::Timestamp(_) => None,
+        };
+        self.assigned.insert(place, known);
+        turn.client.assign(turn.desk.clocks(), self.partitions.partition(place), start);
+        turn.desk.history.record(Fact::Sought(Sought { process: turn.process, place }));
+    }
+
+    /// Now and then jumps: into the middle of a batch, to the start, to the end; or leaves for a while.
+    fn jump(&mut self, turn: &mut Turn<'_, '_>) {
+        for place in self.spec.places.clone() {
+            if !turn.prng.chance(self.spec.jump_per_million) {
+                continue;
+            }
+            match draw_start(place, turn.desk, turn.prng) {
+                Some(start) => self.assign(place, start, turn),
+                None => {
+                    self.assigned.remove(&place);
+                    turn.client.unassign(&self.partitions.partition(place));
                 }
-                Ok(())
             }
         }
     }
 
-    fn on_lost(&mut self, _tag: u64, _desk: &mut Desk<'_>) {
-        self.asking = None;
-        self.end_session();
+    fn on_failed(&mut self, partition: &TopicPartition, error: ClientError, turn: &mut Turn<'_, '_>) {
+        let Some(place) = self.partitions.place(partition) else {
+            return turn.desk.complain("client", format!("{partition:?} was never assigned"));
+        };
+        if error == ClientError::Broker(ErrorCode::OffsetOutOfRange) {
+            if let Some(Some(asked)) = self.assigned.get(&place).copied() {
+                let end_known = turn.desk.history.end_known_at(place, turn.seen.fetch_mark);
+                let out = OutOfRange { place, asked, log_start: None, end_known };
+                turn.desk.history.record(Fact::OutOfRange(out));
+            }
+            // Where the client has not stopped, it seeks by itself; seeking again does no harm.
+            self.assign(place, StartAt::Earliest, turn);
+        } else {
+            on_fetch_failed(place, error, turn.desk);
+        }
+    }
+}
+
+fn draw_start(place: Place, desk: &Desk<'_>, prng: &mut Prng) -> Option<StartAt> {
+    let end = u64::try_from(desk.history.end_known(place)).unwrap_or(0);
+    match prng.below(8) {
+        0 => None,
+        1 => Some(StartAt::Earliest),
+        2 => Some(StartAt::Latest),
+        3 => {
+            let back = i64::try_from(prng.below(3_000)).expect("small");
+            Some(StartAt::Timestamp(Timestamp(desk.wall_millis - back)))
+        }
+        _ => {
+            let offset = prng.between(0, end.saturating_add(1));
+            Some(StartAt::Offset(Offset(i64::try_from(offset).expect("as small as the end"))))
+        }
+    }
+}
+
+/// A failure that is not about the offset.
+pub(super) fn on_fetch_failed(place: Place, error: ClientError, desk: &mut Desk<'_>) {
+    match error {
+        ClientError::CorruptBatch => desk.history.record(Fact::Damaged { place }),
+        ClientError::BatchTooLarge => desk.operations.add("batch-too-large"),
+        ClientError::Broker(_)
+        | ClientError::UnknownCode(_)
+        | ClientError::TimedOut
+        | ClientError::Disconnected
+        | ClientError::Malformed
+        | ClientError::UnsupportedVersion
+        | ClientError::EpochExhausted => desk.operations.add("fetch-failed"),
+    }
+}
+
+impl Task for Consumer {
+    fn go_on(&mut self, turn: &mut Turn<'_, '_>) -> Next {
+        if turn.desk.draining {
+            for place in std::mem::take(&mut self.assigned).into_keys() {
+                turn.client.unassign(&self.partitions.partition(place));
+            }
+            return Next::Idle;
+        }
+        if !self.begun {
+            self.begun = true;
+            for place in self.spec.places.clone() {
+                self.assign(place, start_of(self.spec.from), turn);
+            }
+        }
+        if turn.desk.now < self.next_at {
+            return Next::At(self.next_at);
+        }
+        self.next_at = turn.desk.now + turn.prng.micros(1_000, self.spec.pause_micros_max);
+        self.jump(turn);
+        if turn.prng.chance(self.spec.crash_per_million) { Next::Crash } else { Next::At(self.next_at) }
+    }
+
+    fn on_event(&mut self, event: ClientEvent, turn: &mut Turn<'_, '_>) {
+        match event {
+            ClientEvent::Fetched(fetched) => match self.partitions.place(&fetched.partition) {
+                Some(place) => {
+                    if let Some(Some(expected)) = self.assigned.insert(place, Some(fetched.next.0))
+                        && expected != fetched.from.0
+                    {
+                        turn.desk.complain("client", format!("{fetched:?} where {expected} was next"));
+                    }
+                    take_fetched(place, &fetched, turn);
+                }
+                None => turn.desk.complain("client", format!("{fetched:?} was never assigned")),
+            },
+            ClientEvent::FetchFailed { partition, error } => self.on_failed(&partition, error, turn),
+            ClientEvent::Produced { .. } | ClientEvent::Answered { .. } => {
+                turn.desk.complain("client", format!("a consumer is told {event:?}"));
+            }
+        }
+    }
+
+    fn on_crash(&mut self, _process: Process, _desk: &mut Desk<'_>) {
+        self.assigned.clear();
+        self.begun = false;
     }
 
     fn unfinished(&self) -> Option<String> {

@@ -3,177 +3,133 @@
 
 use std::collections::BTreeMap;
 
-use highwater_core::prng::Prng;
-use highwater_core::time::{Duration, Instant};
+use highwater_core::client::{ClientError, ClientEvent, StartAt};
+use highwater_core::wire::ErrorCode;
 
-use super::codec::{FETCH, LIST_OFFSETS, Malformed, code, read_fetched};
-use super::fetching::{
-    FetchShape, Outcome, Question, ends_known, fetch_body, list_body, place_of, take_listed, take_partition,
-    timestamp_of,
-};
-use super::{Ask, Desk, Next, Workload};
-use crate::history::{Edge, Fact, Place};
+use super::Desk;
+use super::consumer::on_fetch_failed;
+use super::fetching::{Partitions, take_fetched};
+use super::lister::listed;
+use super::session::{Next, Task, Turn};
+use crate::history::{Edge, Fact, Place, Process};
+use crate::params::TopicParams;
+
+#[derive(Debug, Clone, Copy, Default)]
+enum Stage {
+    #[default]
+    New,
+    /// Asks where it ends.
+    End,
+    /// Asks where it begins.
+    Start {
+        end: i64,
+    },
+    Reading {
+        end: i64,
+        next: i64,
+    },
+    Done,
+}
 
 #[derive(Debug, Default)]
 struct Progress {
-    end: Option<i64>,
-    position: Option<i64>,
+    stage: Stage,
     log_start: i64,
-    done: bool,
-}
-
-#[derive(Debug)]
-enum Asking {
-    List { edge: Edge },
-    Fetch,
 }
 
 /// The last reader.
 #[derive(Debug)]
 pub(super) struct FinalReader {
+    partitions: Partitions,
     progress: BTreeMap<Place, Progress>,
-    asking: Option<Asking>,
-    asked: BTreeMap<Place, i64>,
-    ends: BTreeMap<Place, i64>,
-    next_at: Instant,
 }
 
 impl FinalReader {
-    pub(super) fn new(places: &[Place]) -> Self {
+    pub(super) fn new(places: &[Place], topics: &[TopicParams]) -> Self {
         Self {
+            partitions: Partitions::new(places, topics),
             progress: places.iter().map(|&place| (place, Progress::default())).collect(),
-            asking: None,
-            asked: BTreeMap::new(),
-            ends: BTreeMap::new(),
-            next_at: Instant::default(),
         }
     }
 
-    fn lacking(&self, lacks: impl Fn(&Progress) -> bool) -> Vec<Place> {
-        self.progress.iter().filter(|(_, p)| lacks(p)).map(|(&place, _)| place).collect()
-    }
-
-    fn choose(&mut self, desk: &Desk<'_>) -> Option<Ask> {
-        self.ends = ends_known(self.progress.keys().copied(), desk);
-        for (edge, places) in [
-            (Edge::Latest, self.lacking(|p| p.end.is_none())),
-            (Edge::Earliest, self.lacking(|p| p.position.is_none())),
-        ] {
-            if !places.is_empty() {
-                let timestamps = places.into_iter().map(|place| (place, timestamp_of(edge))).collect();
-                self.asking = Some(Asking::List { edge });
-                let body = list_body(&timestamps, desk);
-                return Some(Ask { api: LIST_OFFSETS, body, tag: 0, answered: true });
+    fn go_on_at(&mut self, place: Place, turn: &mut Turn<'_, '_>) {
+        let partition = self.partitions.partition(place);
+        let progress = self.progress.get_mut(&place).expect("one for each");
+        let now = turn.desk.clocks();
+        let position = turn.client.position(&partition).map(|position| position.0);
+        match (progress.stage, position) {
+            (Stage::New, _) => {
+                progress.stage = Stage::End;
+                turn.client.assign(now, partition, StartAt::Latest);
             }
-        }
-        self.asked = self
-            .progress
-            .iter()
-            .filter(|(_, p)| !p.done)
-            .filter_map(|(&place, p)| p.position.map(|position| (place, position)))
-            .collect();
-        if self.asked.is_empty() {
-            return None;
-        }
-        self.asking = Some(Asking::Fetch);
-        let shape = FetchShape {
-            wait_millis: 100,
-            bytes_min: 1,
-            bytes_max: 1 << 20,
-            partition_bytes_max: 1 << 18,
-            session: 0,
-            session_epoch: -1,
-        };
-        Some(Ask { api: FETCH, body: fetch_body(&shape, &self.asked, desk), tag: 0, answered: true })
-    }
-
-    fn on_fetched(&mut self, body: &[u8], desk: &mut Desk<'_>) -> Result<(), Malformed> {
-        let answer = read_fetched(body)?;
-        if answer.error != code::NONE {
-            desk.count("final-fetch", answer.error);
-            return Ok(());
-        }
-        for partition in &answer.partitions {
-            let place = place_of(partition.topic, partition.index, desk)?;
-            let asked = *self.asked.get(&place).ok_or(Malformed("a partition that was not asked for"))?;
-            let end_known = self.ends.get(&place).copied().unwrap_or(0);
-            let outcome = take_partition(&Question { place, asked, end_known }, partition, desk)?;
-            let progress = self.progress.get_mut(&place).ok_or(Malformed("not among the partitions"))?;
-            match outcome {
-                Outcome::Next { position, log_start } => {
-                    progress.position = Some(position);
-                    progress.log_start = log_start.max(progress.log_start);
-                }
-                Outcome::OutOfRange => progress.position = None,
-                Outcome::Failed => {}
+            (Stage::End, Some(end)) => {
+                progress.stage = Stage::Start { end };
+                listed(place, Edge::Latest, end, turn);
+                turn.client.assign(now, partition, StartAt::Earliest);
             }
-        }
-        self.finish(desk);
-        Ok(())
-    }
-
-    fn finish(&mut self, desk: &mut Desk<'_>) {
-        for (&place, progress) in &mut self.progress {
-            if let (Some(end), Some(position)) = (progress.end, progress.position)
-                && position >= end
-                && !progress.done
-            {
-                progress.done = true;
-                desk.history.record(Fact::ReadToEnd { place, log_start: progress.log_start, end });
+            (Stage::Start { end }, Some(start)) => {
+                progress.stage = Stage::Reading { end, next: start };
+                progress.log_start = progress.log_start.max(start);
+                listed(place, Edge::Earliest, start, turn);
             }
+            (Stage::End | Stage::Start { .. }, None) | (Stage::Reading { .. } | Stage::Done, _) => {}
+        }
+        if let Stage::Reading { end, next } = progress.stage
+            && next >= end
+        {
+            progress.stage = Stage::Done;
+            let log_start = progress.log_start;
+            turn.client.unassign(&self.partitions.partition(place));
+            turn.desk.history.record(Fact::ReadToEnd { place, log_start, end });
         }
     }
 }
 
-impl Workload for FinalReader {
-    fn next(&mut self, desk: &mut Desk<'_>, _prng: &mut Prng) -> Next {
-        if self.asking.is_some() {
-            return Next::Idle;
+impl Task for FinalReader {
+    fn go_on(&mut self, turn: &mut Turn<'_, '_>) -> Next {
+        for place in self.partitions.places().collect::<Vec<_>>() {
+            self.go_on_at(place, turn);
         }
-        if desk.now < self.next_at {
-            return Next::Wait(self.next_at);
-        }
-        self.next_at = desk.now + Duration::from_micros(200);
-        match self.choose(desk) {
-            Some(ask) => Next::Ask(ask),
-            None => Next::Idle,
-        }
+        Next::Idle
     }
 
-    fn on_answer(&mut self, _tag: u64, body: &[u8], desk: &mut Desk<'_>) -> Result<(), Malformed> {
-        match self.asking.take().ok_or(Malformed("not asked"))? {
-            Asking::Fetch => self.on_fetched(body, desk),
-            Asking::List { edge } => {
-                let edges = self.progress.keys().map(|&place| (place, edge)).collect();
-                let offsets = take_listed(body, &edges, &self.ends, desk)?;
-                for (place, offset) in offsets {
-                    let progress =
-                        self.progress.get_mut(&place).ok_or(Malformed("not among the partitions"))?;
-                    match edge {
-                        Edge::Latest => progress.end = Some(offset),
-                        Edge::Earliest => {
-                            progress.position = Some(offset);
-                            progress.log_start = offset.max(progress.log_start);
-                        }
+    fn on_event(&mut self, event: ClientEvent, turn: &mut Turn<'_, '_>) {
+        match event {
+            ClientEvent::Fetched(fetched) => {
+                let Some(place) = self.partitions.place(&fetched.partition) else { return };
+                let progress = self.progress.get_mut(&place).expect("one for each");
+                if let Stage::Reading { next, .. } = &mut progress.stage {
+                    *next = fetched.next.0;
+                    progress.log_start = progress.log_start.max(fetched.log_start.0);
+                }
+                take_fetched(place, &fetched, turn);
+            }
+            ClientEvent::FetchFailed { partition, error } => {
+                let Some(place) = self.partitions.place(&partition) else { return };
+                let progress = self.progress.get_mut(&place).expect("one for each");
+                match progress.stage {
+                    // The log may begin later by now; the client seeks by itself.
+                    Stage::Reading { end, .. }
+                        if error == ClientError::Broker(ErrorCode::OffsetOutOfRange) =>
+                    {
+                        progress.stage = Stage::Start { end };
+                    }
+                    Stage::New | Stage::End | Stage::Start { .. } | Stage::Reading { .. } | Stage::Done => {
+                        on_fetch_failed(place, error, turn.desk);
                     }
                 }
-                self.finish(desk);
-                Ok(())
+            }
+            ClientEvent::Produced { .. } | ClientEvent::Answered { .. } => {
+                turn.desk.complain("client", format!("a reader is told {event:?}"));
             }
         }
     }
 
-    fn on_lost(&mut self, _tag: u64, _desk: &mut Desk<'_>) {
-        self.asking = None;
-    }
+    fn on_crash(&mut self, _process: Process, _desk: &mut Desk<'_>) {}
 
     fn unfinished(&self) -> Option<String> {
-        let open: Vec<String> = self
-            .progress
-            .iter()
-            .filter(|(_, p)| !p.done)
-            .map(|(place, p)| format!("{place:?} {p:?}"))
-            .collect();
+        let open = self.progress.iter().filter(|(_, progress)| !matches!(progress.stage, Stage::Done));
+        let open: Vec<String> = open.map(|(place, progress)| format!("{place:?} {progress:?}")).collect();
         (!open.is_empty()).then(|| format!("final read lacks {}", open.join(", ")))
     }
 }

@@ -1,72 +1,97 @@
-//! Asks for the edges of logs, and for offsets by time. Must not know who writes them.
+//! Asks for the edges of logs, and for offsets by time, as a consumer does that begins to read. Must not know who writes them.
 
 use std::collections::BTreeMap;
 
-use highwater_core::prng::Prng;
-use highwater_core::time::Instant;
+use highwater_core::client::{ClientEvent, StartAt};
+use highwater_core::time::{Instant, Timestamp};
 
-use super::codec::{LIST_OFFSETS, Malformed};
-use super::fetching::{ends_known, list_body, take_listed, timestamp_of};
-use super::{Ask, Desk, Next, Workload};
+use super::Desk;
+use super::consumer::start_of;
+use super::fetching::{Partitions, take_fetched};
+use super::session::{Next, Task, Turn};
 use crate::draw::Draw;
-use crate::history::{Edge, Place};
-
-#[derive(Debug)]
-struct Asking {
-    edges: BTreeMap<Place, Edge>,
-    ends: BTreeMap<Place, i64>,
-}
+use crate::history::{Edge, Fact, Listed, Place, Process};
+use crate::params::TopicParams;
 
 /// The one that asks where logs begin and end.
 #[derive(Debug)]
 pub(super) struct Lister {
-    places: Vec<Place>,
-    asking: Option<Asking>,
+    partitions: Partitions,
+    /// What was asked for and is not answered; `None` is an offset by time.
+    asking: BTreeMap<Place, Option<Edge>>,
     next_at: Instant,
 }
 
 impl Lister {
-    pub(super) fn new(places: Vec<Place>) -> Self {
-        Self { places, asking: None, next_at: Instant::default() }
+    pub(super) fn new(places: &[Place], topics: &[TopicParams]) -> Self {
+        Self {
+            partitions: Partitions::new(places, topics),
+            asking: BTreeMap::new(),
+            next_at: Instant::default(),
+        }
+    }
+
+    fn ask(&mut self, turn: &mut Turn<'_, '_>) {
+        for (place, partition) in self.partitions.iter() {
+            let edge = match turn.prng.below(3) {
+                0 => None,
+                1 => Some(Edge::Earliest),
+                _ => Some(Edge::Latest),
+            };
+            let back = i64::try_from(turn.prng.below(3_000)).expect("small");
+            let by_time = StartAt::Timestamp(Timestamp(turn.desk.wall_millis - back));
+            let start = edge.map_or(by_time, start_of);
+            turn.client.assign(turn.desk.clocks(), partition.clone(), start);
+            self.asking.insert(place, edge);
+        }
     }
 }
 
-impl Workload for Lister {
-    fn next(&mut self, desk: &mut Desk<'_>, prng: &mut Prng) -> Next {
-        if self.asking.is_some() || desk.draining {
-            return Next::Idle;
-        }
-        if desk.now < self.next_at {
-            return Next::Wait(self.next_at);
-        }
-        self.next_at = desk.now + prng.micros(1_000, 300_000);
-        let (mut edges, mut timestamps) = (BTreeMap::new(), BTreeMap::new());
-        for &place in &self.places {
-            match prng.below(3) {
-                0 => {
-                    let back = i64::try_from(prng.below(3_000)).expect("small");
-                    timestamps.insert(place, desk.wall_millis - back);
-                }
-                n => {
-                    let edge = if n == 1 { Edge::Earliest } else { Edge::Latest };
-                    edges.insert(place, edge);
-                    timestamps.insert(place, timestamp_of(edge));
+/// Writes down the edge of a log, if the client knows it by now: it is the client's first position.
+pub(super) fn listed(place: Place, edge: Edge, offset: i64, turn: &mut Turn<'_, '_>) {
+    let end_known = turn.desk.history.end_known_at(place, turn.seen.list_mark);
+    turn.desk.history.record(Fact::Listed(Listed { place, edge, offset, end_known }));
+}
+
+impl Task for Lister {
+    fn go_on(&mut self, turn: &mut Turn<'_, '_>) -> Next {
+        for (place, partition) in self.partitions.iter() {
+            if let Some(edge) = self.asking.get(&place).copied()
+                && let Some(offset) = turn.client.position(partition)
+            {
+                self.asking.remove(&place);
+                turn.client.unassign(partition);
+                if let Some(edge) = edge {
+                    listed(place, edge, offset.0, turn);
                 }
             }
         }
-        let body = list_body(&timestamps, desk);
-        let ends = ends_known(self.places.iter().copied(), desk);
-        self.asking = Some(Asking { edges, ends });
-        Next::Ask(Ask { api: LIST_OFFSETS, body, tag: 0, answered: true })
+        if turn.desk.draining {
+            self.partitions.iter().for_each(|(_, partition)| turn.client.unassign(partition));
+            self.asking.clear();
+            return Next::Idle;
+        }
+        if !self.asking.is_empty() {
+            return Next::Idle;
+        }
+        if turn.desk.now < self.next_at {
+            return Next::At(self.next_at);
+        }
+        self.next_at = turn.desk.now + turn.prng.micros(1_000, 300_000);
+        self.ask(turn);
+        Next::Idle
     }
 
-    fn on_answer(&mut self, _tag: u64, body: &[u8], desk: &mut Desk<'_>) -> Result<(), Malformed> {
-        let asking = self.asking.take().ok_or(Malformed("not asked"))?;
-        take_listed(body, &asking.edges, &asking.ends, desk).map(drop)
+    fn on_event(&mut self, event: ClientEvent, turn: &mut Turn<'_, '_>) {
+        if let ClientEvent::Fetched(fetched) = &event
+            && let Some(place) = self.partitions.place(&fetched.partition)
+        {
+            take_fetched(place, fetched, turn);
+        }
     }
 
-    fn on_lost(&mut self, _tag: u64, _desk: &mut Desk<'_>) {
-        self.asking = None;
+    fn on_crash(&mut self, _process: Process, _desk: &mut Desk<'_>) {
+        self.asking.clear();
     }
 
     fn unfinished(&self) -> Option<String> {

@@ -196,7 +196,7 @@ mod tests {
     use serde_json::json;
 
     use super::{to_named, to_value};
-    use crate::history::{Delivered, Fact, Place};
+    use crate::history::{Fact, Place, Told};
 
     fn named(value: &impl std::fmt::Debug) -> serde_json::Value {
         let (name, fields) = to_named(value);
@@ -239,11 +239,9 @@ mod tests {
     #[test]
     fn facts_become_fields() {
         let place = Place { topic: 1, index: 0 };
-        let delivered =
-            Delivered { place, base: 1, records: 2, crc: 3, crc_computed: 4, id: None, sequence: None };
-        let fields = json!({ "place": "topic-1-0", "base": 1, "records": 2, "crc": 3, "crc_computed": 4, "id": null,
-            "sequence": null });
-        assert_eq!(named(&Fact::Delivered(delivered)), json!(["Delivered", fields]));
+        let told = Told { place, log_start: 1, high_watermark: 2, end_known: 3 };
+        let fields = json!({ "place": "topic-1-0", "log_start": 1, "high_watermark": 2, "end_known": 3 });
+        assert_eq!(named(&Fact::Told(told)), json!(["Told", fields]));
         let overdue = Fact::Overdue { what: "a \"thing\", (late)".to_owned() };
         assert_eq!(named(&overdue), json!(["Overdue", { "what": "a \"thing\", (late)" }]));
     }

@@ -72,7 +72,7 @@ impl Machine {
             Self::Shard(shard) => shard.handle(now, input),
             Self::Driven(driven) => driven.handle(now, input),
             #[cfg(test)]
-            Self::Toy(toy) => toy.handle(input),
+            Self::Toy(toy) => toy.handle(now.mono, input),
         }
     }
 
@@ -102,7 +102,7 @@ impl Machine {
             Self::Shard(shard) => shard.deadline().map(|(at, _)| at),
             Self::Driven(driven) => driven.deadline(),
             #[cfg(test)]
-            Self::Toy(_) => None,
+            Self::Toy(toy) => toy.deadline(),
         }
     }
 

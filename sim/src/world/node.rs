@@ -181,7 +181,8 @@ impl Node {
         #[cfg(test)]
         if let Some(mutant) = self.toy {
             self.booting = false;
-            let toy = Machine::Toy(Box::new(Toy::new(mutant, &self.disk.list())));
+            let (host, _) = self.config.advertised.clone().expect("every node has a name");
+            let toy = Machine::Toy(Box::new(Toy::new(mutant, host, &self.disk.list())));
             self.cores.push(Core::new(toy, self.turns(0)));
             return;
         }

@@ -40,7 +40,7 @@ fn nothing_is_found_where_nothing_is_wrong() {
     for fault in ["kill", "power-off", "stop", "crash-at-moment", "reset", "half-open", "sector-lost"] {
         assert!(sum.faults.of(fault) > 0, "{fault} is never delivered\n{sum}");
     }
-    for operation in ["produce", "fetch", "list-offsets", "batch-read", "init-producer-id", "timed-out"] {
+    for operation in ["produce", "fetch", "list-offsets", "batch-read", "init-producer-id", "closed"] {
         assert!(sum.operations.of(operation) > 0, "{operation} never happens\n{sum}");
     }
 }

@@ -10,8 +10,9 @@ use highwater_core::id::{ConnId, FileId, OpId, StreamId};
 use highwater_core::shard::{
     DiskErrorAt, DiskStep, Durability, Effect, FileChange, FileMeta, Halt, Input, Outcome,
 };
+use highwater_core::time::Instant;
 
-use crate::clients::codec::{Malformed, Reader, Writer};
+use crate::clients::codec::{Api, Malformed, Reader, Writer};
 use log::{Answer, Broker};
 
 pub(super) const FILE: FileId = FileId::Wal { stream: StreamId(highwater_core::id::Uuid::ZERO), number: 0 };
@@ -69,16 +70,19 @@ pub(super) struct Toy {
     gathered: Writer,
     waiting: Vec<(ConnId, u64, Vec<u8>)>,
     writing: Vec<(ConnId, u64, Vec<u8>)>,
+    /// Answers that have nothing to say, and until when they may wait.
+    parked: Vec<(Instant, ConnId, u64, Vec<u8>)>,
+    now: Instant,
     write: Option<OpId>,
     sync: Option<OpId>,
     stopping: bool,
 }
 
 impl Toy {
-    pub(super) fn new(mutant: Mutant, files: &[FileMeta]) -> Self {
+    pub(super) fn new(mutant: Mutant, host: String, files: &[FileMeta]) -> Self {
         let mut toy = Self {
             mutant,
-            broker: Broker::new(mutant),
+            broker: Broker::new(mutant, host),
             state: State::Creating,
             conns: BTreeMap::new(),
             effects: VecDeque::new(),
@@ -89,6 +93,8 @@ impl Toy {
             gathered: Writer::default(),
             waiting: Vec::new(),
             writing: Vec::new(),
+            parked: Vec::new(),
+            now: Instant::default(),
             write: None,
             sync: None,
             stopping: false,
@@ -116,7 +122,16 @@ impl Toy {
         self.effects.pop_front()
     }
 
-    pub(super) fn handle(&mut self, input: Input) {
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.parked.iter().map(|(at, ..)| *at).min()
+    }
+
+    pub(super) fn handle(&mut self, now: Instant, input: Input) {
+        self.now = now;
+        let due = self.parked.extract_if(.., |(at, ..)| *at <= now);
+        for (_, conn, request, bytes) in due.collect::<Vec<_>>() {
+            self.answer(conn, request, bytes);
+        }
         match input {
             Input::Accepted { conn, .. } => {
                 self.conns.insert(conn, Conn::default());
@@ -213,9 +228,9 @@ impl Toy {
 
     fn serve_one(&mut self, id: ConnId, request: &[u8]) -> Result<(), Malformed> {
         let mut reader = Reader::new(request);
-        let (key, _version, correlation) = (reader.i16()?, reader.i16()?, reader.i32()?);
+        let (key, version, correlation) = (reader.i16()?, reader.i16()?, reader.i32()?);
         let _client = reader.str()?;
-        let answer = self.broker.serve(key, reader, &mut self.gathered)?;
+        let answer = self.broker.serve(Api { key, version }, reader, &mut self.gathered)?;
         let conn = self.conns.get_mut(&id).unwrap();
         conn.requests += 1;
         let number = conn.requests;
@@ -231,6 +246,10 @@ impl Toy {
             Answer::Now(body) => {
                 conn.answers.push_back((number, None));
                 self.answer(id, number, framed(body));
+            }
+            Answer::Later(body, wait) => {
+                conn.answers.push_back((number, None));
+                self.parked.push((self.now + wait, id, number, framed(body)));
             }
             Answer::Durable(body) => {
                 conn.answers.push_back((number, None));

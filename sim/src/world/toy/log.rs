@@ -2,18 +2,27 @@
 
 use std::collections::BTreeMap;
 
+use highwater_core::time::Duration;
+
 use super::Mutant;
 use crate::clients::batch::{crc32c, decode};
 use crate::clients::codec::{
-    API_VERSIONS, CREATE_TOPICS, DELETE_TOPICS, FETCH, INIT_PRODUCER_ID, LIST_OFFSETS, METADATA, Malformed,
-    PRODUCE, Reader, Writer, code,
+    API_VERSIONS, Api, CREATE_TOPICS, DELETE_TOPICS, FETCH, INIT_PRODUCER_ID, LIST_OFFSETS, METADATA,
+    Malformed, PRODUCE, Reader, Writer, code,
 };
+use crate::params::PORT;
+
+/// What it speaks, each in one version.
+const SPOKEN: [Api; 8] =
+    [PRODUCE, FETCH, LIST_OFFSETS, METADATA, API_VERSIONS, CREATE_TOPICS, DELETE_TOPICS, INIT_PRODUCER_ID];
 
 /// What a request comes to.
 #[derive(Debug)]
 pub(super) enum Answer {
     None,
     Now(Writer),
+    /// After a while, as there is nothing to say.
+    Later(Writer, Duration),
     /// Once all that was gathered so far is on disk.
     Durable(Writer),
 }
@@ -32,6 +41,7 @@ struct Log {
 #[derive(Debug)]
 pub(super) struct Broker {
     mutant: Mutant,
+    host: String,
     topics: BTreeMap<String, Vec<Log>>,
     next_producer: i64,
 }
@@ -47,8 +57,8 @@ pub(super) fn seal(number: u32, commands: &[u8]) -> Vec<u8> {
 }
 
 impl Broker {
-    pub(super) fn new(mutant: Mutant) -> Self {
-        Self { mutant, topics: BTreeMap::new(), next_producer: 0 }
+    pub(super) fn new(mutant: Mutant, host: String) -> Self {
+        Self { mutant, host, topics: BTreeMap::new(), next_producer: 0 }
     }
 
     /// Where the next frame goes, and how many there are.
@@ -114,16 +124,16 @@ impl Broker {
 
     pub(super) fn serve(
         &mut self,
-        key: i16,
+        asked: Api,
         mut body: Reader<'_>,
         out: &mut Writer,
     ) -> Result<Answer, Malformed> {
         let mut answer = Writer::default();
-        let is = |api: crate::clients::codec::Api| api.key == key;
+        let is = |api: Api| api.key == asked.key;
         if is(PRODUCE) {
             return self.produce(&mut body, out);
         } else if is(FETCH) {
-            return self.fetch(&mut body);
+            return self.fetch(asked, &mut body);
         } else if is(LIST_OFFSETS) {
             return self.list(&mut body);
         } else if is(CREATE_TOPICS) {
@@ -146,20 +156,45 @@ impl Broker {
             answer.i16(0);
             return Ok(Answer::Durable(answer));
         } else if is(API_VERSIONS) {
-            answer.i16(0);
-            answer.count(1);
-            answer.i16(0);
-            answer.i16(7);
-            answer.i16(7);
-            answer.i32(0);
+            versions(asked, &mut answer);
         } else if is(METADATA) {
-            answer.i32(0);
-            answer.count(0);
-            answer.null_str();
-            answer.i32(1);
-            answer.count(0);
+            self.metadata(&mut body, &mut answer)?;
         }
         Ok(Answer::Now(answer))
+    }
+
+    fn metadata(&self, body: &mut Reader<'_>, answer: &mut Writer) -> Result<(), Malformed> {
+        let names = match body.i32()? {
+            -1 => self.topics.keys().map(String::as_str).collect(),
+            count => (0..count).map(|_| body.str()).collect::<Result<Vec<&str>, _>>()?,
+        };
+        answer.i32(0);
+        answer.count(1);
+        answer.i32(1);
+        answer.str(&self.host);
+        answer.i32(i32::from(PORT));
+        answer.null_str();
+        answer.null_str();
+        answer.i32(1);
+        answer.count(names.len());
+        for name in names {
+            let logs = self.topics.get(name).map_or(&[][..], Vec::as_slice);
+            answer.i16(if logs.is_empty() { code::UNKNOWN_TOPIC_OR_PARTITION } else { code::NONE });
+            answer.str(name);
+            answer.i8(0);
+            answer.count(logs.len());
+            for index in (0..).take(logs.len()) {
+                answer.i16(0);
+                answer.i32(index);
+                answer.i32(1);
+                answer.i32(0);
+                for nodes in [&[1][..], &[1], &[]] {
+                    answer.count(nodes.len());
+                    nodes.iter().for_each(|node| answer.i32(*node));
+                }
+            }
+        }
+        Ok(())
     }
 
     fn create(&mut self, body: &mut Reader<'_>, out: &mut Writer) -> Result<Answer, Malformed> {
@@ -217,23 +252,33 @@ impl Broker {
         Ok(if acks == 0 { Answer::None } else { Answer::Durable(answer) })
     }
 
-    fn fetch(&mut self, body: &mut Reader<'_>) -> Result<Answer, Malformed> {
-        let _replica_wait_min_max = (body.i32()?, body.i32()?, body.i32()?, body.i32()?);
-        let _isolation_session_epoch = (body.i8()?, body.i32()?, body.i32()?);
+    fn fetch(&mut self, asked: Api, body: &mut Reader<'_>) -> Result<Answer, Malformed> {
+        let new = asked == FETCH;
+        let (_replica, wait, _min_max) = (body.i32()?, body.i32()?, (body.i32()?, body.i32()?));
+        let _isolation = body.i8()?;
+        if new {
+            let _session_epoch = (body.i32()?, body.i32()?);
+        }
         let topics = body.array(|r| {
             let name = r.str()?;
             let partitions = r.array(|r| {
-                let (index, _epoch, offset) = (r.i32()?, r.i32()?, r.i64()?);
-                let _log_start_bytes_max = (r.i64()?, r.i32()?);
+                let index = r.i32()?;
+                let _epoch = if new { r.i32()? } else { -1 };
+                let offset = r.i64()?;
+                let _log_start = if new { r.i64()? } else { -1 };
+                let _bytes_max = r.i32()?;
                 Ok((index, offset))
             })?;
             Ok((name, partitions))
         })?;
         let mutant = self.mutant;
+        let mut empty = true;
         let mut answer = Writer::default();
         answer.i32(0);
-        answer.i16(0);
-        answer.i32(0);
+        if new {
+            answer.i16(0);
+            answer.i32(0);
+        }
         answer.count(topics.len());
         for (name, partitions) in topics {
             answer.str(name);
@@ -241,12 +286,16 @@ impl Broker {
             for (index, offset) in partitions {
                 answer.i32(index);
                 match self.log(name, index) {
-                    None => write_fetched(&mut answer, code::UNKNOWN_TOPIC_OR_PARTITION, -1, &[]),
-                    Some(log) => log.read(offset, mutant, &mut answer),
+                    None => {
+                        empty = false;
+                        write_fetched(asked, &mut answer, (code::UNKNOWN_TOPIC_OR_PARTITION, -1), &[]);
+                    }
+                    Some(log) => empty &= log.read(asked, offset, mutant, &mut answer),
                 }
             }
         }
-        Ok(Answer::Now(answer))
+        let wait = Duration::from_millis(u64::try_from(wait).unwrap_or(0));
+        Ok(if empty { Answer::Later(answer, wait) } else { Answer::Now(answer) })
     }
 
     fn list(&mut self, body: &mut Reader<'_>) -> Result<Answer, Malformed> {
@@ -278,13 +327,32 @@ impl Broker {
     }
 }
 
-fn write_fetched(answer: &mut Writer, error: i16, high_watermark: i64, records: &[u8]) {
+/// Whoever asks in another version is told which there are (KIP-511).
+fn versions(asked: Api, answer: &mut Writer) {
+    let known = asked.version <= API_VERSIONS.version;
+    answer.i16(if known { code::NONE } else { code::UNSUPPORTED_VERSION });
+    answer.count(SPOKEN.len());
+    for api in SPOKEN {
+        answer.i16(api.key);
+        answer.i16(api.version);
+        answer.i16(api.version);
+    }
+    if known && asked.version > 0 {
+        answer.i32(0);
+    }
+}
+
+fn write_fetched(asked: Api, answer: &mut Writer, (error, high_watermark): (i16, i64), records: &[u8]) {
     answer.i16(error);
     answer.i64(high_watermark);
     answer.i64(high_watermark);
-    answer.i64(0);
+    if asked == FETCH {
+        answer.i64(0);
+    }
     answer.i32(-1);
-    answer.i32(-1);
+    if asked == FETCH {
+        answer.i32(-1);
+    }
     answer.blob(records);
 }
 
@@ -312,21 +380,27 @@ impl Log {
         let base = self.gathered_end;
         // A torn frame that is believed may hold anything.
         let read = decode(batch).ok().and_then(|read| read.into_iter().next());
-        let records = read.as_ref().map_or(1, |read| read.records);
+        let records = read.as_ref().map_or(1, |read| read.end - read.base);
         let mut bytes = batch.to_vec();
         bytes[..8].copy_from_slice(&base.to_be_bytes());
-        self.gathered_end += i64::from(records);
+        self.gathered_end += records;
         self.batches.push((base, self.gathered_end, bytes));
         if let Some(sequence) = read.and_then(|read| read.sequence) {
-            self.producers.entry(sequence.producer).or_default().push((sequence.first, records, base));
+            self.producers.entry(sequence.producer).or_default().push((
+                sequence.first,
+                i32::try_from(records).unwrap(),
+                base,
+            ));
         }
         base
     }
 
-    fn read(&self, offset: i64, mutant: Mutant, answer: &mut Writer) {
+    /// Whether there is nothing to say.
+    fn read(&self, asked: Api, offset: i64, mutant: Mutant, answer: &mut Writer) -> bool {
         let end = if mutant == Mutant::ReadsEarly { self.gathered_end } else { self.durable_end };
         if offset < 0 || offset > end {
-            return write_fetched(answer, code::OFFSET_OUT_OF_RANGE, end, &[]);
+            write_fetched(asked, answer, (code::OFFSET_OUT_OF_RANGE, end), &[]);
+            return false;
         }
         let wanted = self.batches.iter().filter(|(_, batch_end, _)| *batch_end > offset && *batch_end <= end);
         let mut records = Vec::new();
@@ -336,6 +410,7 @@ impl Log {
             }
             records.extend_from_slice(bytes);
         }
-        write_fetched(answer, code::NONE, end, &records);
+        write_fetched(asked, answer, (code::NONE, end), &records);
+        records.is_empty()
     }
 }

@@ -1,0 +1,416 @@
+//! Asks what no well-behaved client would: fetches of single bytes and of offsets that do not exist, old and unknown versions,
+//! sessions that were never given, batches that are already there. One request at a time, on a codec of its own. Must not know
+//! what others do.
+
+use std::collections::BTreeMap;
+
+use highwater_core::batch::Scratch;
+use highwater_core::buf::Slice;
+use highwater_core::client::{Address, Written};
+use highwater_core::id::ConnId;
+use highwater_core::prng::Prng;
+use highwater_core::time::{Duration, Instant};
+
+use super::batch::{Recipe, encode};
+use super::codec::{
+    API_VERSIONS, Api, FETCH, FETCH_OLD, INIT_PRODUCER_ID, LIST_OFFSETS, Malformed, PRODUCE, Writer, code,
+    frame, read_api_versions, read_fetched, read_listed, read_produced, read_producer_id,
+};
+use super::fetching::{Answer, take};
+use super::record::content;
+use super::{Act, Desk, Heard};
+use crate::draw::Draw;
+use crate::history::{
+    Acked, Edge, Fact, Listed, Mark, OutOfRange, Place, Process, Promise, Sent, Sequence, Told, Unacked,
+    Value,
+};
+use crate::params::{ClientParams, PORT, host};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Line {
+    Down { until: Instant },
+    Connecting(ConnId),
+    Up(ConnId),
+}
+
+/// A batch, kept to be sent again.
+#[derive(Debug, Clone)]
+struct Batch {
+    place: Place,
+    values: Vec<Value>,
+    bytes: Vec<u8>,
+}
+
+#[derive(Debug)]
+enum Asking {
+    ApiVersions,
+    ProducerId,
+    /// The batch that is due, or once more the one before it.
+    Produce(Batch),
+    Fetch {
+        api: Api,
+        place: Place,
+        offset: i64,
+        mark: Mark,
+    },
+    List {
+        place: Place,
+        edge: Edge,
+        mark: Mark,
+    },
+}
+
+#[derive(Debug)]
+pub(super) struct Prober {
+    places: Vec<Place>,
+    address: Address,
+    patience: Duration,
+    process: Option<Process>,
+    line: Line,
+    conns: u32,
+    correlation: i32,
+    heard: Vec<u8>,
+    asking: Option<(Asking, Instant)>,
+    identity: Option<(i64, i16)>,
+    sequences: BTreeMap<Place, i32>,
+    /// Sent, and not known to be there.
+    open: Option<Batch>,
+    /// The last batch that was acknowledged.
+    done: Option<Batch>,
+    next_at: Instant,
+    scratch: Scratch,
+}
+
+impl Prober {
+    pub(super) fn new(params: &ClientParams, places: Vec<Place>) -> Self {
+        Self {
+            places,
+            address: Address::new(&host(params.node), PORT),
+            patience: params.patience,
+            process: None,
+            line: Line::Down { until: Instant::default() },
+            conns: 0,
+            correlation: 0,
+            heard: Vec::new(),
+            asking: None,
+            identity: None,
+            sequences: BTreeMap::new(),
+            open: None,
+            done: None,
+            next_at: Instant::default(),
+            scratch: Scratch::new(),
+        }
+    }
+
+    pub(super) fn unfinished(&self) -> Option<String> {
+        self.open.as_ref().map(|batch| format!("a batch to {:?} without a known fate", batch.place))
+    }
+
+    /// Takes one fact; when to be woken.
+    pub(super) fn hear(&mut self, heard: Heard, desk: &mut Desk<'_>, prng: &mut Prng) -> Option<Instant> {
+        self.process.get_or_insert_with(|| desk.history.new_process());
+        match heard {
+            Heard::Connected { conn } if self.line == Line::Connecting(conn) => self.line = Line::Up(conn),
+            Heard::Closed { conn } if [Line::Connecting(conn), Line::Up(conn)].contains(&self.line) => {
+                self.on_lost(desk, prng);
+            }
+            Heard::Bytes { conn, bytes } if self.line == Line::Up(conn) => {
+                self.heard.extend(bytes);
+                self.read_answer(desk);
+            }
+            Heard::Connected { .. } | Heard::Closed { .. } | Heard::Bytes { .. } | Heard::Wake => {}
+        }
+        self.go_on(desk, prng)
+    }
+
+    fn on_lost(&mut self, desk: &mut Desk<'_>, prng: &mut Prng) {
+        self.line = Line::Down { until: desk.now + prng.micros(200, 100_000) };
+        self.heard.clear();
+        if self.asking.take().is_some() {
+            desk.operations.add("probe-lost");
+        }
+    }
+
+    fn go_on(&mut self, desk: &mut Desk<'_>, prng: &mut Prng) -> Option<Instant> {
+        if let (Line::Up(conn), Some((_, deadline))) = (self.line, &self.asking)
+            && *deadline <= desk.now
+        {
+            desk.acts.push(Act::Close { conn });
+            self.on_lost(desk, prng);
+        }
+        match self.line {
+            Line::Down { until } if until <= desk.now => {
+                let conn = ConnId { slot: self.conns, generation: 0 };
+                self.conns += 1;
+                self.line = Line::Connecting(conn);
+                desk.acts.push(Act::Connect { conn, address: self.address.clone() });
+                None
+            }
+            Line::Down { until } => Some(until),
+            Line::Connecting(_) => None,
+            Line::Up(_) if self.asking.is_some() => self.asking.as_ref().map(|(_, deadline)| *deadline),
+            Line::Up(_) if desk.draining && self.open.is_none() => None,
+            Line::Up(_) if desk.now < self.next_at => Some(self.next_at),
+            Line::Up(conn) => {
+                self.next_at = desk.now + prng.micros(200, 50_000);
+                let (asking, api, body) = self.choose(desk, prng);
+                self.correlation += 1;
+                let parts = vec![Slice::from_vec(frame(api, self.correlation, &body))];
+                desk.acts.push(Act::Send { conn, parts });
+                desk.operations.add("probe");
+                let deadline = desk.now + self.patience;
+                self.asking = Some((asking, deadline));
+                Some(deadline)
+            }
+        }
+    }
+
+    fn choose(&mut self, desk: &mut Desk<'_>, prng: &mut Prng) -> (Asking, Api, Writer) {
+        let Some(identity) = self.identity else {
+            let mut body = Writer::default();
+            body.null_str();
+            body.i32(60_000);
+            return (Asking::ProducerId, INIT_PRODUCER_ID, body);
+        };
+        if let Some(open) = self.open.clone() {
+            return produce(open, desk);
+        }
+        let place = prng.pick(&self.places);
+        match prng.below(20) {
+            0 => {
+                let unknown = Api { version: 99, ..API_VERSIONS };
+                (Asking::ApiVersions, prng.pick(&[unknown, API_VERSIONS]), Writer::default())
+            }
+            1..=5 => {
+                let batch = self.new_batch(place, identity, desk, prng);
+                self.open = Some(batch.clone());
+                produce(batch, desk)
+            }
+            6..=8 if self.done.is_some() => produce(self.done.clone().expect("looked at"), desk),
+            9..=11 => {
+                let edge = if prng.coin() { Edge::Earliest } else { Edge::Latest };
+                let asking = Asking::List { place, edge, mark: desk.history.mark() };
+                (asking, LIST_OFFSETS, list_body(place, edge, desk))
+            }
+            _ => {
+                let end = u64::try_from(desk.history.end_known(place)).unwrap_or(0);
+                let offset = i64::try_from(prng.between(0, end.saturating_add(4))).expect("small") - 1;
+                let api = prng.pick(&[FETCH, FETCH_OLD]);
+                let asking = Asking::Fetch { api, place, offset, mark: desk.history.mark() };
+                (asking, api, fetch_body(api, (place, offset), desk, prng))
+            }
+        }
+    }
+
+    fn new_batch(
+        &mut self,
+        place: Place,
+        (producer, epoch): (i64, i16),
+        desk: &mut Desk<'_>,
+        prng: &mut Prng,
+    ) -> Batch {
+        let process = self.process.expect("given at the first fact");
+        let count = prng.between(1, 5);
+        let values: Vec<Value> = (0..count).map(|_| desk.history.new_value()).collect();
+        for &value in &values {
+            let promise = Promise::InOrderOnce;
+            desk.history.record(Fact::Sent(Sent { process, place, value, promise }));
+        }
+        let mut draw = |value| (Some(content(value, 8)), Some(content(value, prng.place(200))));
+        let records = values.iter().map(|&value| draw(value)).collect();
+        let next = self.sequences.entry(place).or_insert(0);
+        let sequence = Some(Sequence { producer, epoch, first: *next });
+        *next += i32::try_from(count).expect("small");
+        let bytes = encode(&Recipe { sequence, timestamp: desk.wall_millis, records });
+        Batch { place, values, bytes }
+    }
+
+    fn read_answer(&mut self, desk: &mut Desk<'_>) {
+        let heard = std::mem::take(&mut self.heard);
+        let whole = heard.split_first_chunk::<4>().and_then(|(head, rest)| {
+            let len = usize::try_from(i32::from_be_bytes(*head)).ok()?;
+            rest.split_at_checked(len)
+        });
+        let Some((answer, rest)) = whole else {
+            self.heard = heard;
+            return;
+        };
+        let result = match (self.asking.take(), answer.split_first_chunk::<4>()) {
+            (Some((asking, _)), Some((correlation, body)))
+                if rest.is_empty() && i32::from_be_bytes(*correlation) == self.correlation =>
+            {
+                self.on_answer(asking, body, desk)
+            }
+            _ => Err(Malformed("an answer out of turn")),
+        };
+        if let Err(Malformed(what)) = result {
+            desk.complain("wire", format!("malformed answer to a probe, {what}: {answer:02x?}"));
+        }
+    }
+
+    fn on_answer(&mut self, asking: Asking, body: &[u8], desk: &mut Desk<'_>) -> Result<(), Malformed> {
+        match asking {
+            Asking::ApiVersions => {
+                let (error, keys) = read_api_versions(body)?;
+                desk.count("api-versions", error);
+                if keys == 0 || ![code::NONE, code::UNSUPPORTED_VERSION].contains(&error) {
+                    return Err(Malformed("no keys"));
+                }
+            }
+            Asking::ProducerId => {
+                let (error, producer, epoch) = read_producer_id(body)?;
+                desk.count("init-producer-id", error);
+                self.identity = (error == code::NONE).then_some((producer, epoch));
+                self.sequences.clear();
+                self.done = None;
+            }
+            Asking::Produce(batch) => {
+                let produced = read_produced(body)?;
+                let [produced] = &produced[..] else { return Err(Malformed("not one partition")) };
+                desk.count("probe-produce", produced.error);
+                self.on_produced(batch, produced.error, produced.base, desk);
+            }
+            Asking::Fetch { api, place, offset, mark } => {
+                self.on_fetched(api, (place, offset, mark), body, desk)?;
+            }
+            Asking::List { place, edge, mark } => {
+                for listed in read_listed(body)? {
+                    desk.count("probe-list", listed.error);
+                    if listed.error == code::NONE {
+                        let end_known = desk.history.end_known_at(place, mark);
+                        let offset = listed.offset;
+                        desk.history.record(Fact::Listed(Listed { place, edge, offset, end_known }));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn on_produced(&mut self, batch: Batch, error: i16, base: i64, desk: &mut Desk<'_>) {
+        let process = self.process.expect("given at the first fact");
+        let place = batch.place;
+        match error {
+            code::NONE | code::DUPLICATE_SEQUENCE_NUMBER => {
+                for (delta, &value) in (0..).zip(&batch.values) {
+                    let offset = (error == code::NONE).then_some(base + delta);
+                    desk.history.record(Fact::Acked(Acked { process, place, value, offset }));
+                }
+                self.open = None;
+                self.done = Some(batch);
+            }
+            code::OUT_OF_ORDER_SEQUENCE_NUMBER | code::UNKNOWN_PRODUCER_ID => {
+                desk.history.record(Fact::RefusedInSequence { process, place });
+                self.give_up(desk);
+            }
+            // What a broker in trouble says. Whether the batch is there is asked until it is known.
+            _ => {}
+        }
+    }
+
+    fn give_up(&mut self, desk: &mut Desk<'_>) {
+        let process = self.process.expect("given at the first fact");
+        if let Some(Batch { place, values, .. }) = self.open.take() {
+            for value in values {
+                let written = Written::Perhaps;
+                desk.history.record(Fact::Unacked(Unacked { process, place, value, written, error: None }));
+            }
+        }
+        self.identity = None;
+        self.done = None;
+    }
+
+    fn on_fetched(
+        &mut self,
+        api: Api,
+        (place, asked, mark): (Place, i64, Mark),
+        body: &[u8],
+        desk: &mut Desk<'_>,
+    ) -> Result<(), Malformed> {
+        let answer = read_fetched(api, body)?;
+        if answer.error != code::NONE {
+            desk.count("probe-session", answer.error);
+            return Ok(());
+        }
+        let [partition] = &answer.partitions[..] else { return Err(Malformed("not one partition")) };
+        desk.count("probe-fetch", partition.error);
+        let process = self.process.expect("given at the first fact");
+        let end_known = desk.history.end_known_at(place, mark);
+        let (log_start, high_watermark) = (partition.log_start, partition.high_watermark);
+        match partition.error {
+            code::NONE => {
+                desk.history.record(Fact::Told(Told { place, log_start, high_watermark, end_known }));
+                let bytes = partition.records;
+                let answer = Answer { process, place, asked, bytes, log_start, high_watermark, end_known };
+                take(answer, &mut self.scratch, desk);
+            }
+            code::OFFSET_OUT_OF_RANGE => {
+                let log_start = (log_start >= 0).then_some(log_start);
+                desk.history.record(Fact::OutOfRange(OutOfRange { place, asked, log_start, end_known }));
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+fn produce(batch: Batch, desk: &Desk<'_>) -> (Asking, Api, Writer) {
+    let mut body = Writer::default();
+    body.null_str();
+    body.i16(-1);
+    body.i32(1_000);
+    body.count(1);
+    body.str(&desk.topics[batch.place.topic].name);
+    body.count(1);
+    body.i32(batch.place.index);
+    body.blob(&batch.bytes);
+    (Asking::Produce(batch), PRODUCE, body)
+}
+
+fn list_body(place: Place, edge: Edge, desk: &Desk<'_>) -> Writer {
+    let mut body = Writer::default();
+    body.i32(-1);
+    body.i8(0);
+    body.count(1);
+    body.str(&desk.topics[place.topic].name);
+    body.count(1);
+    body.i32(place.index);
+    body.i32(-1);
+    body.i64(match edge {
+        Edge::Latest => -1,
+        Edge::Earliest => -2,
+    });
+    body
+}
+
+/// Wants one byte now and then, waits for more than may come, and names a session that nobody has.
+fn fetch_body(api: Api, (place, offset): (Place, i64), desk: &Desk<'_>, prng: &mut Prng) -> Writer {
+    let mut body = Writer::default();
+    body.i32(-1);
+    body.i32(prng.pick(&[0, 0, 10, 300]));
+    body.i32(prng.pick(&[0, 1, 5_000]));
+    body.i32(prng.pick(&[1, 1 << 20]));
+    body.i8(0);
+    if api == FETCH {
+        let foreign = prng.chance(100_000);
+        body.i32(if foreign { 1_234_567 } else { 0 });
+        body.i32(if foreign { 7 } else { -1 });
+    }
+    body.count(1);
+    body.str(&desk.topics[place.topic].name);
+    body.count(1);
+    body.i32(place.index);
+    if api == FETCH {
+        body.i32(-1);
+    }
+    body.i64(offset);
+    if api == FETCH {
+        body.i64(-1);
+    }
+    body.i32(prng.pick(&[1, 1 << 18]));
+    if api == FETCH {
+        body.count(0);
+        body.str("");
+    }
+    body
+}

@@ -1,0 +1,192 @@
+//! What the clients of a run do and with which settings, as drawn from the seed. Runs nothing.
+
+use highwater_core::client::{Acks, Address, ClientConfig, Idempotence, ResetPolicy, Retries};
+use highwater_core::prng::Prng;
+use highwater_core::time::Duration;
+
+use crate::draw::Draw;
+use crate::history::{Edge, Place, Promise};
+use crate::params::{PORT, TopicParams, host};
+
+#[derive(Debug, Clone)]
+pub struct ProducerSpec {
+    pub places: Vec<Place>,
+    pub acks: Acks,
+    pub idempotence: Idempotence,
+    pub retries: Retries,
+    pub in_flight_max: usize,
+    pub batch_bytes: usize,
+    pub buffer_bytes: usize,
+    pub delivery_timeout: Duration,
+    /// How often it produces, and how many records at most at a time.
+    pub bursts: u64,
+    pub records_max: u64,
+    pub value_bytes_max: u64,
+    pub value_bytes_huge: u64,
+    pub pause_micros_max: u64,
+    /// Of a million bursts, how many are followed by the end of the process.
+    pub crash_per_million: u64,
+}
+
+impl ProducerSpec {
+    pub fn promise(&self) -> Promise {
+        match (self.idempotence, self.retries, self.acks) {
+            (Idempotence::On, ..) => Promise::InOrderOnce,
+            (Idempotence::Off, Retries::Never, _) | (Idempotence::Off, _, Acks::None) => Promise::Once,
+            (Idempotence::Off, Retries::UntilDeliveryTimeout, Acks::Leader | Acks::All) => Promise::Repeated,
+        }
+    }
+}
+
+#[derive(Debug, Clone)]
+pub struct ConsumerSpec {
+    pub places: Vec<Place>,
+    pub from: Edge,
+    pub wait_millis: u64,
+    pub bytes_min: i32,
+    pub bytes_max: i32,
+    pub partition_bytes_max: i32,
+    pub out_of_range: ResetPolicy,
+    pub jump_per_million: u64,
+    pub pause_micros_max: u64,
+    pub crash_per_million: u64,
+}
+
+#[derive(Debug, Clone)]
+pub enum Role {
+    Admin,
+    Producer(ProducerSpec),
+    Consumer(ConsumerSpec),
+    Lister { places: Vec<Place> },
+    Prober { places: Vec<Place> },
+    FinalReader { places: Vec<Place> },
+}
+
+#[derive(Debug, Clone)]
+pub struct ClientParams {
+    /// The node that it asks.
+    pub node: usize,
+    pub role: Role,
+    /// How long it waits for an answer, and before it tries again.
+    pub patience: Duration,
+    pub retry_backoff: Duration,
+}
+
+impl ClientParams {
+    pub fn draw(prng: &mut Prng, node: usize, role: Role) -> Self {
+        let patience = Duration::from_millis(prng.pick(&[700, 1_000, 2_000]));
+        Self { node, role, patience, retry_backoff: prng.micros(5_000, 100_000) }
+    }
+
+    /// The one that reads everything once all is over.
+    pub fn final_reader(node: usize, places: Vec<Place>) -> Self {
+        let (patience, retry_backoff) = (Duration::from_secs(5), Duration::from_millis(5));
+        Self { node, role: Role::FinalReader { places }, patience, retry_backoff }
+    }
+}
+
+/// Draws what the clients of a node do, which has all these partitions.
+pub fn draw_roles(prng: &mut Prng, all: &[Place], topics: &[TopicParams], scale: u64) -> Vec<Role> {
+    let lasting: Vec<Place> = all.iter().copied().filter(|place| !topics[place.topic].churns).collect();
+    let mut roles = vec![Role::Admin];
+    for _ in 0..prng.between(1, 4) {
+        roles.push(Role::Producer(draw_producer(prng, all, &lasting, scale)));
+    }
+    for _ in 0..prng.between(0, 3) {
+        roles.push(Role::Consumer(draw_consumer(prng, all)));
+    }
+    if prng.coin() {
+        roles.push(Role::Lister { places: some_of(prng, &lasting) });
+    }
+    if prng.coin() {
+        roles.push(Role::Prober { places: some_of(prng, &lasting) });
+    }
+    roles
+}
+
+fn draw_producer(prng: &mut Prng, all: &[Place], lasting: &[Place], scale: u64) -> ProducerSpec {
+    let idempotence = if prng.coin() { Idempotence::On } else { Idempotence::Off };
+    let idempotent = idempotence == Idempotence::On;
+    let acks = if idempotent {
+        Acks::All
+    } else {
+        prng.pick(&[Acks::None, Acks::Leader, Acks::Leader, Acks::All, Acks::All])
+    };
+    let retries = if idempotent {
+        Retries::UntilDeliveryTimeout
+    } else {
+        prng.pick(&[Retries::UntilDeliveryTimeout, Retries::Never])
+    };
+    ProducerSpec {
+        places: some_of(prng, if idempotent { lasting } else { all }),
+        acks,
+        idempotence,
+        retries,
+        in_flight_max: prng.pick(&[1, 2, 5, 5]),
+        batch_bytes: prng.pick(&[100, 1_000, 16 << 10]),
+        buffer_bytes: prng.pick(&[20_000, 32 << 20]),
+        delivery_timeout: Duration::from_millis(prng.pick(&[500, 3_000, 120_000, 120_000])),
+        bursts: prng.scaled(20, 200 * scale),
+        records_max: prng.pick(&[1, 5, 50]),
+        value_bytes_max: prng.scaled(10, 2_000),
+        value_bytes_huge: prng.pick(&[5_000, 200_000]),
+        pause_micros_max: prng.scaled(500, 20_000),
+        crash_per_million: prng.pick(&[0, 0, 20_000]),
+    }
+}
+
+fn draw_consumer(prng: &mut Prng, all: &[Place]) -> ConsumerSpec {
+    ConsumerSpec {
+        places: some_of(prng, all),
+        from: if prng.coin() { Edge::Earliest } else { Edge::Latest },
+        wait_millis: prng.pick(&[10, 50, 500]),
+        bytes_min: prng.pick(&[1, 1, 5_000]),
+        bytes_max: prng.pick(&[1, 10_000, 1 << 20]),
+        partition_bytes_max: prng.pick(&[1, 10_000, 1 << 18]),
+        out_of_range: prng.pick(&[ResetPolicy::Earliest, ResetPolicy::Latest, ResetPolicy::Fail]),
+        jump_per_million: prng.pick(&[0, 10_000, 100_000]),
+        pause_micros_max: prng.scaled(1_000, 50_000),
+        crash_per_million: prng.pick(&[0, 0, 5_000]),
+    }
+}
+
+fn some_of(prng: &mut Prng, places: &[Place]) -> Vec<Place> {
+    let chosen: Vec<Place> = places.iter().copied().filter(|_| prng.chance(600_000)).collect();
+    if chosen.is_empty() { vec![prng.pick(places)] } else { chosen }
+}
+
+/// The settings of the real client.
+pub(super) fn client_config(params: &ClientParams, prng: &mut Prng) -> ClientConfig {
+    let mut config = ClientConfig::new(vec![Address::new(&host(params.node), PORT)]);
+    config.connect_timeout = params.patience;
+    config.request_timeout = params.patience;
+    config.reconnect_backoff = prng.micros(200, 50_000);
+    config.reconnect_backoff_max = prng.micros(50_000, 500_000);
+    config.retry_backoff = params.retry_backoff;
+    config.metadata_age_max = prng.micros(100_000, 10_000_000);
+    match &params.role {
+        Role::Producer(spec) => {
+            config.producer.acks = spec.acks;
+            config.producer.idempotence = spec.idempotence;
+            config.producer.retries = spec.retries;
+            config.producer.in_flight_max = spec.in_flight_max;
+            config.producer.batch_bytes = spec.batch_bytes;
+            config.producer.buffer_bytes = spec.buffer_bytes;
+            config.producer.delivery_timeout = spec.delivery_timeout;
+            config.producer.answer_timeout = Duration::from_secs(1);
+        }
+        Role::Consumer(spec) => {
+            config.consumer.wait_max = Duration::from_millis(spec.wait_millis);
+            config.consumer.bytes_min = spec.bytes_min;
+            config.consumer.bytes_max = spec.bytes_max;
+            config.consumer.partition_bytes_max = spec.partition_bytes_max;
+            config.consumer.out_of_range = spec.out_of_range;
+        }
+        Role::FinalReader { .. } => {
+            config.consumer.wait_max = Duration::from_millis(5);
+            config.consumer.out_of_range = ResetPolicy::Earliest;
+        }
+        Role::Admin | Role::Lister { .. } | Role::Prober { .. } => {}
+    }
+    config
+}
