@@ -9,6 +9,7 @@
 mod batch;
 mod check;
 mod folder;
+mod model;
 mod output;
 mod run;
 mod seeds;
@@ -31,6 +32,7 @@ struct Cli {
 enum Command {
     Run(run::Run),
     Check(check::Check),
+    Model(model::Search),
     Sweep(sweep::Sweep),
 }
 
@@ -63,6 +65,7 @@ pub(crate) fn main() -> ExitCode {
     let ended = match Cli::parse().command {
         Command::Run(run) => run.run(),
         Command::Check(check) => check.run(),
+        Command::Model(search) => search.run(),
         Command::Sweep(sweep) => sweep.run(),
     };
     match ended {

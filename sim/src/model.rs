@@ -25,6 +25,8 @@ mod tests;
 pub mod walk;
 mod words;
 
+use std::fmt;
+
 pub use invariant::Invariant;
 use rule::Rule;
 
@@ -58,6 +60,58 @@ pub enum Doubt {
     Possible,
 }
 
+impl Bounds {
+    /// What is searched whenever nothing else is asked for: together a minute's work.
+    pub const USUAL: [Self; 5] = [
+        Self::SMALL,
+        Self { alters: 2, ..Self::SMALL },
+        Self { crashes: 2, ..Self::SMALL },
+        Self { rots: 1, doubt: Doubt::Possible, ..Self::SMALL },
+        Self { replicas: 2, records: 2, crashes: 2, fences: 2, alters: 2, ..Self::SMALL },
+    ];
+
+    /// What is walked whenever nothing else is asked for.
+    pub const WIDE: Self = Self {
+        replicas: 4,
+        min_insync_replicas: 2,
+        records: 4,
+        crashes: 6,
+        fences: 6,
+        alters: 12,
+        moves: 3,
+        rots: 1,
+        doubt: Doubt::Possible,
+    };
+
+    const SMALL: Self = Self {
+        replicas: 3,
+        min_insync_replicas: 2,
+        records: 1,
+        crashes: 1,
+        fences: 1,
+        alters: 1,
+        moves: 0,
+        rots: 0,
+        doubt: Doubt::Never,
+    };
+}
+
+impl fmt::Display for Bounds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { replicas, min_insync_replicas, records, crashes, fences, alters, moves, rots, doubt } =
+            self;
+        write!(
+            f,
+            "{replicas} replicas (min ISR {min_insync_replicas}), {records} records, {crashes} crashes, "
+        )?;
+        write!(f, "{fences} fences, {alters} alters, {moves} moves, {rots} rots")?;
+        match doubt {
+            Doubt::Never => Ok(()),
+            Doubt::Possible => write!(f, ", torn writes"),
+        }
+    }
+}
+
 /// What is searched: the rules, or the rules with one of them broken, within bounds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Model {
@@ -79,8 +133,8 @@ pub struct Story {
     pub lines: Vec<String>,
 }
 
-impl std::fmt::Display for Story {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for Story {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (number, line) in (1..).zip(&self.lines) {
             writeln!(f, "{number:3}. {line}")?;
         }

@@ -24,9 +24,11 @@ pub(super) fn alter(model: &Model, state: &mut State, alter: Alter) -> Option<Ma
     if !eligible(model, state, &alter) {
         return model.breaks(Rule::RefusalForgets).then_some(Mail::Refused(answer));
     }
-    // R5: whoever joins has proven what it has.
     for member in alter.isr.minus(state.controller.isr).each() {
-        state.replica_mut(member).health = Health::Sound;
+        // R5: whoever joins has proven what it has. A dead one has yet to tell what its death took.
+        if state.runs(member) {
+            state.replica_mut(member).health = Health::Sound;
+        }
         state.controller.last_known_elr = state.controller.last_known_elr.without(member);
     }
     change_isr(model, state, alter.isr);
@@ -100,19 +102,25 @@ pub(super) fn elect(model: &Model, state: &mut State, broker: Broker) -> Option<
     if !controller.isr.or(controller.elr).is_empty() || !has_best_log(model, state, broker) {
         return None;
     }
+    // The others stay known until the ISR is large enough again: the new leader may be the next to lose something.
+    let others =
+        if model.breaks(Rule::RecoveryForgetsOthers) { Brokers::NONE } else { controller.last_known_elr };
+    state.controller.last_known_elr = others.without(broker);
     state.replica_mut(broker).health = Health::Sound;
-    state.controller.last_known_elr = Brokers::NONE;
     lead(model, state, broker);
     Some(())
 }
 
-/// R12: all who may have the last committed record can be asked, and none has more than this one.
+/// R12: all who may have the last committed record can be asked, and none has more on its disk than this one. What is in
+/// memory does not count: who would lead by that could forget what others still have.
 fn has_best_log(model: &Model, state: &State, broker: Broker) -> bool {
     let controller = &state.controller;
     let asked = controller.last_known_elr;
     let present = asked.each().filter(|member| controller.unfenced.has(*member) && state.runs(*member));
     let rank = |member: Broker| {
-        let log = state.replica(member).log;
+        let replica = state.replica(member);
+        let durable = replica.log.until(replica.durable_end);
+        let log = if model.breaks(Rule::RecoverByLogEnd) { replica.log } else { durable };
         (state.last_epoch(log), log.end())
     };
     if model.breaks(Rule::RecoverWithoutAll) {

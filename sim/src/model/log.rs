@@ -22,7 +22,8 @@ impl Log {
     }
 
     pub(super) fn at(self, offset: u8) -> Option<Record> {
-        let number = u8::try_from(self.0 >> (4 * offset) & 15).expect("four bits");
+        let shifted = self.0.checked_shr(4 * u32::from(offset)).unwrap_or(0);
+        let number = u8::try_from(shifted & 15).expect("four bits");
         (number != 0).then_some(Record(number))
     }
 

@@ -27,6 +27,8 @@ pub enum Rule {
     SuspectStaysEligible,
     RotIsNotTold,
     RecoverWithoutAll,
+    RecoverByLogEnd,
+    RecoveryForgetsOthers,
     UncleanElection,
     ElectionKeepsEpoch,
     TruncateToHighWatermark,
@@ -35,7 +37,7 @@ pub enum Rule {
 }
 
 impl Rule {
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 27] = [
         Self::LeaderNotDurable,
         Self::CommitInMemory,
         Self::DurableOnMinIsr,
@@ -56,6 +58,8 @@ impl Rule {
         Self::SuspectStaysEligible,
         Self::RotIsNotTold,
         Self::RecoverWithoutAll,
+        Self::RecoverByLogEnd,
+        Self::RecoveryForgetsOthers,
         Self::UncleanElection,
         Self::ElectionKeepsEpoch,
         Self::TruncateToHighWatermark,
@@ -114,6 +118,10 @@ impl Rule {
             Self::RecoverWithoutAll => {
                 "the best of those present leads without asking all of the last known ELR"
             }
+            Self::RecoverByLogEnd => "the last known ELR is compared by what its members have in memory",
+            Self::RecoveryForgetsOthers => {
+                "a recovery forgets the last known ELR before the ISR is large enough"
+            }
             Self::UncleanElection => "any broker leads when ISR and ELR are out of reach",
             Self::ElectionKeepsEpoch => "a new leader does not get a new epoch",
             Self::TruncateToHighWatermark => "a follower truncates to its high watermark in a new epoch",
@@ -138,14 +146,17 @@ impl Rule {
         let two = Bounds { replicas: 2, ..three };
         match self {
             Self::LeaderNotDurable | Self::CommitInMemory | Self::ElectionKeepsEpoch => two,
-            Self::DurableOnMinIsr | Self::NoMinIsr | Self::FencedMayJoin => three,
-            Self::CommittedIsrOnly | Self::ExpandOnLogEnd => three,
+            Self::DurableOnMinIsr
+            | Self::CommittedIsrOnly
+            | Self::NoMinIsr
+            | Self::ExpandOnLogEnd
+            | Self::OldPartitionEpoch
+            | Self::FencedMayJoin
+            | Self::TruncateToHighWatermark => three,
             Self::UncleanElection => Bounds { crashes: 1, fences: 2, alters: 0, ..three },
-            Self::TruncateToHighWatermark => three,
             Self::NoEpochStart | Self::MinIsrOfMaximal => Bounds { crashes: 1, ..three },
             Self::OldReports => Bounds { records: 2, moves: 2, alters: 0, fences: 0, ..three },
             Self::ReportBeforeAgreement | Self::NoDivergenceCheck => Bounds { records: 2, ..three },
-            Self::OldPartitionEpoch => three,
             Self::LateAnswerWins => Bounds { records: 0, alters: 2, fences: 0, ..three },
             Self::RefusalForgets => Bounds { records: 0, alters: 2, fences: 2, ..three },
             Self::RepeatWithNewBrokerEpochs => Bounds { alters: 2, crashes: 1, rots: 1, ..three },
@@ -154,8 +165,11 @@ impl Rule {
             Self::SuspectStaysEligible | Self::RotIsNotTold => {
                 Bounds { crashes: 1, rots: 1, alters: 0, ..two }
             }
-            Self::RecoverWithoutAll => {
+            Self::RecoverWithoutAll | Self::RecoverByLogEnd => {
                 Bounds { crashes: 2, rots: 1, alters: 0, doubt: Doubt::Possible, ..two }
+            }
+            Self::RecoveryForgetsOthers => {
+                Bounds { crashes: 3, rots: 1, alters: 0, fences: 0, doubt: Doubt::Possible, ..two }
             }
             Self::HighWatermarkAheadOfDisk => Bounds { records: 2, crashes: 1, alters: 0, ..three },
         }
