@@ -158,6 +158,9 @@ pub const RECOVERY_READ_BYTES: usize = 1024 * 1024;
 /// Destaging, sealing and deleting jobs of one shard at a time.
 pub const DESTAGE_JOBS_MAX: usize = 8;
 
+/// Offsets that cannot be read of which a shard remembers that it told; then it tells again.
+pub const FAULTY_TOLD_MAX: usize = 1024;
+
 const _: () = assert!(WIRE_STRING_BYTES_MAX == i16::MAX as usize);
 const _: () = assert!(DECODE_BYTES_MIN < DECODE_BYTES_MAX);
 const _: () = assert!(REQUEST_BYTES_MAX + 4 <= PAGE_BYTES_MAX, "a request and its length fit one page");

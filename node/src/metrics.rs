@@ -153,6 +153,12 @@ fn named(count: Count) -> (&'static str, &'static str) {
         Count::Rots => ("recovery_rot", "Damaged durable frames found in write-ahead logs"),
         Count::RangesFaulty => ("faulty_ranges", "Ranges of offsets that cannot be read any more"),
         Count::FootersRebuilt => ("footers_rebuilt", "Segment footers made again"),
+        Count::SuperblocksRepaired => {
+            ("superblocks_repaired", "Superblocks with a damaged or old copy, written again")
+        }
+        Count::CheckpointsLost => {
+            ("checkpoints_lost", "Checkpoints of the write-ahead log that could not be read")
+        }
     }
 }
 

@@ -39,6 +39,8 @@ pub(crate) enum Count {
     Rots,
     RangesFaulty,
     FootersRebuilt,
+    SuperblocksRepaired,
+    CheckpointsLost,
 }
 
 impl Count {
@@ -68,6 +70,8 @@ impl Count {
         Self::Rots,
         Self::RangesFaulty,
         Self::FootersRebuilt,
+        Self::SuperblocksRepaired,
+        Self::CheckpointsLost,
     ];
 }
 
@@ -293,6 +297,8 @@ fn count(counters: &ShardCounters, event: &Event) {
         Event::Rot { .. } => counters.add(Count::Rots, 1),
         Event::Faulty { .. } => counters.add(Count::RangesFaulty, 1),
         Event::FooterRebuilt { .. } => counters.add(Count::FootersRebuilt, 1),
+        Event::SuperblockRepaired => counters.add(Count::SuperblocksRepaired, 1),
+        Event::CheckpointLost { .. } => counters.add(Count::CheckpointsLost, 1),
         Event::StorageFull => counters.full.store(true, Ordering::Relaxed),
         Event::StorageRoomAgain => counters.full.store(false, Ordering::Relaxed),
         Event::DurableAdvanced { .. } | Event::HighWatermarkAdvanced { .. } | Event::Halted(_) => {}
@@ -316,6 +322,12 @@ fn log(shard: ShardId, event: &Event) {
         }
         Event::FooterRebuilt { partition, base } => {
             tracing::warn!(shard, %partition, base = base.0, "a segment's footer was damaged and is made again");
+        }
+        Event::SuperblockRepaired => {
+            tracing::warn!(shard, "one copy of the superblock was damaged or old; both are written again");
+        }
+        Event::CheckpointLost { stream } => {
+            tracing::error!(shard, stream = %stream.0, "a checkpoint is damaged: the write-ahead log is read from its start");
         }
         Event::StorageFull => {
             tracing::error!(shard, "the disk is full: produce is refused until there is room")

@@ -43,6 +43,12 @@ impl LeaderEpochCache {
         Some((found, self.entries.get(count).map_or(log_end, |next| next.start)))
     }
 
+    /// The epoch in which the record at `offset` was written; for the end of the log, the newest one.
+    pub fn epoch_of(&self, offset: Offset) -> Option<LeaderEpoch> {
+        let count = self.entries.partition_point(|entry| entry.start <= offset);
+        count.checked_sub(1).map(|place| self.entries[place].epoch)
+    }
+
     /// Forgets epochs that end at or before `log_start`.
     pub fn on_log_start(&mut self, log_start: Offset) {
         let count = self.entries.partition_point(|entry| entry.start <= log_start);

@@ -3,7 +3,7 @@
 
 use alloc::vec::Vec;
 
-use crate::batch::{BatchError, BatchView, HEADER_BYTES, Scratch};
+use crate::batch::{BatchError, BatchView, Batches, HEADER_BYTES, Scratch};
 use crate::buf::Slice;
 use crate::id::Offset;
 use crate::limits::{INDEX_INTERVAL_BYTES_MAX, SEGMENT_READ_BYTES_MAX};
@@ -106,6 +106,19 @@ impl Log {
     fn is_faulty(&self, offset: Offset) -> bool {
         let count = self.faulty.partition_point(|extent| extent.base <= offset);
         count.checked_sub(1).is_some_and(|place| self.faulty[place].last >= offset)
+    }
+
+    /// As much of batches that were read from disk as bears the epochs of this log: no CRC covers those.
+    pub fn vouch(&self, batches: &Slice) -> Slice {
+        let mut end = 0;
+        for batch in Batches::new(batches) {
+            let Ok(batch) = batch else { break };
+            if self.epochs.epoch_of(batch.base_offset()) != Some(batch.leader_epoch()) {
+                break;
+            }
+            end += batch.len();
+        }
+        batches.cut(0, end)
     }
 
     /// How to answer a fetch.

@@ -89,6 +89,7 @@ pub struct LogRecovery {
     read: Option<RecoveryRead>,
     /// The end of all that the WAL names: offsets below it were given away.
     seen_end: Offset,
+    newest_epoch: Option<LeaderEpoch>,
 }
 
 impl LogRecovery {
@@ -98,9 +99,16 @@ impl LogRecovery {
         log.segments.clear();
         let (ahead, seen_end) = sources(files, wal);
         let report = RecoveryReport::default();
-        let mut recovery = Self { log, report, ahead, current: None, read: None, seen_end };
+        let mut recovery =
+            Self { log, report, ahead, current: None, read: None, seen_end, newest_epoch: None };
         recovery.run();
         recovery
+    }
+
+    /// No batch is of a newer epoch than this one. No CRC covers the epoch of a batch on disk, so that one which cannot be is taken
+    /// for rot; an older one than the last may be right, and the last one wrong. Comes before the first read is answered.
+    pub fn limit_epochs(&mut self, newest: Option<LeaderEpoch>) {
+        self.newest_epoch = newest;
     }
 
     /// The next read; `None` once all is known. Stays the same until it is answered.
@@ -111,7 +119,7 @@ impl LogRecovery {
     /// Answers [`Self::next_read`]: what stands in the file, less than asked at its end. Nothing means that it cannot be read.
     pub fn on_read(&mut self, bytes: &Slice) {
         if let (Some(read), Some(current)) = (self.read.take(), &mut self.current) {
-            current.on_read(&mut self.log, read, bytes);
+            current.on_read(&mut self.log, (read, self.newest_epoch), bytes);
         }
         self.run();
     }

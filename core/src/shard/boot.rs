@@ -26,10 +26,10 @@ use super::{
 use crate::buf::{PageMut, Slice};
 use crate::config::{Config, TimestampType, TopicConfig};
 use crate::controller::Controller;
-use crate::id::{FileId, OpId, PartitionId, ShardId, StreamId, TopicId, Uuid};
+use crate::id::{FileId, Offset, OpId, PartitionId, ShardId, StreamId, TopicId, Uuid};
 use crate::log::Log;
 use crate::prng::Prng;
-use crate::storage::superblock::Superblock;
+use crate::storage::superblock::{Copies, SUPERBLOCK_BYTES, Superblock};
 use crate::storage::walk::WalkedEntry;
 use crate::time::{Instant, Now};
 
@@ -38,6 +38,7 @@ use crate::time::{Instant, Now};
 enum Phase {
     ReadSuperblock,
     WriteSuperblock,
+    SuperblockWritten,
     Stream(Box<StreamBoot>),
     Partition(Box<PartitionBoot>),
     Metadata(Box<MetadataRead>),
@@ -95,6 +96,7 @@ impl Boot {
                 cluster: config.cluster.unwrap_or_else(|| uuid(&mut prng)),
                 node: config.node,
                 directory: uuid(&mut prng),
+                generation: 1,
             });
             Phase::WriteSuperblock
         } else {
@@ -176,22 +178,21 @@ impl Boot {
     fn step(&mut self) -> Option<Step> {
         Some(match &mut self.phase {
             Phase::ReadSuperblock => match self.inventory.superblock {
-                Some(len) if len <= 4096 => {
-                    let len = usize::try_from(len).expect("checked to be short");
+                Some(len) => {
+                    let len = usize::try_from(len).unwrap_or(usize::MAX).min(SUPERBLOCK_BYTES);
                     Step::Do(Disk::Read { file: FileId::Superblock, at: 0, len })
                 }
-                Some(_) | None => {
+                None => {
                     self.stop(Halt::ForeignDirectory);
                     return None;
                 }
             },
-            Phase::WriteSuperblock => match self.inventory.superblock.replace(0) {
-                Some(_) => Step::Over,
-                None => {
-                    let bytes = self.superblock.expect("made when the directory was found empty").encode();
-                    Step::Do(Disk::Change { file: FileId::Superblock, change: FileChange::Replace { bytes } })
-                }
-            },
+            Phase::WriteSuperblock => {
+                let bytes = self.superblock.expect("made or read before").encode();
+                self.phase = Phase::SuperblockWritten;
+                Step::Do(Disk::Change { file: FileId::Superblock, change: FileChange::Replace { bytes } })
+            }
+            Phase::SuperblockWritten => Step::Over,
             Phase::Stream(stream) => stream.next(),
             Phase::Partition(partition) => partition.next(),
             Phase::Metadata(read) => match read.next(&self.logs[&PartitionId::METADATA]) {
@@ -231,17 +232,32 @@ impl Boot {
     fn on_read(&mut self, bytes: Slice) {
         match &mut self.phase {
             Phase::ReadSuperblock => match Superblock::decode(&bytes) {
-                Ok(superblock) if self.is_ours(&superblock) => {
+                Ok((superblock, copies)) if self.is_ours(&superblock) => {
                     self.superblock = Some(superblock);
-                    self.on_phase_over();
+                    match copies {
+                        Copies::Alike => self.on_phase_over(),
+                        Copies::Lacking => self.repair_superblock(superblock),
+                    }
                 }
                 Ok(_) | Err(_) => self.stop(Halt::ForeignDirectory),
             },
             Phase::Stream(stream) => stream.on_read(bytes),
             Phase::Partition(partition) => partition.on_read(bytes),
             Phase::Metadata(read) => read.on_read(bytes),
-            Phase::WriteSuperblock | Phase::Removals(_) | Phase::Done | Phase::Halted => {}
+            Phase::WriteSuperblock
+            | Phase::SuperblockWritten
+            | Phase::Removals(_)
+            | Phase::Done
+            | Phase::Halted => {}
         }
+    }
+
+    /// Both copies are written anew, as one change: at no moment is there none.
+    fn repair_superblock(&mut self, found: Superblock) {
+        let generation = found.generation.saturating_add(1);
+        self.superblock = Some(Superblock { generation, ..found });
+        self.events.push_back(Event::SuperblockRepaired);
+        self.phase = Phase::WriteSuperblock;
     }
 
     fn is_ours(&self, superblock: &Superblock) -> bool {
@@ -250,7 +266,7 @@ impl Boot {
 
     fn on_phase_over(&mut self) {
         self.phase = match core::mem::replace(&mut self.phase, Phase::Halted) {
-            Phase::ReadSuperblock | Phase::WriteSuperblock => self.next_stream(),
+            Phase::ReadSuperblock | Phase::WriteSuperblock | Phase::SuperblockWritten => self.next_stream(),
             Phase::Stream(stream) => {
                 self.on_stream_over(*stream);
                 self.next_stream()
@@ -278,9 +294,13 @@ impl Boot {
     }
 
     fn on_stream_over(&mut self, stream: StreamBoot) {
+        let checkpoint_lost = stream.has_lost_checkpoint();
         let (walked, files) = stream.finish();
         let number = u32::try_from(self.streams.len()).expect("few streams stand at once");
         let stream = walked.stream;
+        if checkpoint_lost {
+            self.events.push_back(Event::CheckpointLost { stream });
+        }
         if let Some(lsn) = walked.torn {
             self.events.push_back(Event::TornTail { stream, lsn: lsn.0 });
         }
@@ -298,7 +318,9 @@ impl Boot {
         let config = topic.map_or_else(metadata_topic_config, |topic| topic.config.clone());
         let files = self.inventory.partitions.get(&id).cloned().unwrap_or_default();
         let entries = self.entries.remove(&id).unwrap_or_default();
-        PartitionBoot::new(id, log_config(&config), files, entries)
+        let newest_epoch =
+            self.controller.as_ref().and_then(|c| c.image().partition(id)?.leader_epoch.into());
+        PartitionBoot::new(id, log_config(&config), (files, entries), newest_epoch)
     }
 
     fn on_partition_over(&mut self, partition: PartitionBoot) {
@@ -331,6 +353,12 @@ impl Boot {
         let mut ids: Vec<PartitionId> = known.copied().filter(|id| image.partition(*id).is_some()).collect();
         ids.sort_unstable();
         ids.dedup();
+        // All others came back as they never were written to, or as their last record went.
+        let all = image.topics().flat_map(|topic| topic.partitions()).map(|(id, _)| id);
+        for partition in all.filter(|id| ids.binary_search(id).is_err()) {
+            let (log_start, log_end) = (Offset::ZERO, Offset::ZERO);
+            self.events.push_back(Event::Recovered { partition, log_start, log_end });
+        }
         self.partitions_left = ids.into();
         self.next_partition()
     }

@@ -102,6 +102,12 @@ pub enum Event {
         base: Offset,
         last: Offset,
     },
+    /// Both copies of a checkpoint are damaged: the stream is walked from its first file, and nothing says where it ended.
+    CheckpointLost {
+        stream: StreamId,
+    },
+    /// One copy of the superblock was damaged or of an older form; both are written again.
+    SuperblockRepaired,
     /// A footer was missing or wrong and is made again from its segment.
     FooterRebuilt {
         partition: PartitionId,

@@ -134,6 +134,8 @@ pub(super) struct Owner {
     parked: VecDeque<Call>,
     /// Reads that wait for a page.
     starved: VecDeque<Call>,
+    /// Offsets that could not be read and were told of.
+    faulty_told: BTreeSet<(PartitionId, Offset)>,
     /// Calls from homes whose metadata is newer than this shard's.
     early: Vec<(u64, Call)>,
     scratch: Scratch,
@@ -207,6 +209,7 @@ impl Owner {
             ripe: Vec::new(),
             parked: VecDeque::new(),
             starved: VecDeque::new(),
+            faulty_told: BTreeSet::new(),
             early: Vec::new(),
             scratch: Scratch::default(),
             effects: VecDeque::new(),

@@ -28,6 +28,13 @@ impl Envelope {
         Slice::from_vec(out)
     }
 
+    /// The archive at the start of `bytes`, whatever follows it.
+    pub(super) fn open_first(self, bytes: &[u8]) -> Option<rkyv::util::AlignedVec> {
+        let field = bytes.get(8..12)?.try_into().ok()?;
+        let len = usize::try_from(u32::from_le_bytes(field)).ok()?.checked_add(HEAD_BYTES)?;
+        self.open(bytes.get(..len)?)
+    }
+
     /// The archive within, in memory of its own so that it is aligned; `None` for anything but what [`Self::seal`] made.
     pub(super) fn open(self, bytes: &[u8]) -> Option<rkyv::util::AlignedVec> {
         let head = bytes.get(..HEAD_BYTES)?;

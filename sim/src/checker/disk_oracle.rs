@@ -90,7 +90,7 @@ impl DiskOracle {
                 }
                 *ends = Ends { appended: *log_end, durable: *log_end, high_watermark: *log_end };
             }
-            Event::Rot { .. } | Event::Faulty { .. } if !self.rot => {
+            Event::Rot { .. } | Event::Faulty { .. } | Event::CheckpointLost { .. } if !self.rot => {
                 return wrong(format!("{event:?}, and no bit has rotted"));
             }
             Event::TornTail { stream, .. } => {

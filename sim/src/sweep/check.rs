@@ -104,7 +104,12 @@ impl<'a> Check<'a> {
     fn check_events(&self) -> Result<(), String> {
         for note in &self.rig.notes {
             if let Note::Event(
-                event @ (Event::Rot { .. } | Event::Faulty { .. } | Event::Halted(_) | Event::StorageFull),
+                event @ (Event::Rot { .. }
+                | Event::Faulty { .. }
+                | Event::CheckpointLost { .. }
+                | Event::SuperblockRepaired
+                | Event::Halted(_)
+                | Event::StorageFull),
             ) = note
             {
                 return Err(format!("{event:?}, and the disk has no fault"));

@@ -195,7 +195,12 @@ impl Rebuild {
     }
 
     /// Takes what a read found, as far as it is whole.
-    pub(super) fn on_read(&mut self, log: &mut Log, read: RecoveryRead, bytes: &Slice) {
+    pub(super) fn on_read(
+        &mut self,
+        log: &mut Log,
+        (read, newest): (RecoveryRead, Option<LeaderEpoch>),
+        bytes: &Slice,
+    ) {
         let page = bytes.cut(0, bytes.len().min(read.len as usize));
         let at = u32::try_from(read.at).expect("a read lies within a segment");
         let page_end = at.saturating_add(len_of(&page));
@@ -211,7 +216,11 @@ impl Rebuild {
             }
             let first = (place - at) as usize;
             match BatchView::parse(&page[first..]) {
-                Ok((view, _)) if self.continues(log, &view, bound) => self.take_disk(log, &page, &view),
+                Ok((view, _)) if self.continues(log, &view, bound) => {
+                    let possible = newest.is_none_or(|newest| view.leader_epoch() <= newest);
+                    let whole = possible && view.check_crc().is_ok();
+                    self.take_disk(log, &page, &view, view.info().ok().filter(|_| whole));
+                }
                 Err(BatchError::Incomplete { needed })
                     if (bound - place) as usize >= needed && page.len() - first < needed =>
                 {
@@ -234,10 +243,10 @@ impl Rebuild {
             && (bound - log.active().len) as usize >= view.len()
     }
 
-    fn take_disk(&mut self, log: &mut Log, page: &Slice, view: &BatchView<'_>) {
+    /// Without `info`, the batch is lost.
+    fn take_disk(&mut self, log: &mut Log, page: &Slice, view: &BatchView<'_>, info: Option<BatchInfo>) {
         let extent = Extent { base: view.base_offset(), last: view.last_offset() };
         let bytes = page.cut_to(view.bytes());
-        let info = view.info().ok().filter(|_| view.check_crc().is_ok());
         let batch = match info {
             Some(info) => {
                 self.good = None;

@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use super::inventory::PartitionFiles;
 use super::{Disk, Step};
 use crate::buf::Slice;
-use crate::id::{FileId, Offset, PartitionId};
+use crate::id::{FileId, LeaderEpoch, Offset, PartitionId};
 use crate::limits::FOOTER_BYTES_MAX;
 use crate::log::recovery::{Cut, Intact, LogRecovery, RecoveryReport, SegmentFile, WalBatch};
 use crate::log::{Log, LogConfig};
@@ -22,6 +22,8 @@ use crate::storage::walk::WalkedEntry;
 pub(super) struct PartitionBoot {
     pub(super) partition: PartitionId,
     config: LogConfig,
+    /// As the metadata has it; the metadata log itself is read without.
+    newest_epoch: Option<LeaderEpoch>,
     files: PartitionFiles,
     footers: BTreeMap<Offset, Slice>,
     wal: Vec<WalBatch>,
@@ -43,13 +45,14 @@ impl PartitionBoot {
     pub(super) fn new(
         partition: PartitionId,
         config: LogConfig,
-        files: PartitionFiles,
-        entries: Vec<(u32, WalkedEntry)>,
+        (files, entries): (PartitionFiles, Vec<(u32, WalkedEntry)>),
+        newest_epoch: Option<LeaderEpoch>,
     ) -> Self {
         let wal = entries.into_iter().map(|(stream, walked)| wal_batch(stream, walked)).collect();
         let footers =
             files.footers.keys().copied().filter(|base| files.segments.contains_key(base)).collect();
-        Self { partition, config, files, footers: BTreeMap::new(), wal, at: At::Footers(footers) }
+        let at = At::Footers(footers);
+        Self { partition, config, newest_epoch, files, footers: BTreeMap::new(), wal, at }
     }
 
     pub(super) fn next(&mut self) -> Step {
@@ -99,7 +102,9 @@ impl PartitionBoot {
             .map(|(&base, &len)| SegmentFile { base, len, footer: self.footers.remove(&base) })
             .collect();
         let wal = core::mem::take(&mut self.wal);
-        self.at = At::Recover(Box::new(LogRecovery::new(self.config.clone(), files, wal)));
+        let mut recovery = LogRecovery::new(self.config.clone(), files, wal);
+        recovery.limit_epochs(self.newest_epoch);
+        self.at = At::Recover(Box::new(recovery));
     }
 
     fn finish_recovery(&mut self) {

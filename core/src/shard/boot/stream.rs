@@ -9,7 +9,7 @@ use crate::buf::Slice;
 use crate::id::{FileId, StreamId};
 use crate::mutant::{self, Mutant};
 use crate::shard::FileChange;
-use crate::storage::checkpoint::Checkpoint;
+use crate::storage::checkpoint::{CHECKPOINT_BYTES_MAX, Checkpoint};
 use crate::storage::walk::{Walk, WalkRead, Walked};
 
 #[derive(Debug)]
@@ -17,6 +17,7 @@ pub(super) struct StreamBoot {
     stream: StreamId,
     files: StreamFiles,
     at: At,
+    checkpoint_lost: bool,
 }
 
 #[derive(Debug)]
@@ -37,7 +38,7 @@ impl StreamBoot {
             Some(_) => At::Checkpoint,
             None => At::Walk(Walk::new(stream, files.files.clone(), None), None),
         };
-        Self { stream, files, at }
+        Self { stream, files, at, checkpoint_lost: false }
     }
 
     pub(super) fn next(&mut self) -> Step {
@@ -45,7 +46,8 @@ impl StreamBoot {
         match core::mem::replace(&mut self.at, At::Moving) {
             At::Checkpoint => {
                 self.at = At::Checkpoint;
-                let len = usize::try_from(self.files.checkpoint.unwrap_or(0)).unwrap_or(0).min(4096);
+                let len = usize::try_from(self.files.checkpoint.unwrap_or(0)).unwrap_or(usize::MAX);
+                let len = len.min(CHECKPOINT_BYTES_MAX);
                 Step::Do(Disk::Read { file: FileId::Checkpoint { stream }, at: 0, len })
             }
             At::Walk(mut walk, _) => match walk.next_read() {
@@ -101,6 +103,7 @@ impl StreamBoot {
         match &mut self.at {
             At::Checkpoint => {
                 let checkpoint = Checkpoint::decode(&bytes);
+                self.checkpoint_lost = checkpoint.is_none();
                 self.at = At::Walk(Walk::new(self.stream, self.files.files.clone(), checkpoint), None);
             }
             At::Walk(walk, read) => {
@@ -109,6 +112,11 @@ impl StreamBoot {
             }
             At::Sync(..) | At::Fence(_) | At::Over(_) | At::Moving => unreachable!("nothing was to be read"),
         }
+    }
+
+    /// Whether there is a checkpoint that says nothing any more.
+    pub(super) fn has_lost_checkpoint(&self) -> bool {
+        self.checkpoint_lost
     }
 
     pub(super) fn finish(self) -> (Walked, StreamFiles) {

@@ -7,6 +7,7 @@ use super::{Call, Op, Owner};
 use crate::batch::{BatchView, Scratch};
 use crate::buf::Slice;
 use crate::id::{FileId, LeaderEpoch, Offset, PartitionId};
+use crate::limits::FAULTY_TOLD_MAX;
 use crate::log::{
     DiskRead, ReadPlan, Selected, TimestampOffset, TimestampPlan, TimestampQuery, TimestampScan, Wanted,
 };
@@ -14,7 +15,7 @@ use crate::replica::{
     FetchOp, ListOffsetsOp, OffsetReply, OffsetTarget, PartitionError, PartitionOp, PartitionReply,
     ReadReply, Readiness, Replica,
 };
-use crate::shard::{Effect, Outcome};
+use crate::shard::{Effect, Event, Outcome};
 
 /// A read of a segment on behalf of a call.
 #[derive(Debug)]
@@ -117,10 +118,17 @@ impl Owner {
         };
         let progress = match job.purpose {
             Purpose::Fetch(wanted) => match job.read.select(&page, wanted) {
-                Selected::Batches(batches) => read_reply(&partition.replica, wanted, vec![batches]),
+                Selected::Batches(batches) => {
+                    let batches = partition.replica.log.vouch(&batches);
+                    if batches.is_empty() {
+                        self.faulty(id, wanted.from)
+                    } else {
+                        read_reply(&partition.replica, wanted, vec![batches])
+                    }
+                }
                 Selected::Empty => read_reply(&partition.replica, wanted, Vec::new()),
                 Selected::NeedMore(read) => Progress::Disk(read, job.purpose),
-                Selected::Faulty => PartitionError::Faulty.into(),
+                Selected::Faulty => self.faulty(id, wanted.from),
             },
             Purpose::Timestamp(query) => match job.read.scan_timestamp(&page, query, &mut self.scratch) {
                 TimestampScan::Found(found) => offset_reply(&partition.replica, Some(found)),
@@ -128,7 +136,7 @@ impl Owner {
                     plan_timestamp(&partition.replica, TimestampQuery { from, ..query }, &mut self.scratch)
                 }
                 TimestampScan::NeedMore(read) => Progress::Disk(read, job.purpose),
-                TimestampScan::Faulty => PartitionError::Faulty.into(),
+                TimestampScan::Faulty => self.faulty(id, query.from),
             },
         };
         self.go_on(job.call, progress);
@@ -146,6 +154,17 @@ impl Owner {
             let failed = PartitionReply::Failed(PartitionError::Faulty);
             self.reply(job.call.from, job.call.call, failed);
         }
+    }
+
+    /// What stands at `offset` cannot be read. It is told once, however often it is asked for.
+    fn faulty(&mut self, partition: PartitionId, offset: Offset) -> Progress {
+        if self.faulty_told.len() >= FAULTY_TOLD_MAX {
+            self.faulty_told.clear();
+        }
+        if self.faulty_told.insert((partition, offset)) {
+            self.events.push_back(Event::Faulty { partition, base: offset, last: offset });
+        }
+        PartitionError::Faulty.into()
     }
 
     /// Reads that found no page are tried again.
@@ -215,7 +234,7 @@ fn plan_offset(replica: &Replica, op: &ListOffsetsOp, scratch: &mut Scratch) -> 
         return error.into();
     }
     let plain = |offset| {
-        let leader_epoch = epoch_of(replica, offset);
+        let leader_epoch = replica.log.epochs().epoch_of(offset);
         Progress::Reply(PartitionReply::Offset(OffsetReply {
             timestamp: None,
             offset: Some(offset),
@@ -249,13 +268,6 @@ fn offset_reply(replica: &Replica, found: Option<TimestampOffset>) -> Progress {
     Progress::Reply(PartitionReply::Offset(OffsetReply {
         timestamp: found.map(|found| found.timestamp),
         offset: found.map(|found| found.offset),
-        leader_epoch: found.and_then(|found| epoch_of(replica, found.offset)),
+        leader_epoch: found.and_then(|found| replica.log.epochs().epoch_of(found.offset)),
     }))
-}
-
-/// The epoch in which the record at `offset` was written; for the end of the log, the newest one.
-fn epoch_of(replica: &Replica, offset: Offset) -> Option<LeaderEpoch> {
-    let epochs = replica.log.epochs().entries();
-    let after = epochs.partition_point(|epoch| epoch.start <= offset);
-    after.checked_sub(1).map(|place| epochs[place].epoch)
 }
