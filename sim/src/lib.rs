@@ -23,6 +23,8 @@ pub mod plan;
 pub mod report;
 pub mod run;
 pub mod seed;
+pub mod shrink;
+pub mod story;
 pub mod sweep;
 pub mod tape;
 pub mod world;

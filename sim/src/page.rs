@@ -3,7 +3,7 @@
 
 mod links;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde_json::{Value, json};
 
@@ -56,8 +56,9 @@ pub struct Page {
     faults: Vec<Value>,
     curves: BTreeMap<(usize, String), Curves>,
     batches: BTreeMap<u64, Sent>,
-    /// Partitions that a place of the history may be, by the offsets at which both had batches.
-    places: BTreeMap<String, Vec<(usize, String)>>,
+    /// Where each partition and each place of the history had batches.
+    bases: BTreeMap<(usize, String), BTreeSet<i64>>,
+    places: BTreeSet<(String, i64)>,
     links: Links,
     last: u64,
 }
@@ -108,8 +109,11 @@ impl Page {
         };
         let Some(value) = number(entry, name) else { return };
         let value = if entry.what == "Appended" { value + 1 } else { value };
-        let curves = self.curves.entry((node, text(entry, "partition"))).or_default();
-        of(curves).push((self.last, value));
+        let key = (node, text(entry, "partition"));
+        if let (Some(base), "Appended") = (number(entry, "base"), entry.what.as_str()) {
+            self.bases.entry(key.clone()).or_default().insert(base);
+        }
+        of(self.curves.entry(key).or_default()).push((self.last, value));
     }
 
     fn on_fault(&mut self, site: Site, entry: &Entry) {
@@ -125,6 +129,9 @@ impl Page {
     fn on_fact(&mut self, entry: &Entry) {
         let id = number(entry, "id").unwrap_or_default().unsigned_abs();
         let end = |how, value| Some((entry.at.as_nanos(), how, value));
+        if let ("Acked" | "Delivered", Some(base)) = (entry.what.as_str(), number(entry, "base")) {
+            self.places.insert((text(entry, "place"), base));
+        }
         match entry.what.as_str() {
             "Sent" => {
                 let client = if let Site::Client(client) = entry.site { Some(client) } else { None };
@@ -134,7 +141,6 @@ impl Page {
                 self.batches.entry(id).or_insert(sent);
             }
             "Acked" => {
-                self.same_place(&text(entry, "place"), number(entry, "base"));
                 if let Some(sent) = self.batches.get_mut(&id) {
                     sent.ended = end("ok", entry.field("base").cloned().unwrap_or_default());
                 }
@@ -155,27 +161,40 @@ impl Page {
         }
     }
 
-    /// A batch of a place stands at `base`: partitions without a batch that begins or ends there are other places.
-    fn same_place(&mut self, place: &str, base: Option<i64>) {
-        let Some(base) = base else { return };
-        let has = |key: &(usize, String)| {
-            base == 0
-                || self.curves.get(key).is_some_and(|curves| curves.log_end.iter().any(|end| end.1 == base))
-        };
-        let all = || self.curves.keys().cloned().collect();
-        let candidates = self.places.entry(place.to_owned()).or_insert_with(all);
-        candidates.retain(has);
+    /// The id of each topic of the history, where only one can be meant: that which has a batch wherever the topic has one.
+    fn topics(&self) -> BTreeMap<String, String> {
+        let mut had: BTreeMap<&str, BTreeSet<(&str, i64)>> = BTreeMap::new();
+        for ((_, partition), bases) in &self.bases {
+            let (id, index) = partition.rsplit_once('-').unwrap_or((partition, ""));
+            had.entry(id).or_default().extend(bases.iter().map(|base| (index, *base)));
+        }
+        let mut wanted: BTreeMap<&str, BTreeSet<(&str, i64)>> = BTreeMap::new();
+        for (place, base) in &self.places {
+            let (topic, index) = place.rsplit_once('-').unwrap_or((place, ""));
+            wanted.entry(topic).or_default().insert((index, *base));
+        }
+        let mut topics = BTreeMap::new();
+        // Each topic that is known leaves less for the others.
+        for _ in 0..wanted.len() {
+            for (topic, bases) in &wanted {
+                let free = |id: &str| !topics.values().any(|taken| taken == id);
+                let fits = had.iter().filter(|(id, had)| free(id) && bases.is_subset(had));
+                let fits: Vec<&str> = fits.map(|(id, _)| *id).collect();
+                if let ([id], false) = (fits.as_slice(), topics.contains_key(*topic)) {
+                    topics.insert((*topic).to_owned(), (*id).to_owned());
+                }
+            }
+        }
+        topics
     }
 
-    /// What to call a partition: the place of the history if there is only one that it can be.
-    fn name(&self, key: &(usize, String)) -> String {
-        let sure = self.places.iter().filter(|(_, keys)| keys.len() == 1 && keys[0] == *key);
-        let names: Vec<&str> = sure.map(|(place, _)| place.as_str()).collect();
-        let (topic, index) = key.1.rsplit_once('-').unwrap_or((&key.1, ""));
-        match (names.as_slice(), topic) {
-            ([name], _) => (*name).to_owned(),
-            (_, "AAAAAAAAAAAAAAAAAAAAAQ") => "metadata".to_owned(),
-            _ => format!("{}…-{index}", &topic[..topic.len().min(6)]),
+    /// What to call a partition: the place of the history if it is known.
+    fn name(topics: &BTreeMap<String, String>, partition: &str) -> String {
+        let (id, index) = partition.rsplit_once('-').unwrap_or((partition, ""));
+        match topics.iter().find(|(_, of)| *of == id) {
+            Some((topic, _)) => format!("{topic}-{index}"),
+            None if id == "AAAAAAAAAAAAAAAAAAAAAQ" => "metadata".to_owned(),
+            None => format!("{}…-{index}", &id[..id.len().min(6)]),
         }
     }
 
@@ -188,10 +207,11 @@ impl Page {
             json!({ "node": life.node, "life": life.life, "from": life.from, "to": life.to.as_ref().map(|to| to.0),
                 "how": life.to.as_ref().map(|to| &to.1) })
         });
+        let topics = self.topics();
         let curves = self.curves.iter().map(|(key, curves)| {
             let [log_end, durable_end, high_watermark] =
                 [&curves.log_end, &curves.durable_end, &curves.high_watermark].map(|points| thin(points));
-            json!({ "name": self.name(key), "node": key.0, "partition": key.1, "log_end": log_end,
+            json!({ "name": Self::name(&topics, &key.1), "node": key.0, "partition": key.1, "log_end": log_end,
                 "durable_end": durable_end, "high_watermark": high_watermark })
         });
         let entries = self.entries.iter().map(|entry| {

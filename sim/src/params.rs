@@ -190,7 +190,12 @@ pub struct Params {
     pub without_clients: BTreeSet<usize>,
     /// Requests after which clients only finish what is open.
     pub operations_max: Option<u64>,
+    /// Steps after which a run counts as a loop without end.
+    pub steps_max: u64,
 }
+
+/// Steps of the longest run.
+const STEPS_MAX: u64 = 20_000_000;
 
 impl Params {
     pub fn draw(seed: u64, options: Options) -> Self {
@@ -218,6 +223,7 @@ impl Params {
             faults: fault::draw_plan(Sketch { seed, options, nodes, until: faults_end }),
             without_clients: BTreeSet::new(),
             operations_max: None,
+            steps_max: STEPS_MAX,
         }
     }
 

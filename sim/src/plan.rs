@@ -26,6 +26,9 @@ pub struct Plan {
     /// Clients that never wake up, by their number in the draw.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub without_clients: BTreeSet<usize>,
+    /// Steps after which the run has failed to end, where that is less than usual.
+    #[serde(skip)]
+    pub steps_max: Option<u64>,
     pub options: Options,
     #[serde(default, rename = "fault", skip_serializing_if = "Vec::is_empty")]
     pub faults: Vec<Planned>,
@@ -38,6 +41,7 @@ impl Plan {
             commit: COMMIT.to_owned(),
             operations_max: None,
             without_clients: BTreeSet::new(),
+            steps_max: None,
             options,
             faults: Params::draw(seed, options).faults,
         }
@@ -50,7 +54,8 @@ impl Plan {
         let without_clients =
             self.without_clients.iter().copied().filter(|&client| client < drawn.clients.len()).collect();
         let operations_max = self.operations_max;
-        Params { operations_max, without_clients, faults: self.faults.clone(), ..drawn }
+        let steps_max = self.steps_max.unwrap_or(drawn.steps_max);
+        Params { operations_max, without_clients, steps_max, faults: self.faults.clone(), ..drawn }
     }
 
     /// Whether the seed and the options alone say it all.

@@ -29,8 +29,6 @@ use record::Recorder;
 
 /// Virtual time that the world gives operations, and then the final read, to end once the faults have.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// Steps after which a run counts as a loop without end.
-const STEPS_MAX: u64 = 20_000_000;
 /// Until a client knows that a name is nobody's.
 const UNKNOWN_HOST: Duration = Duration::from_millis(1);
 /// The wall clock when a run begins.
@@ -199,8 +197,8 @@ impl World {
         while self.phase != Phase::Over && self.violation.is_none() {
             let Some(occurrence) = self.heap.pop() else { break };
             self.steps += 1;
-            if self.steps > STEPS_MAX {
-                self.fail("budget", format!("more than {STEPS_MAX} steps"));
+            if self.steps > self.params.steps_max {
+                self.fail("budget", format!("more than {} steps", self.params.steps_max));
             }
             self.occur(occurrence);
             self.settle();

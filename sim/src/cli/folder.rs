@@ -81,7 +81,7 @@ fn script(path: &Path, plan: &Plan) -> io::Result<()> {
          exec \"$sim\" replay \"$(dirname \"$0\")/plan.toml\" \"$@\"\n",
         plan.seed_string(),
         program.display().to_string().replace('\'', "'\\''"),
-        plan.commit,
+        plan.commit.trim_end_matches("-dirty"),
     );
     fs::write(path, text)?;
     fs::set_permissions(path, fs::Permissions::from_mode(0o755))

@@ -123,6 +123,7 @@ function lanes() {
       hits.push([x(fault.at), y, 8, NODE, fault.at, "fault " + fault.what + " " + flat(fault.fields)]);
     }
   }
+  pen.save(); pen.beginPath(); pen.rect(LEFT, 0, width - LEFT, height); pen.clip();
   for (const [from, to, client, node, way, what] of data.messages) {
     if (!seen(from, to)) continue;
     const up = lane.clients(client), down = lane.nodes(node), y = way === 0 ? [up, down] : [down, up];
@@ -145,6 +146,7 @@ function lanes() {
     pen.fillRect(x(from), y, wide, 6); pen.globalAlpha = 1;
     hits.push([x(from), y - 1, wide, 8, from, "node " + node + "." + shard + ": " + what + " of " + file + (ok ? "" : " FAILED") + ", " + sec(from) + " to " + sec(to)]);
   }
+  pen.restore();
   if (data.outcome.outcome === "failed" && seen(end, end)) { pen.fillStyle = css("bad"); pen.fillRect(x(end) - 1, 0, 2, height - 18); }
   pen.clearRect(0, height - 17, LEFT, 17);
 }
@@ -220,7 +222,7 @@ function list(around) {
   listed = data.entries.filter((entry) => {
     if (!on.has(entry[2]) || (site && entry[1] !== site && !entry[1].startsWith(site + "."))) return false;
     const text = (where(entry[1]) + " " + entry[2] + " " + entry[3] + " " + entry.text).toLowerCase();
-    return words.every((word) => word[0] === "-" ? !text.includes(word.slice(1)) : text.includes(word));
+    return words.every((word) => word[0] === "-" ? !text.includes(word.slice(1)) : word.split("|").some((part) => text.includes(part)));
   });
   let at = listed.length;
   if (around !== undefined) { at = listed.findIndex((entry) => entry[0] >= around); if (at < 0) at = listed.length; }
@@ -255,6 +257,17 @@ $("filter").oninput = () => list(); $("site").onchange = () => list(); $("bfilte
 
 // The partition that the story speaks of comes first.
 const spoken = (story.match(/Place \{ topic: (\d+), index: (\d+) \}/) || []).slice(1).join("-");
+function preset(name, filter) {
+  const button = document.createElement("button");
+  button.textContent = name;
+  button.onclick = () => { $("filter").value = filter; list(); };
+  $("kinds").after(button);
+}
+if (spoken) {
+  const same = data.curves.filter((curves) => curves.name === "topic-" + spoken).map((curves) => curves.partition);
+  preset("all", "");
+  preset("only topic-" + spoken, ["topic-" + spoken, ...same, "violation"].join("|"));
+}
 data.curves.forEach((curves, index) => $("partition").append(new Option(curves.name + (data.nodes > 1 ? " on node " + curves.node : ""), index)));
 const busiest = data.curves.map((curves, index) => [curves.name === "topic-" + spoken || story.includes(curves.partition) ? 1e9 : curves.log_end.length, index]);
 if (busiest.length) $("partition").value = busiest.sort((a, b) => b[0] - a[0])[0][1];
