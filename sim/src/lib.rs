@@ -20,6 +20,7 @@ pub mod outcome;
 pub mod page;
 pub mod params;
 pub mod plan;
+pub mod profile;
 pub mod report;
 pub mod run;
 pub mod seed;

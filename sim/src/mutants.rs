@@ -28,10 +28,7 @@ impl Ground {
 
 impl fmt::Display for Ground {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let profile = match self.profile {
-            Profile::Smoke => "smoke",
-            Profile::Default => "default",
-        };
+        let profile = self.profile;
         let rot = match self.rot {
             Rot::Off => "",
             Rot::On => "+rot",

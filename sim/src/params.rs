@@ -2,7 +2,6 @@
 //! it. Runs nothing.
 
 use std::collections::BTreeSet;
-use std::fmt;
 use std::str::FromStr;
 
 use highwater_core::id::NodeId;
@@ -19,50 +18,8 @@ use crate::draw::{Draw, Stream};
 use crate::fault::{self, Planned, Sketch};
 use crate::history::Place;
 use crate::network::LinkSpeed;
-
-/// How much a run does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Profile {
-    /// Seconds of virtual time; for every commit.
-    Smoke,
-    /// About ten times as much.
-    #[default]
-    Default,
-}
-
-impl Profile {
-    pub const ALL: [Self; 2] = [Self::Smoke, Self::Default];
-
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Smoke => "smoke",
-            Self::Default => "default",
-        }
-    }
-
-    fn scale(self) -> u64 {
-        match self {
-            Self::Smoke => 1,
-            Self::Default => 10,
-        }
-    }
-}
-
-impl fmt::Display for Profile {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-impl FromStr for Profile {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let named = Self::ALL.into_iter().find(|profile| profile.name() == text);
-        named.ok_or_else(|| format!("`{text}` is no profile: {}", Self::ALL.map(Self::name).join(", ")))
-    }
-}
+pub use crate::profile::Profile;
+use crate::profile::Tuning;
 
 /// What the command line says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -172,6 +129,8 @@ pub struct NodeParams {
     /// The shard count is drawn again at each start.
     pub reshards: bool,
     pub disk: DiskSpeed,
+    /// How much faster its monotonic clock runs than time does, in parts of a million.
+    pub drift_per_million: i64,
 }
 
 /// All that is drawn from a seed.
@@ -200,16 +159,16 @@ const STEPS_MAX: u64 = 20_000_000;
 impl Params {
     pub fn draw(seed: u64, options: Options) -> Self {
         let mut prng = Stream::Params.of(seed);
-        let scale = options.profile.scale();
-        let faults_end = prng.micros(300_000 * scale, 3_000_000 * scale);
+        let tuning = options.profile.tuning();
+        let faults_end = prng.micros(tuning.span_micros_max / 10, tuning.span_micros_max);
         let speeds = draw_speeds(&mut prng);
         let nodes = prng.pick(&[1, 1, 1, 1, 1, 1, 1, 2, 2, 3]);
         let (mut drawn, mut topics, mut clients) = (Vec::new(), Vec::new(), Vec::new());
         for node in 0..nodes {
             let mut prng = Stream::NodeParams(node).of(seed);
-            drawn.push(draw_node(&mut prng, node));
+            drawn.push(draw_node(&mut prng, node, &tuning));
             let places = draw_topics(&mut prng, node, &mut topics);
-            let roles = spec::draw_roles(&mut prng, &places, &topics, scale);
+            let roles = spec::draw_roles(&mut prng, &places, &topics, &tuning);
             clients.extend(roles.into_iter().map(|role| ClientParams::draw(&mut prng, node, role)));
         }
         Self {
@@ -243,11 +202,11 @@ pub fn host(node: usize) -> String {
 /// The port of every node.
 pub const PORT: u16 = 9092;
 
-fn draw_node(prng: &mut Prng, node: usize) -> NodeParams {
+fn draw_node(prng: &mut Prng, node: usize, tuning: &Tuning) -> NodeParams {
     let config = Config {
         node: NodeId(i32::try_from(node).expect("few nodes") + 1),
         advertised: Some((host(node), PORT)),
-        ..draw_config(prng)
+        ..draw_config(prng, tuning)
     };
     let disk = DiskSpeed {
         write_micros: prng.scaled(30, 3_000),
@@ -255,16 +214,22 @@ fn draw_node(prng: &mut Prng, node: usize) -> NodeParams {
         read_micros: prng.scaled(30, 3_000),
         factor: 1,
     };
-    NodeParams { config, reshards: prng.coin(), disk }
+    let reshards = prng.coin();
+    NodeParams {
+        config,
+        reshards,
+        disk,
+        drift_per_million: prng.pick(&[0, 0, 0, -50, 200, -100_000, 100_000]),
+    }
 }
 
-fn draw_config(prng: &mut Prng) -> Config {
-    let file_bytes_min = 65_536 << prng.between(0, 3);
-    let file_bytes_max = file_bytes_min << prng.between(0, 3);
+fn draw_config(prng: &mut Prng, tuning: &Tuning) -> Config {
+    let file_bytes_min = 65_536 << prng.between(0, tuning.wal_doublings_max);
+    let file_bytes_max = file_bytes_min << prng.between(0, tuning.wal_doublings_max);
     Config {
         shards: prng.pick(&[1, 1, 2, 3, 4]),
         auto_create_topics: prng.coin(),
-        memory_bytes: prng.pick(&[16 << 20, 64 << 20]),
+        memory_bytes: prng.pick(&tuning.memory_bytes),
         // Kafka lets a topic ask for no less than a MiB, so that tiny segments are only to be had as the node's default.
         topic_defaults: TopicConfig {
             segment_bytes: u32::try_from(prng.scaled(8 << 10, 512 << 10)).expect("small"),

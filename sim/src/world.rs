@@ -1,8 +1,10 @@
 //! The simulated world: the event heap and all that hangs on it. Whoever reads a clock, a disk or a socket in production reads
 //! this here. Must not know what the core decides, nor what the checkers make of it.
 
+mod clock;
 mod life;
 mod machine;
+mod moment;
 mod node;
 mod record;
 #[cfg(test)]
@@ -86,6 +88,7 @@ enum Calm {
     Slow,
     /// The trouble of that number.
     Link(u64),
+    Clock(u64),
 }
 
 /// Where the run stands.

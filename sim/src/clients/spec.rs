@@ -7,6 +7,7 @@ use highwater_core::time::Duration;
 use crate::draw::Draw;
 use crate::history::{Edge, Place, Promise};
 use crate::params::{PORT, TopicParams, host};
+use crate::profile::Tuning;
 
 #[derive(Debug, Clone)]
 pub struct ProducerSpec {
@@ -86,13 +87,13 @@ impl ClientParams {
 }
 
 /// Draws what the clients of a node do, which has all these partitions.
-pub fn draw_roles(prng: &mut Prng, all: &[Place], topics: &[TopicParams], scale: u64) -> Vec<Role> {
+pub fn draw_roles(prng: &mut Prng, all: &[Place], topics: &[TopicParams], tuning: &Tuning) -> Vec<Role> {
     let lasting: Vec<Place> = all.iter().copied().filter(|place| !topics[place.topic].churns).collect();
     let mut roles = vec![Role::Admin];
-    for _ in 0..prng.between(1, 4) {
-        roles.push(Role::Producer(draw_producer(prng, all, &lasting, scale)));
+    for _ in 0..prng.between(tuning.producers.0, tuning.producers.1) {
+        roles.push(Role::Producer(draw_producer(prng, all, &lasting, tuning)));
     }
-    for _ in 0..prng.between(0, 3) {
+    for _ in 0..prng.between(tuning.consumers.0, tuning.consumers.1) {
         roles.push(Role::Consumer(draw_consumer(prng, all)));
     }
     if prng.coin() {
@@ -104,7 +105,7 @@ pub fn draw_roles(prng: &mut Prng, all: &[Place], topics: &[TopicParams], scale:
     roles
 }
 
-fn draw_producer(prng: &mut Prng, all: &[Place], lasting: &[Place], scale: u64) -> ProducerSpec {
+fn draw_producer(prng: &mut Prng, all: &[Place], lasting: &[Place], tuning: &Tuning) -> ProducerSpec {
     let idempotence = if prng.coin() { Idempotence::On } else { Idempotence::Off };
     let idempotent = idempotence == Idempotence::On;
     let acks = if idempotent {
@@ -126,11 +127,11 @@ fn draw_producer(prng: &mut Prng, all: &[Place], lasting: &[Place], scale: u64) 
         batch_bytes: prng.pick(&[100, 1_000, 16 << 10]),
         buffer_bytes: prng.pick(&[20_000, 32 << 20]),
         delivery_timeout: Duration::from_millis(prng.pick(&[500, 3_000, 120_000, 120_000])),
-        bursts: prng.scaled(20, 200 * scale),
-        records_max: prng.pick(&[1, 5, 50]),
+        bursts: prng.scaled(20, tuning.batches_max),
+        records_max: prng.pick(&tuning.records_max),
         value_bytes_max: prng.scaled(10, 2_000),
         value_bytes_huge: prng.pick(&[5_000, 200_000]),
-        pause_micros_max: prng.scaled(500, 20_000),
+        pause_micros_max: prng.scaled(500, tuning.pause_micros_max),
         crash_per_million: prng.pick(&[0, 0, 20_000]),
     }
 }

@@ -6,7 +6,7 @@ use highwater_core::time::Duration;
 use super::node::Armed;
 use super::{Calm, Occurrence, World};
 use crate::draw::{Draw, Stream};
-use crate::fault::{ErrorKind, Fault, Moment, Planned};
+use crate::fault::{ErrorKind, Fault, Planned};
 use crate::history::{Ending, Fact};
 use crate::network::{ClientEnd, Link, Seat};
 
@@ -21,12 +21,6 @@ impl World {
         }
         self.nodes[node].start(now);
         self.recorder.started(now, node, self.nodes[node].life, &self.nodes[node].disk.list());
-        if let Some(at) = self.nodes[node].armed.iter().position(|armed| armed.moment == Moment::Boot) {
-            let mut armed = self.nodes[node].armed.remove(at);
-            let wait = armed.prng.micros(10, 50_000);
-            let life = self.nodes[node].life;
-            self.heap.after(wait, Occurrence::End { node, life, how: armed.how, down: armed.down });
-        }
         self.plan_turn(node, 0, now);
     }
 
@@ -125,8 +119,8 @@ impl World {
         let target = &mut self.nodes[node];
         match fault {
             Fault::Crash { how, down } => self.end(node, how, down),
-            Fault::CrashDuring { moment, how, down } => {
-                target.armed.push(Armed { moment, how, down, prng });
+            Fault::CrashDuring { moment, after, how, down } => {
+                target.armed.push(Armed { moment, after, how, down, prng });
             }
             Fault::DiskErrors { kind, per_million, lasting } => {
                 match kind {
@@ -153,13 +147,25 @@ impl World {
             Fault::Pause { lasting } => {
                 if !target.cores.is_empty() {
                     let core = prng.place(target.cores.len());
-                    target.cores[core].paused_until = now + lasting;
+                    let core = &mut target.cores[core];
+                    core.paused_until = core.paused_until.max(now + lasting);
                     self.faults.add("pause");
                 }
             }
             Fault::ClockJump { millis } => {
-                target.wall_skew_millis += millis;
+                target.clock.jump(millis);
                 self.faults.add("clock-jump");
+            }
+            Fault::Clock { shape, millis, lasting } => {
+                target.clock.skew(now, number, (shape, millis, lasting), &mut prng);
+                self.faults.add("clock-skew");
+                self.heap.at(now + lasting, Occurrence::Calm { node, calm: Calm::Clock(number) });
+            }
+            Fault::PauseAll { lasting } => {
+                for core in &mut target.cores {
+                    core.paused_until = core.paused_until.max(now + lasting);
+                    self.faults.add("pause-all");
+                }
             }
             Fault::Rot => target.disk.rot(),
         }
@@ -170,6 +176,7 @@ impl World {
         let disk = &mut self.nodes[node].disk;
         match calm {
             Calm::Link(number) => self.network.calm(number, now),
+            Calm::Clock(number) => self.nodes[node].clock.calm(number),
             Calm::Errors => {
                 disk.faults.write_per_million = 0;
                 disk.faults.sync_per_million = 0;

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use highwater_core::id::ConnId;
 use highwater_core::prng::Prng;
 use highwater_core::shard::{Boot, Config, Input, ShardMessage};
-use highwater_core::time::{Duration, Instant, Now, Timestamp};
+use highwater_core::time::{Duration, Instant, Now};
 
-use super::WALL_MILLIS;
+use super::clock::Clock;
 use super::machine::{Backend, Machine};
 #[cfg(test)]
 use super::toy::{Mutant, Toy};
@@ -84,6 +84,8 @@ pub(super) struct Pipe {
 #[derive(Debug)]
 pub(super) struct Armed {
     pub(super) moment: Moment,
+    /// So many of them pass before.
+    pub(super) after: u64,
     pub(super) how: Ending,
     pub(super) down: Duration,
     pub(super) prng: Prng,
@@ -112,9 +114,7 @@ pub(super) struct Node {
     /// Errors that the disk had delivered when this life began.
     pub(super) errors_before: u64,
     pub(super) boots: Prng,
-    mono_from: Instant,
-    mono_origin: u64,
-    pub(super) wall_skew_millis: i64,
+    pub(super) clock: Clock,
     /// Run this instead of the core.
     #[cfg(test)]
     pub(super) toy: Option<Mutant>,
@@ -140,9 +140,7 @@ impl Node {
             reshards: drawn.reshards,
             errors_before: 0,
             boots: Stream::Boots(index).of(seed),
-            mono_from: Instant::default(),
-            mono_origin: 0,
-            wall_skew_millis: 0,
+            clock: Clock::new(drawn.drift_per_million),
             #[cfg(test)]
             toy: None,
         }
@@ -155,14 +153,19 @@ impl Node {
 
     /// The node's clocks at a virtual time.
     pub(super) fn clocks(&self, at: Instant) -> Now {
-        let mono = self.mono_origin + at.since(self.mono_from).as_nanos();
-        let millis = i64::try_from(at.as_nanos() / 1_000_000).expect("a run is short");
-        Now { mono: Instant::from_nanos(mono), wall: Timestamp(WALL_MILLIS + millis + self.wall_skew_millis) }
+        self.clock.at(at)
     }
 
-    /// The virtual time at which the node's monotonic clock shows `mono`.
-    pub(super) fn virtual_time(&self, mono: Instant) -> Instant {
-        self.mono_from + Duration::from_nanos(mono.as_nanos().saturating_sub(self.mono_origin))
+    /// The crash that waited for this moment, if its time has come.
+    pub(super) fn at_moment(&mut self, is_it: impl Fn(Moment) -> bool) -> Option<Armed> {
+        let mut due = None;
+        for (place, armed) in self.armed.iter_mut().enumerate().filter(|(_, armed)| is_it(armed.moment)) {
+            match armed.after.checked_sub(1) {
+                Some(left) => armed.after = left,
+                None => due = due.or(Some(place)),
+            }
+        }
+        due.map(|place| self.armed.remove(place))
     }
 
     /// Starts a process over what is on the disk.
@@ -173,8 +176,7 @@ impl Node {
         self.booting = true;
         self.errors_before = self.disk.errors();
         self.backend.begin_life();
-        self.mono_from = now;
-        self.mono_origin = self.boots.below(1 << 50);
+        self.clock.start(now, self.boots.below(1 << 50));
         if self.reshards && self.life > 1 {
             self.config.shards = self.boots.pick(&[1, 2, 3, 4]);
         }
@@ -216,7 +218,7 @@ impl Node {
         self.disk.faults = DiskFaults::default();
         self.disk.speed.factor = 1;
         self.armed.clear();
-        self.wall_skew_millis = 0;
+        self.clock.heal();
         for core in &mut self.cores {
             core.paused_until = Instant::default();
         }

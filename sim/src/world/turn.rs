@@ -1,11 +1,11 @@
 //! Turns: hands a machine its inputs, takes its effects, and performs them as late as the seed says. Must not know what they
 //! are for.
 
-use highwater_core::shard::{DiskError, Durability, Effect, Halt, Input, ShardMessage};
+use highwater_core::shard::{DiskError, Effect, Halt, Input, ShardMessage};
 use highwater_core::time::{Duration, Instant};
 
 use super::node::AUDIT_EVERY;
-use super::{Occurrence, Phase, World};
+use super::{Occurrence, Phase, World, moment};
 use crate::disk::{Owner, Request};
 use crate::draw::Draw;
 use crate::fault::Moment;
@@ -94,16 +94,32 @@ impl World {
             }
             let Some(effect) = core.machine.poll(clocks) else { return false };
             self.take_events(node, shard);
+            if self.nodes[node].cores.is_empty() {
+                return false;
+            }
             self.recorder.effect(now, (node, shard), &effect);
             self.perform(node, shard, effect);
         }
         true
     }
 
+    /// Passes on what the machine says of itself. A crash that waits for one of its events comes before the effects behind it.
     fn take_events(&mut self, node: usize, shard: u16) {
-        let core = &mut self.nodes[node].cores[usize::from(shard)];
-        while let Some(event) = core.machine.poll_event() {
+        let target = &mut self.nodes[node];
+        let mut crash = None;
+        while let Some(event) = target.cores[usize::from(shard)].machine.poll_event() {
+            if !target.armed.is_empty() && crash.is_none() {
+                crash = target.at_moment(|moment| moment::is_at(moment, &event));
+            }
             self.history.record(Fact::Core { node, event });
+        }
+        if let Some(mut armed) = crash {
+            let life = target.life;
+            if armed.moment == Moment::AckOwed || armed.prng.coin() {
+                return self.on_end(node, life, armed.how, armed.down);
+            }
+            let wait = armed.prng.micros(1, 3_000);
+            self.heap.after(wait, Occurrence::End { node, life, how: armed.how, down: armed.down });
         }
     }
 
@@ -113,6 +129,9 @@ impl World {
             return;
         }
         self.take_events(node, shard);
+        if self.nodes[node].cores.is_empty() {
+            return;
+        }
         let core = &mut self.nodes[node].cores[usize::from(shard)];
         if core.halted {
             return;
@@ -135,7 +154,7 @@ impl World {
             return;
         }
         if let Some(deadline) = core.machine.deadline() {
-            let at = self.nodes[node].virtual_time(deadline);
+            let at = self.nodes[node].clock.virtual_time(deadline);
             self.plan_turn(node, shard, at.max(now + Duration::from_micros(1)));
         }
     }
@@ -150,43 +169,32 @@ impl World {
             Effect::Send { conn, parts } => self.network.shard_sends(seat, conn, &parts, now),
             Effect::Close { conn, .. } => self.network.shard_closes(seat, conn, now),
             Effect::Write { op, file, at, parts, durability } => {
-                let moment = match durability {
-                    Durability::Durable => Moment::DurableWrite,
-                    Durability::Cached => Moment::CachedWrite,
-                };
                 let request = Request::Write { file, at, parts, durability };
-                self.submit(seat, Owner { shard, op }, request, Some(moment));
+                self.submit(seat, Owner { shard, op }, request);
             }
             Effect::Sync { op, file } => {
-                self.submit(seat, Owner { shard, op }, Request::Sync { file }, Some(Moment::Sync));
+                self.submit(seat, Owner { shard, op }, Request::Sync { file });
             }
             Effect::Read { op, file, at, into } => {
-                self.submit(seat, Owner { shard, op }, Request::Read { file, at, into }, None);
+                self.submit(seat, Owner { shard, op }, Request::Read { file, at, into });
             }
             Effect::File { op, file, change } => {
-                self.submit(
-                    seat,
-                    Owner { shard, op },
-                    Request::Change { file, change },
-                    Some(Moment::Change),
-                );
+                self.submit(seat, Owner { shard, op }, Request::Change { file, change });
             }
             Effect::Shard { to, message } => self.pass_on(seat, to.0, message),
             Effect::Halt(halt) => self.on_halt(seat, halt),
         }
     }
 
-    fn submit(&mut self, seat: Seat, owner: Owner, request: Request, moment: Option<Moment>) {
+    fn submit(&mut self, seat: Seat, owner: Owner, request: Request) {
         let Seat { node, life, .. } = seat;
         let target = &mut self.nodes[node];
+        let booting = target.booting;
+        let armed = target.at_moment(|moment| moment::is_during(moment, &request, booting));
         let (ticket, latency) = target.disk.submit(owner, request);
         self.heap.after(latency, Occurrence::Disk { node, life, ticket });
-        let armed = target.armed.iter_mut().enumerate().find(|(_, armed)| Some(armed.moment) == moment);
-        if let Some((at, armed)) = armed
-            && armed.prng.chance(200_000)
-        {
+        if let Some(mut armed) = armed {
             let wait = Duration::from_nanos(armed.prng.below(latency.as_nanos().max(1)));
-            let armed = target.armed.remove(at);
             self.heap.after(wait, Occurrence::End { node, life, how: armed.how, down: armed.down });
         }
     }

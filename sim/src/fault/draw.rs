@@ -1,0 +1,197 @@
+//! The plan of faults, drawn from the seed before the run, one stream per node and kind, so that a kind that is taken away leaves
+//! the others as they were. Each seed switches whole kinds off. Must not know how faults are delivered.
+
+use highwater_core::prng::Prng;
+use highwater_core::time::Duration;
+
+use super::{ErrorKind, Fault, Moment, Planned, Shape};
+use crate::draw::{Draw, Stream};
+use crate::history::Ending;
+use crate::network::{Peers, Stretch, Trouble, Way};
+use crate::params::{Options, Profile, Rot};
+
+/// The kinds that a seed switches on or off as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Kill,
+    PowerOff,
+    Stop,
+    Trigger,
+    DiskErrors,
+    DiskFull,
+    DiskSlow,
+    Reset,
+    Loss,
+    Delay,
+    Reorder,
+    Duplicate,
+    Clog,
+    Cut,
+    Pause,
+    PauseAll,
+    ClockJump,
+    Clock,
+    Recovery,
+    Rot,
+}
+
+/// Kind, its chance to be switched on in a million, and at most how many a run. A kind keeps its place: it names its stream.
+const KINDS: [(Kind, u64, u64); 20] = [
+    (Kind::Kill, 400_000, 3),
+    (Kind::PowerOff, 500_000, 3),
+    (Kind::Stop, 200_000, 2),
+    (Kind::Trigger, 500_000, 4),
+    (Kind::DiskErrors, 150_000, 2),
+    (Kind::DiskFull, 200_000, 2),
+    (Kind::DiskSlow, 300_000, 3),
+    (Kind::Reset, 400_000, 10),
+    (Kind::Loss, 250_000, 3),
+    (Kind::Delay, 200_000, 3),
+    (Kind::Reorder, 200_000, 3),
+    (Kind::Duplicate, 250_000, 3),
+    (Kind::Clog, 200_000, 3),
+    (Kind::Cut, 250_000, 3),
+    (Kind::Pause, 300_000, 5),
+    (Kind::PauseAll, 200_000, 3),
+    (Kind::ClockJump, 200_000, 3),
+    (Kind::Clock, 200_000, 3),
+    (Kind::Recovery, 250_000, 2),
+    (Kind::Rot, 1_000_000, 4),
+];
+
+/// What a profile makes of a kind's chance and number.
+fn weigh(profile: Profile, (kind, chance, most): (Kind, u64, u64)) -> (u64, u64) {
+    let often = (800_000, most * 2);
+    let seldom = (chance / 3, most);
+    match (profile, kind) {
+        (_, Kind::Rot) | (Profile::Smoke | Profile::Default, _) => (chance, most),
+        (Profile::Disk, Kind::DiskErrors | Kind::DiskFull | Kind::DiskSlow) => often,
+        (Profile::Disk, Kind::Kill | Kind::PowerOff | Kind::Trigger) => (chance, most),
+        (Profile::Power, Kind::PowerOff | Kind::Trigger | Kind::Recovery) => (900_000, most * 3),
+        (Profile::Power, Kind::Kill | Kind::Stop) => often,
+        (Profile::Load, Kind::Pause | Kind::PauseAll | Kind::DiskSlow | Kind::Delay | Kind::Clog) => {
+            (chance, most)
+        }
+        (Profile::Disk | Profile::Power | Profile::Load, _) => seldom,
+    }
+}
+
+const MOMENTS: [Moment; 16] = [
+    Moment::DurableWrite,
+    Moment::CachedWrite,
+    Moment::Sync,
+    Moment::Change,
+    Moment::Boot,
+    Moment::AckOwed,
+    Moment::WalCreated,
+    Moment::WalRecycled,
+    Moment::Checkpoint,
+    Moment::Segment,
+    Moment::Footer,
+    Moment::Seal,
+    Moment::CarryForward,
+    Moment::Release,
+    Moment::Removal,
+    Moment::Metadata,
+];
+
+/// What the plan of a run is drawn from.
+#[derive(Debug, Clone, Copy)]
+pub struct Sketch {
+    pub seed: u64,
+    pub options: Options,
+    pub nodes: usize,
+    pub until: Duration,
+}
+
+/// Draws the faults of a run, in order of time.
+pub fn draw_plan(sketch: Sketch) -> Vec<Planned> {
+    let mut plan = Vec::new();
+    for node in 0..sketch.nodes {
+        for (index, row) in (0..).zip(KINDS) {
+            let (kind, _, _) = row;
+            let (chance, most) = weigh(sketch.options.profile, row);
+            if kind == Kind::Rot && sketch.options.rot == Rot::Off {
+                continue;
+            }
+            let mut prng = Stream::Faults { node, kind: index }.of(sketch.seed);
+            if !prng.chance(chance) {
+                continue;
+            }
+            for nth in 0..prng.between(1, most) {
+                let number = (node as u64) << 16 | index << 8 | nth;
+                let at = Duration::from_nanos(prng.below(sketch.until.as_nanos()));
+                plan.push(Planned { number, at, node, fault: draw(kind, &mut prng) });
+            }
+        }
+    }
+    plan.sort_by_key(|planned| planned.at);
+    plan
+}
+
+fn draw(kind: Kind, prng: &mut Prng) -> Fault {
+    let down = prng.micros(500, 500_000);
+    let lasting = prng.micros(1_000, 1_000_000);
+    match kind {
+        Kind::Kill => Fault::Crash { how: Ending::Killed, down },
+        Kind::PowerOff => Fault::Crash { how: Ending::PowerOff, down },
+        Kind::Stop => Fault::Crash { how: Ending::Stopped, down },
+        Kind::Trigger => Fault::CrashDuring {
+            moment: prng.pick(&MOMENTS),
+            after: prng.scaled(0, 30),
+            how: prng.pick(&[Ending::Killed, Ending::PowerOff, Ending::PowerOff]),
+            down,
+        },
+        Kind::Recovery => Fault::CrashDuring {
+            moment: Moment::Boot,
+            after: prng.scaled(0, 60),
+            how: prng.pick(&[Ending::Killed, Ending::PowerOff]),
+            down,
+        },
+        Kind::DiskErrors => Fault::DiskErrors {
+            kind: prng.pick(&[ErrorKind::Write, ErrorKind::Sync, ErrorKind::Read]),
+            per_million: prng.scaled(1_000, 300_000),
+            lasting,
+        },
+        Kind::DiskFull => Fault::DiskFull { room: prng.scaled(4_096, 1 << 20), lasting },
+        Kind::DiskSlow => Fault::DiskSlow { factor: prng.between(3, 50), lasting },
+        Kind::Reset => Fault::Reset,
+        Kind::Loss => link(prng, lasting, |prng| Trouble::Loss { per_million: prng.scaled(1_000, 500_000) }),
+        Kind::Delay => link(prng, lasting, |prng| Trouble::Delay { micros: prng.scaled(100, 300_000) }),
+        Kind::Reorder => {
+            link(prng, lasting, |prng| Trouble::Reorder { per_million: prng.scaled(10_000, 500_000) })
+        }
+        Kind::Duplicate => {
+            link(prng, lasting, |prng| Trouble::Duplicate { per_million: prng.scaled(10_000, 500_000) })
+        }
+        Kind::Clog => link(prng, lasting, |_| Trouble::Clog),
+        Kind::Cut => {
+            let lasting = if prng.chance(200_000) { prng.micros(1_000_000, 12_000_000) } else { lasting };
+            link(prng, lasting, |_| Trouble::Cut)
+        }
+        Kind::Pause => Fault::Pause { lasting },
+        Kind::PauseAll => Fault::PauseAll { lasting: prng.micros(1_000, 5_000_000) },
+        Kind::Clock => Fault::Clock {
+            shape: prng.pick(&[Shape::Step, Shape::Drift, Shape::Sine, Shape::Walk]),
+            millis: signed(prng.scaled(1, 10_000_000), prng),
+            lasting,
+        },
+        Kind::ClockJump => Fault::ClockJump { millis: signed(prng.scaled(1, 100_000_000), prng) },
+        Kind::Rot => Fault::Rot,
+    }
+}
+
+fn signed(size: u64, prng: &mut Prng) -> i64 {
+    let size = i64::try_from(size).expect("small");
+    if prng.coin() { size } else { -size }
+}
+
+/// Draws which links ail: one way or both, of all peers or of some.
+fn link(prng: &mut Prng, lasting: Duration, trouble: impl Fn(&mut Prng) -> Trouble) -> Fault {
+    let way = prng.pick(&[Way::In, Way::Out, Way::Both]);
+    let peers = match prng.between(1, 3) {
+        1 => Peers::All,
+        _ => Peers::OneIn { count: prng.place(4) + 2, from: prng.place(5) },
+    };
+    Fault::Link { stretch: Stretch { way, peers }, trouble: trouble(prng), lasting }
+}

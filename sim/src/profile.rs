@@ -1,0 +1,106 @@
+//! What kinds of runs there are: each profile leans on another part of the system. Draws nothing itself.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// Where a run leans.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Profile {
+    /// Seconds of virtual time; for every commit.
+    Smoke,
+    /// Some of everything, for longer.
+    #[default]
+    Default,
+    /// Many faults of the disk, a small WAL, few clients.
+    Disk,
+    /// Power cuts and crashes at bad moments; short lives.
+    Power,
+    /// Many clients and large batches against small limits, and few faults.
+    Load,
+}
+
+/// What a profile says about what is drawn.
+#[derive(Debug, Clone)]
+pub(crate) struct Tuning {
+    /// Until the faults end, at most.
+    pub(crate) span_micros_max: u64,
+    /// At least and at most, of each node.
+    pub(crate) producers: (u64, u64),
+    pub(crate) consumers: (u64, u64),
+    pub(crate) batches_max: u64,
+    pub(crate) records_max: [u64; 3],
+    pub(crate) pause_micros_max: u64,
+    pub(crate) memory_bytes: [usize; 2],
+    /// Of the size of a WAL file.
+    pub(crate) wal_doublings_max: u64,
+}
+
+impl Profile {
+    pub const ALL: [Self; 5] = [Self::Smoke, Self::Default, Self::Disk, Self::Power, Self::Load];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Smoke => "smoke",
+            Self::Default => "default",
+            Self::Disk => "disk",
+            Self::Power => "power",
+            Self::Load => "load",
+        }
+    }
+
+    pub(crate) fn tuning(self) -> Tuning {
+        let smoke = Tuning {
+            span_micros_max: 3_000_000,
+            producers: (1, 4),
+            consumers: (0, 3),
+            batches_max: 200,
+            records_max: [1, 5, 50],
+            pause_micros_max: 20_000,
+            memory_bytes: [16 << 20, 64 << 20],
+            wal_doublings_max: 3,
+        };
+        match self {
+            Self::Smoke => smoke,
+            Self::Default => Tuning { span_micros_max: 12_000_000, batches_max: 800, ..smoke },
+            Self::Disk => Tuning {
+                span_micros_max: 10_000_000,
+                producers: (1, 2),
+                consumers: (0, 1),
+                batches_max: 800,
+                wal_doublings_max: 0,
+                ..smoke
+            },
+            Self::Power => {
+                Tuning { span_micros_max: 8_000_000, batches_max: 500, wal_doublings_max: 1, ..smoke }
+            }
+            Self::Load => Tuning {
+                span_micros_max: 4_000_000,
+                producers: (4, 8),
+                consumers: (2, 5),
+                batches_max: 600,
+                records_max: [20, 100, 300],
+                pause_micros_max: 3_000,
+                memory_bytes: [4 << 20, 8 << 20],
+                wal_doublings_max: 2,
+            },
+        }
+    }
+}
+
+impl fmt::Display for Profile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Profile {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let named = Self::ALL.into_iter().find(|profile| profile.name() == text);
+        named.ok_or_else(|| format!("`{text}` is no profile: {}", Self::ALL.map(Self::name).join(", ")))
+    }
+}
