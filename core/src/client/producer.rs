@@ -394,13 +394,18 @@ impl Producer {
         let missing = [ErrorCode::OutOfOrderSequenceNumber, ErrorCode::UnknownProducerId]
             .map(ClientError::Broker)
             .contains(&error);
-        let again = match retries {
-            Retries::Never => false,
-            Retries::UntilDeliveryTimeout => missing || error.is_retriable(),
-        };
-        if missing && queue.is_first(&flight.batch) {
+        let out_of_sequence = missing && queue.is_out_of_sequence(&flight.batch);
+        if out_of_sequence {
             queue.break_sequences();
         }
+        let again = match retries {
+            Retries::Never => false,
+            // An earlier attempt may be in the log, where the broker does not know it any more.
+            Retries::UntilDeliveryTimeout if out_of_sequence && flight.batch.written == Written::Perhaps => {
+                false
+            }
+            Retries::UntilDeliveryTimeout => missing || error.is_retriable(),
+        };
         if again {
             queue.give_back(flight.batch, retry_at);
         } else {

@@ -1,7 +1,8 @@
 //! The batches of one partition that are not acknowledged: in order, with the sequences that let a broker know them again.
 //!
 //! Invariant: batches are sent in the order in which they were made, and one that is sent again is sent alone. So a sequence
-//! never overtakes an earlier one, whatever was lost.
+//! never overtakes an earlier one, whatever was lost. And a batch that may be in the log keeps its sequence, by which the broker
+//! knows it again: under another it might be there twice.
 
 use alloc::collections::{BTreeSet, VecDeque};
 use alloc::vec::Vec;
@@ -36,6 +37,11 @@ pub(super) struct Batch {
 }
 
 impl Batch {
+    /// Whether the broker may know it by its sequence.
+    fn is_doubtful(&self) -> bool {
+        self.sequence.is_some() && self.written == Written::Perhaps
+    }
+
     /// The bytes to send.
     pub(super) fn slice(&self) -> Slice {
         match &self.body {
@@ -55,7 +61,7 @@ pub(super) struct QueueLimits {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Sequences {
     Going,
-    /// A gap may be in them: once nothing is under way, they begin again under the next epoch.
+    /// A gap may be in them: once nothing is under way and nothing in doubt, they begin again under the next epoch.
     Broken,
 }
 
@@ -125,23 +131,33 @@ impl PartitionQueue {
 
     /// Whether [`Self::take`] would give a batch.
     pub(super) fn can_send(&self, now: Instant, limits: &QueueLimits) -> bool {
-        let Some(front) = self.waiting.front() else { return false };
-        let alone = front.attempts > 0 || self.sequences == Sequences::Broken;
+        let Some(next) = self.waiting.get(self.next()) else { return false };
+        let alone = next.attempts > 0 || self.sequences == Sequences::Broken;
         let room =
             if alone { self.in_flight.is_empty() } else { self.in_flight.len() < limits.in_flight_max };
-        room && front.retry_at <= now
+        room && next.retry_at <= now
+    }
+
+    /// The place of the batch that is sent next: before a new epoch, those in doubt have their last chance in the old one.
+    fn next(&self) -> usize {
+        let doubtful = match self.sequences {
+            Sequences::Going => None,
+            Sequences::Broken => self.waiting.iter().position(Batch::is_doubtful),
+        };
+        doubtful.unwrap_or(0)
     }
 
     /// The next batch to send, built and, with a producer id, numbered.
     pub(super) fn take(&mut self, id: Option<(ProducerId, ProducerEpoch)>) -> Result<Batch, ClientError> {
         assert!(self.is_waiting(), "only a queue that can send is taken from");
+        let next = self.next();
         if let Some((id, epoch)) = id {
-            if self.sequences == Sequences::Broken {
+            if self.sequences == Sequences::Broken && !self.waiting[next].is_doubtful() {
                 self.begin_epoch()?;
             }
             self.producer.get_or_insert((id, epoch));
         }
-        let mut batch = self.waiting.pop_front().expect("asserted above");
+        let mut batch = self.waiting.remove(next).expect("asserted above");
         self.build(&mut batch);
         batch.attempts += 1;
         self.in_flight.insert(batch.order);
@@ -205,9 +221,14 @@ impl PartitionQueue {
     }
 
     /// Whether no earlier batch is still to come.
-    pub(super) fn is_first(&self, batch: &Batch) -> bool {
+    fn is_first(&self, batch: &Batch) -> bool {
         let earlier = self.in_flight.first().is_some_and(|&order| order < batch.order);
         !earlier && self.waiting.front().is_none_or(|front| front.order > batch.order)
+    }
+
+    /// Whether the broker refuses this batch for its sequence whatever is still to come.
+    pub(super) fn is_out_of_sequence(&self, batch: &Batch) -> bool {
+        self.sequences == Sequences::Broken || self.is_first(batch)
     }
 
     /// The broker will not see the sequences that it expects.
@@ -238,6 +259,6 @@ impl PartitionQueue {
     /// When the first batch may be sent or has waited for too long.
     pub(super) fn deadlines(&self, limits: &QueueLimits) -> Option<[Instant; 2]> {
         let front = self.waiting.front()?;
-        Some([front.retry_at, front.created + limits.delivery_timeout])
+        Some([self.waiting[self.next()].retry_at, front.created + limits.delivery_timeout])
     }
 }

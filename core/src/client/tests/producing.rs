@@ -138,6 +138,58 @@ fn a_lost_sequence_begins_a_new_epoch_with_all_that_waits() {
     assert_eq!(Batches::new(&last).next().unwrap().unwrap().producer_epoch(), ProducerEpoch(1));
 }
 
+/// A batch whose predecessor expires while both are in the log and neither is acknowledged.
+fn in_doubt_behind_an_expired_batch() -> World {
+    let mut world = World::new(1, |config| {
+        small_batches(config);
+        config.producer.delivery_timeout = Duration::from_secs(100);
+    });
+    world.fake.topic("t", 1);
+    produce(&mut world, 2);
+    world.settle(2);
+    world.down = Vec::from([1]);
+    world.cut();
+    produce(&mut world, 2);
+    world.run_for(Duration::from_secs(60));
+    produce(&mut world, 2);
+    world.down.clear();
+    assert!(world.run(Duration::from_secs(10), |world| world.count(ApiKey::Produce) == 3));
+    assert_eq!(world.fake.log("t", 0).end, 6);
+    world.down = Vec::from([1]);
+    world.cut();
+    world.run_for(Duration::from_secs(60));
+    let expired = ProduceFailure { error: ClientError::TimedOut, written: Written::Perhaps };
+    let failed: Vec<_> = world.produced().into_iter().filter(|(_, result)| result.is_err()).collect();
+    assert_eq!(failed.len(), 2, "{failed:?}");
+    assert!(failed.iter().all(|(_, result)| *result == Err(expired)));
+    world.down.clear();
+    world
+}
+
+#[test]
+fn what_may_be_in_the_log_is_not_sent_under_another_sequence() {
+    let mut world = in_doubt_behind_an_expired_batch();
+    world.settle(6);
+    assert_eq!(world.fake.log("t", 0).end, 6, "nothing is there twice");
+    assert_eq!(world.produced()[5].1.unwrap().offset, Some(Offset(5)));
+    produce(&mut world, 2);
+    world.settle(8);
+    assert_eq!(world.fake.log("t", 0).end, 8);
+    let last = world.fake.log("t", 0).batches.last().unwrap().clone();
+    assert_eq!(Batches::new(&last).next().unwrap().unwrap().producer_epoch(), ProducerEpoch(1));
+}
+
+#[test]
+fn what_may_be_in_the_log_and_is_out_of_sequence_stays_in_doubt() {
+    let mut world = in_doubt_behind_an_expired_batch();
+    world.fake.log("t", 0).forget_producers();
+    world.settle(6);
+    let error = broker(ErrorCode::OutOfOrderSequenceNumber);
+    let failure = ProduceFailure { error, written: Written::Perhaps };
+    assert_eq!(world.produced()[5].1, Err(failure));
+    assert_eq!(world.fake.log("t", 0).end, 6, "nothing is there twice");
+}
+
 #[test]
 fn a_batch_that_is_refused_for_good_fails_alone() {
     let mut world = World::new(1, small_batches);
