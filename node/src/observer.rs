@@ -44,7 +44,7 @@ pub(crate) enum Count {
 }
 
 impl Count {
-    pub(crate) const ALL: [Self; 25] = [
+    pub(crate) const ALL: [Self; 27] = [
         Self::ConnectionsOpened,
         Self::ConnectionsClosed,
         Self::TopicsCreated,
