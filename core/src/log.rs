@@ -14,6 +14,7 @@ mod segment;
 mod tail;
 #[cfg(test)]
 mod tests;
+mod view;
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
@@ -28,6 +29,7 @@ pub use read::{
 };
 pub use recovery::{Cut, Intact, LogRecovery, RecoveryRead, RecoveryReport, SegmentFile, WalBatch};
 pub use tail::TailBatch;
+pub use view::{LogView, SegmentView};
 
 use crate::batch::BatchInfo;
 use crate::buf::Slice;

@@ -12,12 +12,14 @@ pub mod placement;
 mod seat;
 #[expect(clippy::module_inception, reason = "the file of the type that gives the module its name")]
 pub mod shard;
+pub mod view;
 
 pub use crate::config::{self, Config, TimestampType, TopicConfig, WalConfig};
 pub use boot::Boot;
 pub use connection::fuzz as fuzz_connection;
 pub use effect::{CloseReason, DiskErrorAt, DiskStep, Durability, Effect, FileChange, Halt};
-pub use event::Event;
+pub use event::{Event, Sequenced};
 pub use input::{DiskError, FileMeta, Input, Outcome};
 pub use message::ShardMessage;
 pub use shard::{Shard, Timer};
+pub use view::{PartitionView, Usage};

@@ -370,6 +370,7 @@ fn log(shard: ShardId, event: &Event) {
 #[cfg(test)]
 mod tests {
     use highwater_core::id::{ConnId, LeaderEpoch, Offset, PartitionId};
+    use highwater_core::time::Timestamp;
 
     use super::*;
 
@@ -390,6 +391,10 @@ mod tests {
             last: Offset(14),
             epoch: LeaderEpoch(0),
             bytes: 100,
+            segment_base: Offset(0),
+            position: 0,
+            max_timestamp: Timestamp(0),
+            producer: None,
         };
         observer.on_event(ShardId(0), &event);
         observer.on_event(ShardId(1), &event);

@@ -3,10 +3,16 @@
 
 mod acked_is_durable;
 mod disk_oracle;
+mod hw_monotone;
 mod liveness;
+mod look;
 mod no_silent_gap;
 mod producer_state;
 mod repeatable_read;
+mod resources;
+mod state_matches_log;
+
+pub use look::{Look, When};
 
 use crate::history::Fact;
 use crate::report::Violation;
@@ -32,6 +38,10 @@ pub struct Rules {
 /// One invariant over the history.
 trait Checker {
     fn on_fact(&mut self, fact: &Fact) -> Result<(), Violation>;
+
+    fn on_look(&mut self, _: &Look) -> Result<(), Violation> {
+        Ok(())
+    }
 }
 
 /// All invariants.
@@ -48,15 +58,22 @@ impl Checkers {
         Self(vec![
             Box::new(acked_is_durable::AckedIsDurable::new(rules)),
             Box::new(disk_oracle::DiskOracle::new(rules)),
+            Box::new(hw_monotone::HwMonotone::new(rules)),
             Box::new(liveness::Liveness),
             Box::new(no_silent_gap::NoSilentGap::new(rules)),
             Box::new(producer_state::ProducerState::new(rules)),
             Box::new(repeatable_read::RepeatableRead::new(rules)),
+            Box::new(resources::Resources),
+            Box::new(state_matches_log::StateMatchesLog::default()),
         ])
     }
 
     pub fn on_fact(&mut self, fact: &Fact) -> Result<(), Violation> {
         self.0.iter_mut().try_for_each(|checker| checker.on_fact(fact))
+    }
+
+    pub fn on_look(&mut self, look: &Look) -> Result<(), Violation> {
+        self.0.iter_mut().try_for_each(|checker| checker.on_look(look))
     }
 }
 
@@ -64,8 +81,11 @@ impl Checkers {
 #[cfg(test)]
 mod samples {
     use highwater_core::client::Written;
+    use highwater_core::id::{Offset, PartitionId};
+    use highwater_core::log::LogView;
+    use highwater_core::shard::{PartitionView, Usage};
 
-    use super::{Rules, TopicRule};
+    use super::{Look, Rules, TopicRule, When};
     use crate::history::{
         Acked, Batch, Fact, Fetched, Place, Process, Promise, Sent, Sequence, Unacked, Value,
     };
@@ -122,6 +142,22 @@ mod samples {
         let sequence = Some(Sequence { producer: 1, epoch, first });
         let end = base + i64::try_from(values.len()).unwrap();
         read(base, vec![Batch { end, sequence, ..batch(base, values[0]) }], values)
+    }
+
+    /// A look at one partition: its start, high watermark, durable end and end.
+    pub(super) fn look(node: usize, [start, high_watermark, durable, end]: [i64; 4]) -> Look {
+        let log = LogView {
+            log_start: Offset(start),
+            durable_end: Offset(durable),
+            log_end: Offset(end),
+            epochs: Vec::new(),
+            producers: Vec::new(),
+            faulty: Vec::new(),
+            segments: Vec::new(),
+        };
+        let high_watermark = Offset(high_watermark);
+        let partitions = vec![PartitionView { partition: PartitionId::METADATA, high_watermark, log }];
+        Look { node, shards: 1, shard: 0, partitions, usage: Usage::default(), when: When::AtWork }
     }
 
     pub(super) fn read_to_end(end: i64) -> Fact {

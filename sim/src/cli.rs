@@ -10,6 +10,7 @@ mod batch;
 mod check;
 mod folder;
 mod model;
+mod mutants;
 mod output;
 mod run;
 mod seeds;
@@ -34,6 +35,7 @@ enum Command {
     Check(check::Check),
     Model(model::Search),
     Sweep(sweep::Sweep),
+    Mutants(mutants::Mutants),
 }
 
 /// How a command ended.
@@ -67,6 +69,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Check(check) => check.run(),
         Command::Model(search) => search.run(),
         Command::Sweep(sweep) => sweep.run(),
+        Command::Mutants(mutants) => mutants.run(),
     };
     match ended {
         Ok(Exit::Clean) => ExitCode::SUCCESS,

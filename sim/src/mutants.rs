@@ -2,6 +2,7 @@
 //! is a hole in the simulator. Must not know how a run works, nor what the command line makes of the results.
 
 use std::fmt;
+use std::str::FromStr;
 
 use highwater_core::mutant::{Area, Mutant};
 
@@ -34,6 +35,18 @@ impl fmt::Display for Ground {
             Rot::On => "+rot",
         };
         write!(f, "{profile}{rot}")
+    }
+}
+
+impl FromStr for Ground {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (profile, rot) = match text.strip_suffix("+rot") {
+            Some(profile) => (profile, Rot::On),
+            None => (text, Rot::Off),
+        };
+        Ok(Self { profile: profile.parse()?, rot })
     }
 }
 

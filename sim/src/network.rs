@@ -214,6 +214,17 @@ impl Network {
         self.forget_if_over(link);
     }
 
+    /// Every client closes what it has open; what is half open ends as if by keepalive.
+    pub fn send_clients_away(&mut self, now: Instant) {
+        for end in self.by_end.keys().copied().collect::<Vec<_>>() {
+            self.client_closes(end, now);
+        }
+        let what = Arriving::Reset { toward: Toward::Server };
+        let resets =
+            self.connections.keys().map(|&link| (now + Duration::from_secs(1), Arrival { link, what }));
+        self.plan.extend(resets);
+    }
+
     fn of_client(&mut self, end: ClientEnd) -> Option<(Link, &mut Connection)> {
         let link = *self.by_end.get(&end)?;
         let connection = self.connections.get_mut(&link).expect("named connections exist");

@@ -243,6 +243,8 @@ fn draw_config(prng: &mut Prng, tuning: &Tuning) -> Config {
             destage_interval: prng.micros(5_000, 2_000_000),
             seal_after: prng.micros(500, 50_000),
         },
+        // Runs last seconds: retention is looked after as often as that makes sense.
+        retention_check_interval: prng.micros(10_000, 1_000_000),
         ..Config::default()
     }
 }

@@ -3,6 +3,7 @@
 
 mod clock;
 mod life;
+mod look;
 mod machine;
 mod moment;
 mod node;
@@ -16,7 +17,7 @@ mod turn;
 use highwater_core::client::Address;
 use highwater_core::time::{Duration, Instant};
 
-use crate::checker::{Checkers, Rules, TopicRule};
+use crate::checker::{Checkers, Rules, TopicRule, When};
 use crate::clients::{Act, Client, Desk, Heard};
 use crate::draw::{Draw, Stream};
 use crate::fault::Planned;
@@ -104,6 +105,10 @@ enum Phase {
         until: Instant,
     },
     FinalRead {
+        until: Instant,
+    },
+    /// The clients have gone, and the nodes come to rest.
+    Leaving {
         until: Instant,
     },
     Over,
@@ -287,6 +292,9 @@ impl World {
 
     /// Tells a client something, and does what it wants in return.
     fn tell(&mut self, client: usize, heard: Heard) {
+        if matches!(self.phase, Phase::Leaving { .. }) {
+            return;
+        }
         let now = self.now();
         self.recorder.client(now, client, &heard);
         let mut desk = Desk {
@@ -362,8 +370,22 @@ impl World {
                 }
             }
             Phase::FinalRead { until } => match self.unread() {
-                None => self.phase = Phase::Over,
+                None => {
+                    self.phase = Phase::Leaving { until: now + PATIENCE };
+                    self.send_clients_away();
+                }
                 Some(what) => self.overdue(until, what),
+            },
+            Phase::Leaving { until } => match self.unsettled() {
+                None => {
+                    (0..self.nodes.len()).for_each(|node| self.look_at_node(node, When::Quiet));
+                    self.phase = Phase::Over;
+                }
+                Some(_) if now >= until => {
+                    (0..self.nodes.len()).for_each(|node| self.look_at_node(node, When::Quiet));
+                    self.phase = Phase::Over;
+                }
+                Some(_) => {}
             },
             Phase::Faults | Phase::Over => {}
         }

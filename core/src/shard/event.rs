@@ -1,7 +1,17 @@
 //! What a shard lets others see: log lines, metrics, checker hooks and coverage marks are all made of these. Never an order.
 
-use crate::id::{ConnId, LeaderEpoch, Offset, PartitionId, StreamId};
+use crate::id::{ConnId, LeaderEpoch, Offset, PartitionId, ProducerEpoch, ProducerId, StreamId};
 use crate::shard::{CloseReason, Halt};
+use crate::time::Timestamp;
+
+/// A batch's place among those of its producer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sequenced {
+    pub id: ProducerId,
+    pub epoch: ProducerEpoch,
+    pub first: i32,
+    pub last: i32,
+}
 
 /// One observation. May be dropped by the driver without harm.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +41,11 @@ pub enum Event {
         last: Offset,
         epoch: LeaderEpoch,
         bytes: u32,
+        segment_base: Offset,
+        position: u32,
+        max_timestamp: Timestamp,
+        /// Who wrote it, if the producer is idempotent.
+        producer: Option<Sequenced>,
     },
     DuplicateAnswered {
         partition: PartitionId,

@@ -14,7 +14,7 @@ use core::net::SocketAddr;
 use self::requests::{Request, Requests};
 use super::connection::{Connection, Place, Stuck};
 use super::message::CallId;
-use super::{CloseReason, Config, Effect, Event, ShardMessage, Timer, placement};
+use super::{CloseReason, Config, Effect, Event, ShardMessage, Timer, Usage, placement};
 use crate::api::{self, Ask, Begun, Context, Done, News, Refusal};
 use crate::buf::{PageMut, Pool, Slice};
 use crate::controller::Image;
@@ -213,6 +213,14 @@ impl Home {
         for connection in self.connections.values() {
             assert!(connection.requests_in_work() <= CONNECTION_REQUESTS_MAX, "requests are bounded");
         }
+    }
+
+    /// What this side of the shard holds.
+    pub(crate) fn count(&self, usage: &mut Usage) {
+        usage.connections = self.connections.len();
+        usage.requests = self.requests.len();
+        usage.deadlines = self.deadlines.len();
+        usage.starved += self.starved.len();
     }
 
     fn mark(&mut self, conn: ConnId) {

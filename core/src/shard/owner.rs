@@ -22,8 +22,9 @@ pub(super) use self::topics::{lead, log_config};
 use self::wal::CachedFrame;
 use super::message::{CallId, ShardMessage};
 use super::{DiskError, DiskErrorAt, DiskStep, Effect, Event, FileChange, Halt, Outcome, Timer};
+use super::{PartitionView, Usage};
 use crate::batch::Scratch;
-use crate::buf::Pool;
+use crate::buf::{Pool, Slice};
 use crate::config::{Config, TimestampType};
 use crate::controller::Image;
 use crate::id::{FileId, Offset, OpId, PartitionId, ShardId, StreamId};
@@ -269,7 +270,7 @@ impl Owner {
             Op::Destage(job) => self.on_destage_step(now, job, outcome),
             Op::Seal { partition, base } => self.on_sealed(now, partition, base, outcome),
             Op::CreateActive { partition, base } => self.on_active_created(now, partition, base, outcome),
-            Op::Remove { partition, base, what } => self.on_removed(now, partition, base, what),
+            Op::Remove { partition, base, what } => self.on_removed(now, partition, base, what, &outcome),
             Op::RemoveStream { stream, files } => self.on_stream_step(stream, files, &outcome),
             Op::Forget => {}
         }
@@ -402,6 +403,38 @@ impl Owner {
             partition.replica.audit();
         }
         assert!(self.cache_bytes == self.cache.iter().map(|f| f.page_bytes).sum::<usize>());
+    }
+}
+
+impl Owner {
+    pub(super) fn view(&self) -> Vec<PartitionView> {
+        let view = |(id, partition): (&PartitionId, &Partition)| PartitionView {
+            partition: *id,
+            high_watermark: partition.replica.high_watermark(),
+            log: partition.replica.log.view(),
+        };
+        self.partitions.iter().map(view).collect()
+    }
+
+    /// What this side of the shard holds.
+    pub(super) fn count(&mut self, usage: &mut Usage) {
+        usage.starved += self.starved.len();
+        usage.read_bytes = self.read_pool.bytes_in_use();
+        usage.destage_bytes = self.destage_pool.bytes_in_use();
+        usage.wal_bytes = self.wal_pool.bytes_in_use();
+        usage.wal_bytes_due = self.wal.bytes_unwritten() + self.cache_bytes + self.bytes_held_by_tails();
+        usage.acks = self.acks.len();
+        usage.parked = self.parked.len();
+        usage.early = self.early.len();
+        usage.watches = self.watches.len().max(self.watch_tokens.len());
+        usage.keep_jobs = self.keep_jobs;
+        usage.doomed = self.doomed.len();
+    }
+
+    /// Bytes of the pages that batches which no segment holds keep alive, each page once for each of its batches.
+    fn bytes_held_by_tails(&self) -> usize {
+        let tails = self.partitions.values().flat_map(|partition| partition.replica.log.undestaged());
+        tails.filter_map(|batch| batch.bytes.as_ref()).map(Slice::pinned_bytes).sum()
     }
 }
 

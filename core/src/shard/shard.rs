@@ -2,12 +2,13 @@
 
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use super::home::Home;
 use super::message::ShardMessage;
 use super::owner::{Inheritance, Owner, StreamHold};
 use super::seat::Seat;
-use super::{Effect, Event, Halt, Input};
+use super::{Effect, Event, Halt, Input, PartitionView, Usage};
 use crate::buf::Pool;
 use crate::config::Config;
 use crate::controller::{Controller, Image};
@@ -36,7 +37,7 @@ pub enum Timer {
 }
 
 /// Metadata of a cluster: the state machine on shard 0, the cluster's id, and the WAL streams of earlier lives to be let go.
-pub(super) type Controls = (Controller, Uuid, alloc::vec::Vec<StreamHold>);
+pub(super) type Controls = (Controller, Uuid, Vec<StreamHold>);
 
 /// A shard of a node.
 ///
@@ -240,5 +241,18 @@ impl Shard {
     pub fn audit(&self) {
         self.home.audit();
         self.owner.audit();
+    }
+
+    /// The state of each partition, for checkers.
+    pub fn view(&self) -> Vec<PartitionView> {
+        self.owner.view()
+    }
+
+    /// What the shard holds, for checkers.
+    pub fn usage(&mut self) -> Usage {
+        let mut usage = Usage { request_bytes: self.pool.bytes_in_use(), ..Usage::default() };
+        self.home.count(&mut usage);
+        self.owner.count(&mut usage);
+        usage
     }
 }

@@ -135,6 +135,10 @@ impl FrameBuilder {
         self.used
     }
 
+    pub fn page_bytes(&self) -> usize {
+        self.page.len()
+    }
+
     pub const fn entries(&self) -> u32 {
         self.entries
     }

@@ -240,6 +240,11 @@ impl Wal {
         self.open.is_none() && self.full.is_empty() && self.writing.is_none()
     }
 
+    /// Bytes of the pages of groups that are not on their way to the disk yet.
+    pub fn bytes_unwritten(&self) -> usize {
+        self.full.iter().chain(&self.open).map(|group| group.builder.page_bytes()).sum()
+    }
+
     /// Whether the log grows faster than it is let go: destaging should hurry, and old batches be carried forward.
     pub fn is_pressed(&self) -> bool {
         self.full_disk || self.live_bytes() >= self.sizes.bytes_max / 2

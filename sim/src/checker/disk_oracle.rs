@@ -147,6 +147,7 @@ impl Checker for DiskOracle {
 mod tests {
     use highwater_core::id::{LeaderEpoch, Offset, PartitionId, StreamId};
     use highwater_core::shard::Event;
+    use highwater_core::time::Timestamp;
 
     use super::super::samples::{PLACE, batch, fetched, rules};
     use super::{Checker, DiskOracle};
@@ -165,7 +166,17 @@ mod tests {
 
     fn appended(base: i64, last: i64) -> Fact {
         let (base, last) = (Offset(base), Offset(last));
-        core(Event::Appended { partition: P, base, last, epoch: LeaderEpoch(0), bytes: 1 })
+        core(Event::Appended {
+            partition: P,
+            base,
+            last,
+            epoch: LeaderEpoch(0),
+            bytes: 1,
+            segment_base: Offset::ZERO,
+            position: 0,
+            max_timestamp: Timestamp(0),
+            producer: None,
+        })
     }
 
     fn durable(end: i64) -> Fact {

@@ -100,7 +100,9 @@ impl ProducerState {
     /// Everything of this partition was fetched: fold it.
     fn on_read_to_end(&self, place: Place, log_start: i64) -> Result<(), Violation> {
         let mut next = BTreeMap::new();
-        for (base, sequenced) in self.sequences.get(&place).into_iter().flatten() {
+        // What retention took may have been seen in part.
+        let there = self.sequences.get(&place).into_iter().flat_map(|seen| seen.range(log_start..));
+        for (base, sequenced) in there {
             let Sequence { producer, epoch, first } = sequenced.sequence;
             let expected = next.insert((producer, epoch), first + sequenced.records);
             let fits = match expected {

@@ -191,7 +191,7 @@ fn scalar(word: &str) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use highwater_core::id::{ConnId, FileId, LeaderEpoch, Offset, OpId, PartitionId, TopicId};
+    use highwater_core::id::{ConnId, FileId, Offset, OpId, PartitionId, TopicId};
     use highwater_core::shard::{Durability, Effect, Event, Halt, Input};
     use serde_json::json;
 
@@ -206,12 +206,11 @@ mod tests {
     #[test]
     fn events_become_fields() {
         let partition = PartitionId { topic: TopicId::METADATA, index: 2 };
-        let appended =
-            Event::Appended { partition, base: Offset(3), last: Offset(-1), epoch: LeaderEpoch(4), bytes: 9 };
+        let faulty = Event::Faulty { partition, base: Offset(3), last: Offset(-1) };
         let topic = format!("{:?}", TopicId::METADATA.0);
         assert_eq!(
-            named(&appended),
-            json!(["Appended", { "partition": format!("{topic}-2"), "base": 3, "last": -1, "epoch": 4, "bytes": 9 }])
+            named(&faulty),
+            json!(["Faulty", { "partition": format!("{topic}-2"), "base": 3, "last": -1 }])
         );
         assert_eq!(named(&Event::StorageFull), json!(["StorageFull", {}]));
         assert_eq!(named(&Event::Halted(Halt::Stopped)), json!(["Halted", { "value": "Stopped" }]));

@@ -4,7 +4,8 @@ use highwater_core::shard::Input;
 use highwater_core::time::Duration;
 
 use super::node::Armed;
-use super::{Calm, Occurrence, World};
+use super::{Calm, Occurrence, Phase, World};
+use crate::checker::When;
 use crate::draw::{Draw, Stream};
 use crate::fault::{ErrorKind, Fault, Planned};
 use crate::history::{Ending, Fact};
@@ -71,6 +72,8 @@ impl World {
             Ending::PowerOff => "power-off",
         });
         target.cores.iter().for_each(|core| core.machine.audit());
+        self.look_at_node(node, When::AtWork);
+        let target = &mut self.nodes[node];
         target.cores.clear();
         target.mesh.clear();
         target.booting = false;
@@ -94,7 +97,7 @@ impl World {
     pub(super) fn on_knock(&mut self, end: ClientEnd, link: Link, node: usize) {
         let now = self.now();
         let target = &mut self.nodes[node];
-        if !target.is_up() {
+        if !target.is_up() || matches!(self.phase, Phase::Leaving { .. }) {
             return self.network.refuse(link, now);
         }
         let shard = self.network.prng(link).place(target.cores.len());

@@ -9,6 +9,7 @@ use highwater_core::shard::{Boot, Config, Input, ShardMessage};
 use highwater_core::time::{Duration, Instant, Now};
 
 use super::clock::Clock;
+use super::look::LOOK_EVERY;
 use super::machine::{Backend, Machine};
 #[cfg(test)]
 use super::toy::{Mutant, Toy};
@@ -31,6 +32,8 @@ pub(super) struct Core {
     pub(super) halted: bool,
     /// Turns until its state is audited.
     pub(super) audit_in: u32,
+    /// Audits until the checkers look into it.
+    pub(super) look_in: u32,
     /// Generation of the next connection of each slot, and the slots that are free.
     generations: Vec<u32>,
     free: Vec<u32>,
@@ -46,6 +49,7 @@ impl Core {
             paused_until: Instant::default(),
             halted: false,
             audit_in: AUDIT_EVERY,
+            look_in: LOOK_EVERY,
             generations: Vec::new(),
             free: Vec::new(),
             prng,

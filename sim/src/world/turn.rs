@@ -4,8 +4,10 @@
 use highwater_core::shard::{DiskError, Effect, Halt, Input, ShardMessage};
 use highwater_core::time::{Duration, Instant};
 
+use super::look::LOOK_EVERY;
 use super::node::AUDIT_EVERY;
 use super::{Occurrence, Phase, World, moment};
+use crate::checker::When;
 use crate::disk::{Owner, Request};
 use crate::draw::Draw;
 use crate::fault::Moment;
@@ -141,10 +143,16 @@ impl World {
         if core.audit_in == 0 {
             core.audit_in = AUDIT_EVERY;
             core.machine.audit();
+            core.look_in -= 1;
+        }
+        if core.look_in == 0 {
+            core.look_in = LOOK_EVERY;
+            self.look(node, shard, When::AtWork);
         }
         if more {
             return self.plan_turn(node, shard, now + Duration::from_micros(1));
         }
+        let core = &mut self.nodes[node].cores[usize::from(shard)];
         if core.machine.is_done() {
             self.nodes[node].run_shards(now);
             let shards = u16::try_from(self.nodes[node].cores.len()).expect("few shards");

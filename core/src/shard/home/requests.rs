@@ -64,6 +64,11 @@ impl Requests {
         if slot.generation == call.generation { slot.request.as_mut() } else { None }
     }
 
+    /// Requests in work.
+    pub(super) fn len(&self) -> usize {
+        self.of.len()
+    }
+
     pub(super) fn contains(&self, call: CallId) -> bool {
         let slot = self.slots.get(index(call.slot));
         slot.is_some_and(|slot| slot.generation == call.generation && slot.request.is_some())

@@ -342,7 +342,6 @@ impl Owner {
             }
             partition.keeping = Keeping::Busy;
             self.keep_jobs += 1;
-            self.events.push_back(Event::SegmentDeleted { partition: id, base });
             let file = if mutant::on(Mutant::NewestDeletedFirst) { newest } else { base };
             self.issue_remove(id, file, Remove::Segment);
         }
@@ -358,9 +357,21 @@ impl Owner {
     }
 
     /// A file that could not be removed is left to the next start, which finds it again.
-    pub(super) fn on_removed(&mut self, now: Now, id: PartitionId, base: Offset, what: Remove) {
+    pub(super) fn on_removed(
+        &mut self,
+        now: Now,
+        id: PartitionId,
+        base: Offset,
+        what: Remove,
+        outcome: &Outcome,
+    ) {
         match what {
-            Remove::Segment => self.issue_remove(id, base, Remove::Footer),
+            Remove::Segment => {
+                if matches!(outcome, Outcome::Done) {
+                    self.events.push_back(Event::SegmentDeleted { partition: id, base });
+                }
+                self.issue_remove(id, base, Remove::Footer);
+            }
             Remove::Footer => {
                 self.end_job(id);
                 self.retire(now, id);

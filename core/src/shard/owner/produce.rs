@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use super::{Call, Owner};
-use crate::batch::{self, BatchView};
+use crate::batch::{self, BatchInfo, BatchView, NO_PRODUCER};
 use crate::config::TimestampType;
 use crate::id::{Offset, PartitionId, ShardId};
 use crate::log::{AppendError, Destage, Placed, Placement};
@@ -11,8 +11,8 @@ use crate::mutant::{self, Mutant};
 use crate::replica::{
     Acks, PartitionError, PartitionOp, PartitionReply, ProduceError, ProduceOp, ProduceReply, Readiness,
 };
-use crate::shard::Event;
 use crate::shard::message::{CallId, ShardMessage};
+use crate::shard::{Event, Sequenced};
 use crate::storage::frame::Entry;
 use crate::storage::wal::Append;
 use crate::time::{Now, Timestamp};
@@ -30,6 +30,7 @@ pub(super) struct PendingAck {
 struct Copied<'a> {
     partition: PartitionId,
     batch: &'a [u8],
+    info: BatchInfo,
     stamp: Option<(Timestamp, TimestampType)>,
 }
 
@@ -83,7 +84,7 @@ impl Owner {
                     None if op.checked.max_timestamp == op.checked.info.max_timestamp => None,
                     None => Some((op.checked.max_timestamp, TimestampType::CreateTime)),
                 };
-                let copied = Copied { partition: op.partition, batch: &op.batch, stamp };
+                let copied = Copied { partition: op.partition, batch: &op.batch, info, stamp };
                 self.copy(&copied, &placement);
                 (placement.base, placement.last, append_time)
             }
@@ -122,7 +123,17 @@ impl Owner {
             }
         });
         let (partition, base, last) = (op.partition, placement.base, placement.last);
-        self.events.push_back(Event::Appended { partition, base, last, epoch: leader_epoch, bytes: len });
+        self.events.push_back(Event::Appended {
+            partition,
+            base,
+            last,
+            epoch: leader_epoch,
+            bytes: len,
+            segment_base: placement.segment_base,
+            position: placement.position,
+            max_timestamp: op.info.max_timestamp,
+            producer: sequenced(&op.info),
+        });
         self.mark_dirty(partition);
         if let Some(base) = placement.rolled {
             self.events.push_back(Event::SegmentRolled { partition, base });
@@ -205,7 +216,7 @@ impl Owner {
         let placed =
             partition.replica.append(now, &info, Acks::All).expect("the shard leads what it appends to");
         let Placed::New(placement) = placed else { unreachable!("the shard's batches have no producer id") };
-        self.copy(&Copied { partition: id, batch, stamp: None }, &placement);
+        self.copy(&Copied { partition: id, batch, info, stamp: None }, &placement);
         Some(placement.base)
     }
 
@@ -214,6 +225,15 @@ impl Owner {
             self.reply(call.from, call.call, PartitionReply::Failed(PartitionError::StorageFull));
         }
     }
+}
+
+fn sequenced(info: &BatchInfo) -> Option<Sequenced> {
+    (info.producer_id != NO_PRODUCER).then(|| Sequenced {
+        id: info.producer_id,
+        epoch: info.producer_epoch,
+        first: info.base_sequence,
+        last: info.last_sequence(),
+    })
 }
 
 fn refusal(error: ProduceError) -> PartitionError {

@@ -1,0 +1,227 @@
+//! What a partition derives from its batches is what they say: the leader epochs, the producers' sequences, the index of each
+//! segment. The batches are folded here from the events that told of them, across all lives of a node, and held against looks
+//! into it. Where bits have rotted and a loss was told, nothing is known.
+
+use std::collections::BTreeMap;
+
+use highwater_core::id::{LeaderEpoch, Offset, PartitionId, ProducerId};
+use highwater_core::limits::PRODUCER_BATCHES_RETAINED;
+use highwater_core::log::{EpochStart, LogView, Producer, SegmentView};
+use highwater_core::shard::{Event, Sequenced};
+use highwater_core::time::Timestamp;
+
+use super::{Checker, Look};
+use crate::history::Fact;
+use crate::report::Violation;
+
+const NAME: &str = "state_matches_log";
+
+#[derive(Debug, Clone, Copy)]
+struct Batch {
+    base: Offset,
+    last: Offset,
+    bytes: u32,
+    segment_base: Offset,
+    position: u32,
+    epoch: LeaderEpoch,
+    max_timestamp: Timestamp,
+    producer: Option<Sequenced>,
+}
+
+/// All batches that a partition was ever given and that no crash took back.
+#[derive(Debug, Default)]
+struct Fold {
+    batches: Vec<Batch>,
+    /// Something was lost and told: what is derived need not match any more.
+    lossy: bool,
+    /// The node ended since: how much was kept is not known yet.
+    unsure: bool,
+}
+
+impl Fold {
+    fn cut(&mut self, log_end: Offset) {
+        self.batches.truncate(self.batches.partition_point(|batch| batch.base < log_end));
+        self.unsure = false;
+    }
+
+    fn end(&self) -> Offset {
+        self.batches.last().map_or(Offset::ZERO, |batch| batch.last.next())
+    }
+
+    fn epochs(&self, log: &LogView) -> Vec<EpochStart> {
+        let mut epochs: Vec<EpochStart> = Vec::new();
+        for batch in &self.batches {
+            if epochs.last().is_none_or(|last| last.epoch < batch.epoch) {
+                epochs.push(EpochStart { epoch: batch.epoch, start: batch.base });
+            }
+        }
+        let dead = epochs.partition_point(|epoch| epoch.start <= log.log_start).saturating_sub(1);
+        epochs.drain(..dead);
+        if let Some(first) = epochs.first_mut() {
+            first.start = first.start.max(log.log_start);
+        }
+        epochs
+    }
+
+    /// The producers after the batches from `from` on.
+    fn producers(&self, from: Offset) -> BTreeMap<ProducerId, (Sequenced, Offset, Vec<(i32, i32, Offset)>)> {
+        let mut producers = BTreeMap::new();
+        for batch in self.batches.iter().filter(|batch| batch.last >= from) {
+            let Some(written) = batch.producer else { continue };
+            let known = producers.entry(written.id).or_insert((written, batch.last, Vec::new()));
+            if known.0.epoch != written.epoch {
+                known.2.clear();
+            }
+            if known.2.len() == PRODUCER_BATCHES_RETAINED {
+                known.2.remove(0);
+            }
+            known.2.push((written.first, written.last, batch.base));
+            (known.0, known.1) = (written, batch.last);
+        }
+        producers
+    }
+}
+
+/// What of the log does not follow from the fold.
+fn contradiction(fold: &Fold, log: &LogView) -> Option<String> {
+    if fold.end() != log.log_end {
+        return Some(format!("batches end at {}, the log at {}", fold.end(), log.log_end));
+    }
+    let (epochs, known): (Vec<_>, Vec<_>) = (fold.epochs(log), log.epochs.clone());
+    // A log without a batch may remember the last epoch or not.
+    if log.log_start < log.log_end && epochs != known {
+        return Some(format!("epochs {known:?}, by the batches {epochs:?}"));
+    }
+    producers(fold, log).or_else(|| log.segments.iter().find_map(|segment| index(fold, segment)))
+}
+
+/// All that batches of the log say of producers is known, and nothing but what batches said. Of those that retention took,
+/// as much as a footer kept.
+fn producers(fold: &Fold, log: &LogView) -> Option<String> {
+    let (all, kept) = (fold.producers(Offset::ZERO), fold.producers(log.log_start));
+    let known: BTreeMap<ProducerId, &Producer> =
+        log.producers.iter().map(|(id, known)| (*id, known)).collect();
+    let missing = kept.keys().find(|id| !known.contains_key(id));
+    if let Some(id) = missing {
+        return Some(format!("producer {} is not known, and its batches are there", id.0));
+    }
+    known.iter().find_map(|(id, known)| {
+        let batches = known.batches.iter();
+        let batches: Vec<_> = batches.map(|b| (b.first_sequence, b.last_sequence, b.base)).collect();
+        let least = kept.get(id).map_or(0, |kept| kept.2.len());
+        let fits = all.get(id).is_some_and(|(written, last, all)| {
+            written.epoch == known.epoch && *last == known.last && all.ends_with(&batches)
+        });
+        let fits = fits && batches.len() >= least;
+        (!fits).then(|| format!("producer {} is {known:?}, by the batches {:?}", id.0, all.get(id)))
+    })
+}
+
+fn index(fold: &Fold, segment: &SegmentView) -> Option<String> {
+    let from = fold.batches.partition_point(|batch| batch.base < segment.base);
+    let until = fold.batches.partition_point(|batch| batch.base < segment.end);
+    let batches = &fold.batches[from..until];
+    let wrong = |what: String| Some(format!("segment {}: {what}", segment.base));
+    let bytes: u32 = batches.iter().map(|batch| batch.bytes).sum();
+    if bytes != segment.len || batches.iter().any(|batch| batch.segment_base != segment.base) {
+        return wrong(format!("{} bytes, by the batches {bytes}", segment.len));
+    }
+    let newest_before =
+        |position: u32| batches.iter().filter(|b| b.position < position).map(|b| b.max_timestamp).max();
+    for entry in &segment.index {
+        let base = segment.base.plus(i64::from(entry.offset_delta));
+        let found = batches.binary_search_by_key(&base, |batch| batch.base).ok();
+        if found.is_none_or(|found| batches[found].position != entry.position)
+            || newest_before(entry.position) != Some(entry.timestamp_max_before)
+        {
+            return wrong(format!("{entry:?} matches no batch"));
+        }
+    }
+    let begins = |position: u32| {
+        batches.is_empty() || batches.binary_search_by_key(&position, |batch| batch.position).is_ok()
+    };
+    for &(offset, position) in &segment.by_offset {
+        let holder = batches[..batches.partition_point(|batch| batch.base <= offset)].last();
+        if !begins(position) || holder.is_none_or(|holder| position > holder.position) {
+            return wrong(format!("offset {offset} is looked for from {position} on"));
+        }
+    }
+    for &(time, position) in &segment.by_time {
+        if !begins(position) || newest_before(position).is_some_and(|newest| newest >= time) {
+            return wrong(format!("{time:?} is looked for from {position} on"));
+        }
+    }
+    None
+}
+
+#[derive(Debug, Default)]
+pub(super) struct StateMatchesLog {
+    folds: BTreeMap<(usize, PartitionId), Fold>,
+}
+
+impl StateMatchesLog {
+    fn fold(&mut self, node: usize, partition: PartitionId) -> &mut Fold {
+        self.folds.entry((node, partition)).or_default()
+    }
+
+    #[expect(clippy::wildcard_enum_match_arm, reason = "most events tell of no batch")]
+    fn on_event(&mut self, node: usize, event: &Event) {
+        match *event {
+            Event::Appended {
+                partition,
+                base,
+                last,
+                epoch,
+                bytes,
+                segment_base,
+                position,
+                max_timestamp,
+                producer,
+            } => {
+                let fold = self.fold(node, partition);
+                fold.cut(base);
+                let batch =
+                    Batch { base, last, bytes, segment_base, position, epoch, max_timestamp, producer };
+                fold.batches.push(batch);
+            }
+            Event::Recovered { partition, log_end, .. } => self.fold(node, partition).cut(log_end),
+            Event::Faulty { partition, .. } => self.fold(node, partition).lossy = true,
+            _ => {}
+        }
+    }
+}
+
+impl Checker for StateMatchesLog {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "only the core tells of batches")]
+    fn on_fact(&mut self, fact: &Fact) -> Result<(), Violation> {
+        match fact {
+            Fact::Core { node, event } => self.on_event(*node, event),
+            Fact::Ended { node, .. } => {
+                let folds = self.folds.iter_mut().filter(|((of, _), _)| of == node);
+                folds.for_each(|(_, fold)| fold.unsure = true);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn on_look(&mut self, look: &Look) -> Result<(), Violation> {
+        for view in &look.partitions {
+            let fold = self.fold(look.node, view.partition);
+            if fold.unsure {
+                fold.cut(view.log.log_end);
+            }
+            if fold.lossy || !view.log.faulty.is_empty() {
+                continue;
+            }
+            if let Some(what) = contradiction(fold, &view.log) {
+                let (node, partition) = (look.node, view.partition);
+                return Err(Violation::new(NAME, format!("node {node} {partition}: {what}")));
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,60 @@
+//! Looks into running nodes: what the checkers see beside the facts, and when. Must not know what they make of it.
+
+use highwater_core::shard::Usage;
+
+use super::World;
+use super::machine::Machine;
+use super::node::Node;
+use crate::checker::{Look, When};
+
+/// Audits of a core from one look into it to the next.
+pub(super) const LOOK_EVERY: u32 = 16;
+
+impl World {
+    /// Shows the checkers one shard, after all that it told of so far.
+    pub(super) fn look(&mut self, node: usize, shard: u16, when: When) {
+        self.settle();
+        let shards = self.nodes[node].cores.len();
+        let core = &mut self.nodes[node].cores[usize::from(shard)];
+        let Machine::Shard(machine) = &mut core.machine else { return };
+        let (partitions, usage) = (machine.view(), machine.usage());
+        let look = Look { node, shards, shard, partitions, usage, when };
+        if let Err(violation) = self.checkers.on_look(&look) {
+            self.violation.get_or_insert(violation);
+        }
+    }
+
+    pub(super) fn look_at_node(&mut self, node: usize, when: When) {
+        let shards = u16::try_from(self.nodes[node].cores.len()).expect("few shards");
+        for shard in 0..shards {
+            self.look(node, shard, when);
+        }
+    }
+
+    /// Closes what clients have left open, and hears no client from now on.
+    pub(super) fn send_clients_away(&mut self) {
+        let now = self.now();
+        self.network.send_clients_away(now);
+    }
+
+    /// What some shard still has to do, although nobody asks anything of it.
+    pub(super) fn unsettled(&mut self) -> Option<String> {
+        self.nodes.iter_mut().enumerate().find_map(|(n, node)| {
+            let usage = busiest(node)?;
+            Some(format!("node {n} is not done: {usage:?}"))
+        })
+    }
+}
+
+/// What a shard holds that it has to let go by itself.
+fn busiest(node: &mut Node) -> Option<Usage> {
+    node.cores.iter_mut().find_map(|core| match &mut core.machine {
+        Machine::Shard(shard) => {
+            let usage = shard.usage();
+            (usage.connections + usage.requests + usage.keep_jobs + usage.acks > 0).then_some(usage)
+        }
+        Machine::Boot(_) | Machine::Driven(_) => None,
+        #[cfg(test)]
+        Machine::Toy(_) => None,
+    })
+}
