@@ -8,13 +8,18 @@
 
 mod batch;
 mod check;
+mod diff;
 mod folder;
 mod model;
 mod mutants;
 mod output;
+mod pin;
+mod replay;
 mod run;
 mod seeds;
+mod shrink;
 mod sweep;
+mod target;
 
 use std::fmt;
 use std::process::ExitCode;
@@ -34,6 +39,10 @@ enum Command {
     Run(run::Run),
     Check(check::Check),
     Model(model::Search),
+    Replay(replay::Replay),
+    Shrink(shrink::Shrink),
+    Diff(diff::Diff),
+    Pin(pin::Pin),
     Sweep(sweep::Sweep),
     Mutants(mutants::Mutants),
 }
@@ -68,6 +77,10 @@ pub(crate) fn main() -> ExitCode {
         Command::Run(run) => run.run(),
         Command::Check(check) => check.run(),
         Command::Model(search) => search.run(),
+        Command::Replay(replay) => replay.run(),
+        Command::Shrink(shrink) => shrink.run(),
+        Command::Diff(diff) => diff.run(),
+        Command::Pin(pin) => pin.run(),
         Command::Sweep(sweep) => sweep.run(),
         Command::Mutants(mutants) => mutants.run(),
     };

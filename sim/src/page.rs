@@ -29,12 +29,15 @@ struct Life {
     to: Option<(u64, String)>,
 }
 
+/// A value over time.
+type Curve = Vec<(u64, i64)>;
+
 /// Ends of a partition's log over time.
 #[derive(Debug, Default)]
 struct Curves {
-    log_end: Vec<(u64, i64)>,
-    durable_end: Vec<(u64, i64)>,
-    high_watermark: Vec<(u64, i64)>,
+    log_end: Curve,
+    durable_end: Curve,
+    high_watermark: Curve,
 }
 
 /// A batch on its way.
@@ -100,7 +103,7 @@ impl Sink for Page {
 
 impl Page {
     fn on_event(&mut self, node: usize, entry: &Entry) {
-        let (name, of): (_, fn(&mut Curves) -> &mut Vec<(u64, i64)>) = match entry.what.as_str() {
+        let (name, of): (_, fn(&mut Curves) -> &mut Curve) = match entry.what.as_str() {
             "Appended" => ("last", |curves| &mut curves.log_end),
             "Recovered" => ("log_end", |curves| &mut curves.log_end),
             "DurableAdvanced" => ("durable_end", |curves| &mut curves.durable_end),
@@ -278,10 +281,7 @@ impl Page {
 
 fn flat_line(fault: &Value, planned: &crate::fault::Planned) -> String {
     let millis = planned.at.as_nanos() / 1_000_000;
-    let fault = match fault {
-        Value::String(name) => name.clone(),
-        _ => fault.to_string(),
-    };
+    let fault = fault.as_str().map_or_else(|| fault.to_string(), str::to_owned);
     format!("{:>4}.{:03} s  node {}  {fault}", millis / 1_000, millis % 1_000, planned.node)
 }
 

@@ -27,7 +27,7 @@ pub struct Plan {
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub without_clients: BTreeSet<usize>,
     /// Steps after which the run has failed to end, where that is less than usual.
-    #[serde(skip)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub steps_max: Option<u64>,
     pub options: Options,
     #[serde(default, rename = "fault", skip_serializing_if = "Vec::is_empty")]

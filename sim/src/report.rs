@@ -77,6 +77,8 @@ impl fmt::Display for Violation {
 pub struct Report {
     pub virtual_time: Instant,
     pub steps: u64,
+    /// Requests that clients sent.
+    pub requests: u64,
     pub operations: Counts,
     pub faults: Counts,
     /// Events of the core by kind.

@@ -46,7 +46,7 @@ pub fn shrink(plan: &Plan, go_on: impl FnMut(&Shrunk) -> bool) -> Result<Shrunk,
     let report = run_plan(plan);
     let class = class_of(report.violation.as_ref().ok_or(DoesNotFail)?);
     let best = Shrunk { plan: plan.clone(), report, class, runs: 1 };
-    let mut shrinker = Shrinker { best, go_on };
+    let mut shrinker = Shrinker { best, steps_max: plan.steps_max, go_on };
     loop {
         let before = shrinker.best.plan.clone();
         shrinker.faults_in_time();
@@ -57,22 +57,26 @@ pub fn shrink(plan: &Plan, go_on: impl FnMut(&Shrunk) -> bool) -> Result<Shrunk,
             break;
         }
     }
-    shrinker.best.plan.steps_max = None;
+    shrinker.best.plan.steps_max = plan.steps_max;
     Ok(shrinker.best)
 }
 
 struct Shrinker<F> {
     best: Shrunk,
+    /// As the first plan has it.
+    steps_max: Option<u64>,
     go_on: F,
 }
 
 impl<F: FnMut(&Shrunk) -> bool> Shrinker<F> {
     /// Takes the candidate if it fails as the first plan did.
     fn fails(&mut self, mut candidate: Plan) -> bool {
+        candidate.steps_max = self.best.plan.steps_max;
         if candidate == self.best.plan || !(self.go_on)(&self.best) {
             return false;
         }
-        candidate.steps_max = Some(self.best.report.steps * STEPS_FACTOR + STEPS_MORE);
+        let given = self.steps_max.unwrap_or(u64::MAX);
+        candidate.steps_max = Some(given.min(self.best.report.steps * STEPS_FACTOR + STEPS_MORE));
         let report = run_plan(&candidate);
         self.best.runs += 1;
         let same = report.violation.as_ref().is_some_and(|violation| class_of(violation) == self.best.class);
@@ -118,8 +122,7 @@ impl<F: FnMut(&Shrunk) -> bool> Shrinker<F> {
 
     /// Halves the requests, then looks for the edge between too few and enough.
     fn operations(&mut self) {
-        let mut enough =
-            self.best.plan.operations_max.unwrap_or_else(|| self.best.report.operations.of("asked"));
+        let mut enough = self.best.plan.operations_max.unwrap_or(self.best.report.requests);
         let mut too_few = 0;
         while enough - too_few > 1 {
             let middle = too_few + (enough - too_few) / 2;

@@ -147,8 +147,8 @@ impl Story {
                 _ => false,
             })
         };
-        let open = self.open.iter().filter(|((of, ..), _)| *of == node).map(|(_, open)| *open);
-        let during = open.clone().filter(|(kind, _)| wanted(kind)).last().or_else(|| open.last());
+        let mut open = self.open.iter().filter(|((of, ..), _)| *of == node).map(|(_, open)| *open);
+        let during = open.clone().rfind(|(kind, _)| wanted(kind)).or_else(|| open.next_back());
         let when = match during {
             Some((kind, count)) => format!("during its {} {kind}, at {seconds:.3} s", ordinal(count)),
             None => format!("at {seconds:.3} s"),

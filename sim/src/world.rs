@@ -224,6 +224,7 @@ impl World {
         Report {
             virtual_time: self.heap.now(),
             steps: self.steps,
+            requests: self.requests,
             operations: self.operations,
             faults: self.faults,
             coverage: self.coverage,

@@ -13,7 +13,7 @@ use highwater_sim::run::{catch_panics, run_plan, run_taped};
 use highwater_sim::seed::SeedString;
 use highwater_sim::tape::Print;
 
-use super::batch::{Batch, Done, Next};
+use super::batch::{Batch, Next};
 use super::output::{Case, Format, Output};
 use super::seeds::{OptionArgs, Seeds};
 use super::{Exit, Usage, folder};
@@ -176,7 +176,7 @@ impl BatchArgs {
                 let plan = Plan::draw(done.outcome.seed, options);
                 self.write_down(&mut done.outcome, &plan, Repro { command, file: None }, sum.failed);
             }
-            output.case(case(done));
+            output.case(case(done.outcome, done.seconds));
             output.progress(|| sum.progress(seeds));
             if failed && !self.keep_going { Next::Stop } else { Next::GoOn }
         });
@@ -211,7 +211,7 @@ impl BatchArgs {
 }
 
 /// All that the seed has drawn, a line for each part.
-fn header(plan: &Plan) -> String {
+pub(super) fn header(plan: &Plan) -> String {
     let (_, params) = highwater_sim::tape::to_named(&plan.params());
     let mut text = format!("seed {}", plan.seed_string());
     for (name, value) in &params {
@@ -244,8 +244,7 @@ fn flat(value: &serde_json::Value) -> String {
     }
 }
 
-fn case(done: Done) -> Case {
-    let Done { outcome, seconds } = done;
+pub(super) fn case(outcome: Outcome, seconds: f64) -> Case {
     let failed = outcome.outcome == Verdict::Failed;
     Case {
         name: outcome.seed_string.clone(),

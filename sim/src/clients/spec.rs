@@ -87,7 +87,12 @@ impl ClientParams {
 }
 
 /// Draws what the clients of a node do, which has all these partitions.
-pub(crate) fn draw_roles(prng: &mut Prng, all: &[Place], topics: &[TopicParams], tuning: &Tuning) -> Vec<Role> {
+pub(crate) fn draw_roles(
+    prng: &mut Prng,
+    all: &[Place],
+    topics: &[TopicParams],
+    tuning: &Tuning,
+) -> Vec<Role> {
     let lasting: Vec<Place> = all.iter().copied().filter(|place| !topics[place.topic].churns).collect();
     let mut roles = vec![Role::Admin];
     for _ in 0..prng.between(tuning.producers.0, tuning.producers.1) {
