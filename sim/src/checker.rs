@@ -35,8 +35,8 @@ pub struct Rules {
     pub rot: bool,
 }
 
-/// One invariant over the history.
-trait Checker {
+/// One invariant over the history of a node.
+trait Checker: Copied {
     fn on_fact(&mut self, fact: &Fact) -> Result<(), Violation>;
 
     fn on_look(&mut self, _: &Look) -> Result<(), Violation> {
@@ -44,7 +44,24 @@ trait Checker {
     }
 }
 
-/// All invariants.
+/// What knows what it knew: a checker goes back with its node's disk.
+trait Copied {
+    fn copied(&self) -> Box<dyn Checker>;
+}
+
+impl<T: Checker + Clone + 'static> Copied for T {
+    fn copied(&self) -> Box<dyn Checker> {
+        Box::new(self.clone())
+    }
+}
+
+impl Clone for Checkers {
+    fn clone(&self) -> Self {
+        Self(self.0.iter().map(|checker| checker.copied()).collect())
+    }
+}
+
+/// All invariants of one node.
 pub struct Checkers(Vec<Box<dyn Checker>>);
 
 impl std::fmt::Debug for Checkers {

@@ -181,6 +181,19 @@ impl Disk {
         self.in_flight.get(&ticket).is_some_and(|flight| !matches!(flight.request, Request::Read { .. }))
     }
 
+    /// Holds from now on what that copy of it holds; nothing is under way.
+    pub fn put_back(&mut self, copy: &Self) {
+        assert!(copy.in_flight.is_empty(), "a copy is at rest");
+        self.in_flight.clear();
+        self.files.clone_from(&copy.files);
+    }
+
+    /// Is empty from now on.
+    pub fn wipe(&mut self) {
+        self.in_flight.clear();
+        self.files.clear();
+    }
+
     /// What would be left of this disk if the power went now.
     pub fn after_cut(&self, judge: &mut dyn FnMut(Doubt) -> Verdict) -> Self {
         let mut image = self.image();

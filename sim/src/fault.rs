@@ -60,6 +60,12 @@ pub enum Fault {
         #[serde(rename = "lasting_ms", with = "millis")]
         lasting: Duration,
     },
+    /// The machine loses power and comes back with another disk.
+    ReplaceDisk {
+        with: Replacement,
+        #[serde(rename = "down_ms", with = "millis")]
+        down: Duration,
+    },
     /// Links of the node ail for a while.
     Link {
         stretch: Stretch,
@@ -116,6 +122,18 @@ pub enum ErrorKind {
     Write,
     Sync,
     Read,
+}
+
+/// What stands in the place of a disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Replacement {
+    /// A copy of itself, as a power cut would have left it then.
+    Older {
+        #[serde(rename = "copied_at_ms", with = "millis")]
+        copied_at: Duration,
+    },
+    Wiped,
 }
 
 /// How a wall clock departs from the truth, beside a jump.

@@ -170,6 +170,10 @@ pub enum Fact {
         node: usize,
         how: Ending,
     },
+    /// The node goes on with an older disk or an empty one; what its checkers know has gone back with it.
+    DiskReplaced {
+        node: usize,
+    },
     /// Faults have ended and all operations too: what is fetched from here on is the last word.
     FinalReadBegan,
     /// The final read of this partition saw everything from `log_start` to `end`.
@@ -193,16 +197,43 @@ pub enum Fact {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Mark(u64);
 
+/// Ends as clients were told of them.
+pub type Ends = BTreeMap<Place, Vec<(Mark, i64)>>;
+
 /// Facts that wait for the checkers, and what clients share.
 #[derive(Debug, Default)]
 pub struct History {
     /// New facts, in order; the world hands them to the checkers.
     pub fresh: Vec<Fact>,
     /// Ends as clients were told of them, ascending, each with the mark from which on it was known.
-    ends: BTreeMap<Place, Vec<(Mark, i64)>>,
+    ends: Ends,
     mark: Mark,
     values: u64,
     processes: u32,
+}
+
+impl Fact {
+    /// The partition that it is about.
+    pub fn place(&self) -> Option<Place> {
+        match self {
+            Self::Sent(of) => Some(of.place),
+            Self::Acked(of) => Some(of.place),
+            Self::Unacked(of) => Some(of.place),
+            Self::Fetched(of) => Some(of.place),
+            Self::Told(of) => Some(of.place),
+            Self::OutOfRange(of) => Some(of.place),
+            Self::Sought(of) => Some(of.place),
+            Self::Listed(of) => Some(of.place),
+            Self::Damaged { place }
+            | Self::ReadToEnd { place, .. }
+            | Self::RefusedInSequence { place, .. } => Some(*place),
+            Self::Core { .. }
+            | Self::Ended { .. }
+            | Self::DiskReplaced { .. }
+            | Self::FinalReadBegan
+            | Self::Overdue { .. } => None,
+        }
+    }
 }
 
 impl History {
@@ -233,6 +264,21 @@ impl History {
         known.checked_sub(1).map_or(0, |last| ends[last].1)
     }
 
+    /// What clients knew of these partitions, to be given back to `go_back`.
+    pub fn ends_of(&self, topics: impl Fn(usize) -> bool) -> Ends {
+        self.ends
+            .iter()
+            .filter(|(place, _)| topics(place.topic))
+            .map(|(&place, ends)| (place, ends.clone()))
+            .collect()
+    }
+
+    /// Of these topics clients know no more than this.
+    pub fn go_back(&mut self, topics: impl Fn(usize) -> bool, ends: Ends) {
+        self.ends.retain(|place, _| !topics(place.topic));
+        self.ends.extend(ends);
+    }
+
     pub fn record(&mut self, fact: Fact) {
         match &fact {
             Fact::Acked(Acked { place, offset: Some(offset), .. }) => {
@@ -257,6 +303,7 @@ impl History {
             | Fact::FinalReadBegan
             | Fact::ReadToEnd { .. }
             | Fact::RefusedInSequence { .. }
+            | Fact::DiskReplaced { .. }
             | Fact::Overdue { .. } => {}
         }
         self.fresh.push(fact);

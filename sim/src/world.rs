@@ -8,11 +8,14 @@ mod machine;
 mod moment;
 mod node;
 mod record;
+mod replace;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
 mod toy;
 mod turn;
+
+use std::collections::BTreeMap;
 
 use highwater_core::client::Address;
 use highwater_core::time::{Duration, Instant};
@@ -20,7 +23,7 @@ use highwater_core::time::{Duration, Instant};
 use crate::checker::{Checkers, Rules, TopicRule, When};
 use crate::clients::{Act, Client, Desk, Heard};
 use crate::draw::{Draw, Stream};
-use crate::fault::Planned;
+use crate::fault::{Fault, Planned, Replacement};
 use crate::heap::Heap;
 use crate::history::{Ending, Fact, History};
 use crate::network::{Arrival, ClientEnd, Delivery, Network};
@@ -29,6 +32,7 @@ use crate::report::{Counts, Report, Violation, variant_name};
 use crate::tape::Tape;
 use node::Node;
 use record::Recorder;
+use replace::Copy;
 
 /// Virtual time that the world gives operations, and then the final read, to end once the faults have.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -75,6 +79,11 @@ enum Occurrence {
     },
     Start {
         node: usize,
+    },
+    /// A copy of a node's disk is made for the fault of that number.
+    CopyDisk {
+        node: usize,
+        number: u64,
     },
     /// All faults end.
     Heal,
@@ -125,7 +134,12 @@ pub struct World {
     /// The first client that reads at the end.
     readers_from: usize,
     history: History,
-    checkers: Checkers,
+    /// One set for each node.
+    checkers: Vec<Checkers>,
+    rules: Rules,
+    copies: BTreeMap<u64, Copy>,
+    /// How often the clients of each node began anew.
+    restarts: Vec<u64>,
     operations: Counts,
     faults: Counts,
     coverage: Counts,
@@ -158,7 +172,10 @@ impl World {
             clients: Vec::new(),
             readers_from: usize::MAX,
             history: History::default(),
-            checkers: Checkers::new(&rules),
+            checkers: params.nodes.iter().map(|_| Checkers::new(&rules)).collect(),
+            rules,
+            copies: BTreeMap::new(),
+            restarts: vec![0; params.nodes.len()],
             operations: Counts::default(),
             faults: Counts::default(),
             coverage: Counts::default(),
@@ -186,7 +203,11 @@ impl World {
             self.add_client(&client);
         }
         for &planned in &self.params.faults {
-            self.heap.after(planned.at, Occurrence::Fault(planned));
+            let Planned { node, number, at, fault } = planned;
+            if let Fault::ReplaceDisk { with: Replacement::Older { copied_at }, .. } = fault {
+                self.heap.after(copied_at, Occurrence::CopyDisk { node, number });
+            }
+            self.heap.after(at, Occurrence::Fault(planned));
         }
         self.heap.after(self.params.faults_end, Occurrence::Heal);
     }
@@ -257,6 +278,7 @@ impl World {
             Occurrence::Calm { node, calm } => self.on_calm(node, calm),
             Occurrence::End { node, life, how, down } => self.on_end(node, life, how, down),
             Occurrence::Start { node } => self.on_start(node),
+            Occurrence::CopyDisk { node, number } => self.on_copy_disk(node, number),
             Occurrence::Heal => self.on_heal(),
             Occurrence::Watch => self.on_watch(),
         }
@@ -272,11 +294,36 @@ impl World {
             if let Fact::Core { event, .. } = &fact {
                 self.coverage.add(&variant_name(event));
             }
-            if let Err(violation) = self.checkers.on_fact(&fact) {
+            self.judge(&fact);
+        }
+        self.recorder.speaker = None;
+    }
+
+    /// Lets the checkers of the node that the fact is about see it, or all of them.
+    fn judge(&mut self, fact: &Fact) {
+        let node = match fact {
+            Fact::Core { node, .. } | Fact::Ended { node, .. } | Fact::DiskReplaced { node } => Some(*node),
+            Fact::Sent(_)
+            | Fact::Acked(_)
+            | Fact::Unacked(_)
+            | Fact::Fetched(_)
+            | Fact::Told(_)
+            | Fact::OutOfRange(_)
+            | Fact::Damaged { .. }
+            | Fact::Sought(_)
+            | Fact::Listed(_)
+            | Fact::FinalReadBegan
+            | Fact::ReadToEnd { .. }
+            | Fact::RefusedInSequence { .. }
+            | Fact::Overdue { .. } => fact.place().map(|place| self.params.topics[place.topic].node),
+        };
+        for (of, checkers) in self.checkers.iter_mut().enumerate() {
+            if node.is_none_or(|node| node == of)
+                && let Err(violation) = checkers.on_fact(fact)
+            {
                 self.violation.get_or_insert(violation);
             }
         }
-        self.recorder.speaker = None;
     }
 
     fn on_arrival(&mut self, arrival: Arrival) {

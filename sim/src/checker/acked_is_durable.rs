@@ -8,7 +8,7 @@ use crate::report::Violation;
 
 const NAME: &str = "acked_is_durable";
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct AckedIsDurable {
     churns: Vec<bool>,
     rot: bool,
@@ -115,6 +115,7 @@ impl Checker for AckedIsDurable {
             | Fact::RefusedInSequence { .. }
             | Fact::Core { .. }
             | Fact::Ended { .. }
+            | Fact::DiskReplaced { .. }
             | Fact::Overdue { .. } => Ok(()),
         }
     }

@@ -19,7 +19,7 @@ struct Ends {
     high_watermark: Offset,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct DiskOracle {
     rot: bool,
     ends: BTreeMap<At, Ends>,
@@ -139,6 +139,11 @@ impl Checker for DiskOracle {
             | Fact::ReadToEnd { .. }
             | Fact::FinalReadBegan
             | Fact::Overdue { .. } => Ok(()),
+            Fact::DiskReplaced { node } => {
+                self.known.retain(|(of, _)| of != node);
+                self.last_endings.insert(*node, Ending::PowerOff);
+                Ok(())
+            }
         }
     }
 }

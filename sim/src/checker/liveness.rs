@@ -5,7 +5,7 @@ use crate::history::Fact;
 use crate::report::Violation;
 
 /// The world keeps the time; what it calls overdue is broken.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Liveness;
 
 impl Checker for Liveness {
@@ -25,6 +25,7 @@ impl Checker for Liveness {
             | Fact::Core { .. }
             | Fact::Ended { .. }
             | Fact::ReadToEnd { .. }
+            | Fact::DiskReplaced { .. }
             | Fact::FinalReadBegan => Ok(()),
         }
     }

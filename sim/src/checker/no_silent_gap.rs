@@ -7,7 +7,7 @@ use crate::report::Violation;
 
 const NAME: &str = "no_silent_gap";
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct NoSilentGap {
     rules: Rules,
 }
@@ -67,6 +67,7 @@ impl Checker for NoSilentGap {
             | Fact::Ended { .. }
             | Fact::FinalReadBegan
             | Fact::ReadToEnd { .. }
+            | Fact::DiskReplaced { .. }
             | Fact::Overdue { .. } => Ok(()),
         }
     }

@@ -10,7 +10,7 @@ use crate::report::Violation;
 
 const NAME: &str = "producer_state";
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Written {
     process: Process,
     place: Place,
@@ -18,7 +18,7 @@ struct Written {
     offset: Option<i64>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Sequenced {
     sequence: Sequence,
     records: i32,
@@ -26,7 +26,7 @@ struct Sequenced {
     process: Option<Process>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct ProducerState {
     rules: Rules,
     written: BTreeMap<Value, Written>,
@@ -162,6 +162,7 @@ impl Checker for ProducerState {
             | Fact::Ended { .. }
             | Fact::FinalReadBegan
             | Fact::ReadToEnd { .. }
+            | Fact::DiskReplaced { .. }
             | Fact::Overdue { .. } => Ok(()),
         }
     }

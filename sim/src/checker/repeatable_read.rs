@@ -8,7 +8,7 @@ use crate::report::Violation;
 
 const NAME: &str = "repeatable_read";
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct RepeatableRead {
     rules: Rules,
     seen: BTreeMap<Place, BTreeMap<i64, (i64, u32)>>,
@@ -78,6 +78,7 @@ impl Checker for RepeatableRead {
             | Fact::Ended { .. }
             | Fact::FinalReadBegan
             | Fact::ReadToEnd { .. }
+            | Fact::DiskReplaced { .. }
             | Fact::Overdue { .. } => Ok(()),
         }
     }

@@ -4,7 +4,7 @@
 use highwater_core::prng::Prng;
 use highwater_core::time::Duration;
 
-use super::{ErrorKind, Fault, Moment, Planned, Shape};
+use super::{ErrorKind, Fault, Moment, Planned, Replacement, Shape};
 use crate::draw::{Draw, Stream};
 use crate::history::Ending;
 use crate::network::{Peers, Stretch, Trouble, Way};
@@ -32,11 +32,13 @@ enum Kind {
     ClockJump,
     Clock,
     Recovery,
+    OldDisk,
+    WipedDisk,
     Rot,
 }
 
 /// Kind, its chance to be switched on in a million, and at most how many a run. A kind keeps its place: it names its stream.
-const KINDS: [(Kind, u64, u64); 20] = [
+const KINDS: [(Kind, u64, u64); 22] = [
     (Kind::Kill, 400_000, 3),
     (Kind::PowerOff, 500_000, 3),
     (Kind::Stop, 200_000, 2),
@@ -56,6 +58,8 @@ const KINDS: [(Kind, u64, u64); 20] = [
     (Kind::ClockJump, 200_000, 3),
     (Kind::Clock, 200_000, 3),
     (Kind::Recovery, 250_000, 2),
+    (Kind::OldDisk, 50_000, 1),
+    (Kind::WipedDisk, 30_000, 1),
     (Kind::Rot, 1_000_000, 4),
 ];
 
@@ -121,7 +125,7 @@ pub fn draw_plan(sketch: Sketch) -> Vec<Planned> {
             for nth in 0..prng.between(1, most) {
                 let number = (node as u64) << 16 | index << 8 | nth;
                 let at = Duration::from_nanos(prng.below(sketch.until.as_nanos()));
-                plan.push(Planned { number, at, node, fault: draw(kind, &mut prng) });
+                plan.push(Planned { number, at, node, fault: draw(kind, at, &mut prng) });
             }
         }
     }
@@ -129,7 +133,7 @@ pub fn draw_plan(sketch: Sketch) -> Vec<Planned> {
     plan
 }
 
-fn draw(kind: Kind, prng: &mut Prng) -> Fault {
+fn draw(kind: Kind, at: Duration, prng: &mut Prng) -> Fault {
     let down = prng.micros(500, 500_000);
     let lasting = prng.micros(1_000, 1_000_000);
     match kind {
@@ -169,6 +173,11 @@ fn draw(kind: Kind, prng: &mut Prng) -> Fault {
             let lasting = if prng.chance(200_000) { prng.micros(1_000_000, 12_000_000) } else { lasting };
             link(prng, lasting, |_| Trouble::Cut)
         }
+        Kind::OldDisk => {
+            let copied_at = Duration::from_nanos(prng.below(at.as_nanos() + 1));
+            Fault::ReplaceDisk { with: Replacement::Older { copied_at }, down }
+        }
+        Kind::WipedDisk => Fault::ReplaceDisk { with: Replacement::Wiped, down },
         Kind::Pause => Fault::Pause { lasting },
         Kind::PauseAll => Fault::PauseAll { lasting: prng.micros(1_000, 5_000_000) },
         Kind::Clock => Fault::Clock {

@@ -101,6 +101,15 @@ impl Network {
         }
     }
 
+    /// All connections of a node whose machine is off are gone without a trace, with what was on its way from it.
+    pub fn vanish(&mut self, node: usize) {
+        for link in self.links_of(node) {
+            let connection = self.connections.remove(&link).expect("listed");
+            self.by_id.remove(&(connection.seat, connection.id));
+            self.by_end.remove(&connection.end);
+        }
+    }
+
     /// Resets one connection of this node: both ends lose it, and what was on its way.
     pub fn reset_one(&mut self, node: usize, prng: &mut Prng, now: Instant) {
         let open: Vec<Link> = self.links_of(node).into_iter().filter(|link| self.is_open(*link)).collect();

@@ -122,6 +122,7 @@ impl World {
         let target = &mut self.nodes[node];
         match fault {
             Fault::Crash { how, down } => self.end(node, how, down),
+            Fault::ReplaceDisk { with, down } => self.replace_disk(node, number, with, down),
             Fault::CrashDuring { moment, after, how, down } => {
                 target.armed.push(Armed { moment, after, how, down, prng });
             }
