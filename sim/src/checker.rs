@@ -2,7 +2,9 @@
 //! invariant. Must not know how the facts came about.
 
 mod acked_is_durable;
+mod anomalies;
 mod disk_oracle;
+mod high_watermark_told;
 mod hw_monotone;
 mod liveness;
 mod look;
@@ -42,6 +44,11 @@ trait Checker: Copied {
     fn on_look(&mut self, _: &Look) -> Result<(), Violation> {
         Ok(())
     }
+
+    /// The final read of everything has ended.
+    fn on_end(&mut self) -> Result<(), Violation> {
+        Ok(())
+    }
 }
 
 /// What knows what it knew: a checker goes back with its node's disk.
@@ -74,7 +81,9 @@ impl Checkers {
     pub fn new(rules: &Rules) -> Self {
         Self(vec![
             Box::new(acked_is_durable::AckedIsDurable::new(rules)),
+            Box::new(anomalies::Anomalies::new(rules)),
             Box::new(disk_oracle::DiskOracle::new(rules)),
+            Box::new(high_watermark_told::HighWatermarkTold::new(rules)),
             Box::new(hw_monotone::HwMonotone::new(rules)),
             Box::new(liveness::Liveness),
             Box::new(no_silent_gap::NoSilentGap::new(rules)),
@@ -91,6 +100,10 @@ impl Checkers {
 
     pub fn on_look(&mut self, look: &Look) -> Result<(), Violation> {
         self.0.iter_mut().try_for_each(|checker| checker.on_look(look))
+    }
+
+    pub fn on_end(&mut self) -> Result<(), Violation> {
+        self.0.iter_mut().try_for_each(|checker| checker.on_end())
     }
 }
 

@@ -421,6 +421,7 @@ impl World {
                 None => {
                     self.phase = Phase::Leaving { until: now + PATIENCE };
                     self.send_clients_away();
+                    self.judge();
                 }
                 Some(what) => self.overdue(until, what),
             },
@@ -438,6 +439,13 @@ impl World {
             Phase::Faults | Phase::Over => {}
         }
         self.heap.at(now + Duration::from_millis(10), Occurrence::Watch);
+    }
+
+    /// Everything was read: the judges have all that they will have of clients.
+    fn judge(&mut self) {
+        if let Err(violation) = self.checkers.on_end() {
+            self.violation.get_or_insert(violation);
+        }
     }
 
     fn unfinished(&self) -> Option<String> {

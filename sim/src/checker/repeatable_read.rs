@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Checker, Rules};
-use crate::history::{Batch, Fact, OutOfRange, Place, Told};
+use crate::history::{Batch, Fact, OutOfRange, Place};
 use crate::report::Violation;
 
 const NAME: &str = "repeatable_read";
@@ -33,14 +33,6 @@ impl RepeatableRead {
         Ok(())
     }
 
-    fn on_told(told: &Told) -> Result<(), Violation> {
-        if told.high_watermark < told.end_known {
-            let story = format!("the high watermark is below what clients know: {told:?}");
-            return Err(Violation::new(NAME, story));
-        }
-        Ok(())
-    }
-
     fn on_out_of_range(&self, out: &OutOfRange) -> Result<(), Violation> {
         let log_start = match out.log_start {
             Some(log_start) => log_start,
@@ -62,7 +54,6 @@ impl Checker for RepeatableRead {
             Fact::Fetched(fetched) if lasts(fetched.place) => {
                 fetched.batches.iter().try_for_each(|batch| self.on_batch(fetched.place, batch))
             }
-            Fact::Told(told) if lasts(told.place) && !self.rules.rot => Self::on_told(told),
             Fact::OutOfRange(out) if lasts(out.place) && !self.rules.rot => self.on_out_of_range(out),
             Fact::Sent(_)
             | Fact::Acked(_)
@@ -88,7 +79,7 @@ impl Checker for RepeatableRead {
 mod tests {
     use super::super::samples::{PLACE, fetched, rules, sequenced};
     use super::{Checker, RepeatableRead};
-    use crate::history::{Fact, OutOfRange, Told};
+    use crate::history::{Fact, OutOfRange};
 
     fn run(facts: &[Fact]) -> bool {
         let mut checker = RepeatableRead::new(&rules());
@@ -108,10 +99,6 @@ mod tests {
 
     #[test]
     fn vanished_offset_is_found() {
-        let told = |high_watermark| {
-            run(&[Fact::Told(Told { place: PLACE, log_start: 0, high_watermark, end_known: 4 })])
-        };
-        assert!(told(4) && !told(3));
         let out = |asked, log_start| {
             run(&[Fact::OutOfRange(OutOfRange { place: PLACE, asked, log_start, end_known: 4 })])
         };

@@ -10,7 +10,7 @@ use super::consumer::start_of;
 use super::fetching::{Partitions, take_fetched};
 use super::session::{Next, Task, Turn};
 use crate::draw::Draw;
-use crate::history::{Edge, Fact, Listed, Place, Process};
+use crate::history::{Edge, Fact, Listed, Place, Process, Sought};
 use crate::params::TopicParams;
 
 /// The one that asks where logs begin and end.
@@ -42,6 +42,7 @@ impl Lister {
             let by_time = StartAt::Timestamp(Timestamp(turn.desk.wall_millis - back));
             let start = edge.map_or(by_time, start_of);
             turn.client.assign(turn.desk.clocks(), partition.clone(), start);
+            turn.desk.history.record(Fact::Sought(Sought { process: turn.process, place }));
             self.asking.insert(place, edge);
         }
     }

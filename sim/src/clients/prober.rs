@@ -21,8 +21,8 @@ use super::record::content;
 use super::{Act, Desk, Heard};
 use crate::draw::Draw;
 use crate::history::{
-    Acked, Edge, Fact, Listed, Mark, OutOfRange, Place, Process, Promise, Sent, Sequence, Told, Unacked,
-    Value,
+    Acked, Edge, Fact, Listed, Mark, OutOfRange, Place, Process, Promise, Sent, Sequence, Sought, Told,
+    Unacked, Value,
 };
 use crate::params::{ClientParams, PORT, host};
 
@@ -340,6 +340,7 @@ impl Prober {
         match partition.error {
             code::NONE => {
                 desk.history.record(Fact::Told(Told { place, log_start, high_watermark, end_known }));
+                desk.history.record(Fact::Sought(Sought { process, place }));
                 let bytes = partition.records;
                 let answer = Answer { process, place, asked, bytes, log_start, high_watermark, end_known };
                 take(answer, &mut self.scratch, desk);

@@ -59,14 +59,14 @@ fn same_seed_same_fingerprint() {
 #[test]
 fn every_planted_bug_is_found() {
     // What is lost may be a record, a producer, or the topic itself, without which the final read cannot end.
-    let lost = ["acked_is_durable", "repeatable_read", "producer_state", "liveness"];
+    let lost = ["acked_is_durable", "repeatable_read", "high_watermark_told", "producer_state", "liveness"];
     let bugs: [(Mutant, &[&str]); 7] = [
         (Mutant::AckBeforeWrite, &lost),
         (Mutant::RunningSync, &lost),
         (Mutant::BelievesTorn, &["disk_oracle", "wire", "repeatable_read", "acked_is_durable"]),
         (Mutant::NoSyncAfterKill, &lost),
         (Mutant::ForgetsProducers, &["producer_state"]),
-        (Mutant::ReadsEarly, &["repeatable_read", "acked_is_durable"]),
+        (Mutant::ReadsEarly, &["repeatable_read", "high_watermark_told", "acked_is_durable"]),
         (Mutant::Stuck, &["liveness"]),
     ];
     for (mutant, by) in bugs {
