@@ -18,7 +18,7 @@ pub use crate::config::{self, Config, TimestampType, TopicConfig, WalConfig};
 pub use boot::Boot;
 pub use connection::fuzz as fuzz_connection;
 pub use effect::{CloseReason, DiskErrorAt, DiskStep, Durability, Effect, FileChange, Halt};
-pub use event::{Event, Sequenced};
+pub use event::{Event, Mark, Sequenced};
 pub use input::{DiskError, FileMeta, Input, Outcome};
 pub use message::ShardMessage;
 pub use shard::{Shard, Timer};

@@ -301,7 +301,10 @@ fn count(counters: &ShardCounters, event: &Event) {
         Event::CheckpointLost { .. } => counters.add(Count::CheckpointsLost, 1),
         Event::StorageFull => counters.full.store(true, Ordering::Relaxed),
         Event::StorageRoomAgain => counters.full.store(false, Ordering::Relaxed),
-        Event::DurableAdvanced { .. } | Event::HighWatermarkAdvanced { .. } | Event::Halted(_) => {}
+        Event::DurableAdvanced { .. }
+        | Event::HighWatermarkAdvanced { .. }
+        | Event::Marked(_)
+        | Event::Halted(_) => {}
     }
 }
 
@@ -348,7 +351,8 @@ fn log(shard: ShardId, event: &Event) {
         Event::Connected { .. } | Event::Disconnected { .. } | Event::ConnectionRefused { .. } => {
             tracing::debug!(shard, ?event);
         }
-        Event::WalFileCreated { .. }
+        Event::Marked(_)
+        | Event::WalFileCreated { .. }
         | Event::WalFileRecycled { .. }
         | Event::Checkpointed { .. }
         | Event::SegmentRolled { .. }

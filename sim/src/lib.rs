@@ -13,6 +13,7 @@ pub mod fault;
 pub mod fingerprint;
 pub mod heap;
 pub mod history;
+pub mod marks;
 pub mod model;
 pub mod mutants;
 pub mod network;

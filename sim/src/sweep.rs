@@ -22,7 +22,7 @@ use self::rig::{Cut, Note, Rig, Start};
 use self::workload::Workload;
 use crate::disk::{Doubt, Verdict};
 use crate::draw::Draw;
-use crate::report::{Counts, variant_name};
+use crate::report::Counts;
 use crate::run::caught;
 
 /// How much is swept.
@@ -115,7 +115,7 @@ fn whole_contents(notes: &[Note]) -> Arc<Contents> {
 fn count_events(counts: &mut Counts, notes: &[Note]) {
     for note in notes {
         if let Note::Event(event) = note {
-            counts.add(&variant_name(event));
+            counts.add(crate::marks::name(event));
         }
     }
 }

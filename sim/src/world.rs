@@ -26,9 +26,10 @@ use crate::draw::{Draw, Stream};
 use crate::fault::{Fault, Planned, Replacement};
 use crate::heap::Heap;
 use crate::history::{Ending, Fact, History};
+use crate::marks;
 use crate::network::{Arrival, ClientEnd, Delivery, Network};
 use crate::params::{ClientParams, PORT, Params, Rot, host};
-use crate::report::{Counts, Report, Violation, variant_name};
+use crate::report::{Counts, Report, Violation};
 use crate::tape::Tape;
 use node::Node;
 use record::Recorder;
@@ -292,7 +293,7 @@ impl World {
         for fact in std::mem::take(&mut self.history.fresh) {
             self.recorder.fact(self.heap.now(), &fact);
             if let Fact::Core { event, .. } = &fact {
-                self.coverage.add(&variant_name(event));
+                self.coverage.add(marks::name(event));
             }
             self.judge(&fact);
         }

@@ -136,4 +136,81 @@ pub enum Event {
     StorageFull,
     StorageRoomAgain,
     Halted(Halt),
+    /// A branch that is rare or worth knowing was taken.
+    Marked(Mark),
+}
+
+macro_rules! names {
+    ($(#[$doc:meta])* $type:ident: $($variant:ident)*) => {
+        impl $type {
+            $(#[$doc])*
+            pub const NAMES: &[&str] = &[$(stringify!($variant),)*];
+
+            /// The name of the variant.
+            pub const fn name(&self) -> &'static str {
+                match self { $(Self::$variant { .. } => stringify!($variant),)* }
+            }
+        }
+    };
+}
+
+names! {
+    /// Every kind of event; a coverage mark each.
+    Event:
+    Connected Disconnected ConnectionRefused Answered TopicCreated TopicDeleted Appended DuplicateAnswered GroupCommitted DurableAdvanced HighWatermarkAdvanced Destaged SegmentRolled SegmentSealed SegmentDeleted WalFileCreated WalFileRecycled Checkpointed SealWritten CarriedForward TornTail Rot Faulty CheckpointLost SuperblockRepaired FooterRebuilt Recovered StorageFull StorageRoomAgain Halted Marked
+}
+
+/// A branch of the core that tests should have been through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mark {
+    /// The WAL has no room: a produce waits for it, or is refused because the disk has none.
+    ProduceParked,
+    ProduceRefused,
+    /// A call came from a home whose metadata is newer.
+    CallBeforeImage,
+    /// A duplicate of a batch that is not durable yet.
+    DuplicateInFlight,
+    /// There is no page for a read, a destaging or a connection.
+    ReadStarved,
+    DestageStarved,
+    ConnectionStarved,
+    /// A read was too short for the first batch.
+    ReadAgain,
+    /// What a reader wants to wait for was there by then.
+    WatchRipe,
+    /// A connection is not read while its answers are not taken or its requests are too many.
+    ConnectionHeldBack,
+    /// A segment ends because carrying its last bytes forward would not free the WAL.
+    SegmentEndedEarly,
+    /// A batch was destaged while it was carried forward.
+    CarriedInVain,
+    /// The end of the log gets a file of its own before the last one with batches is deleted.
+    ActiveFileCreated,
+    /// A partition was deleted while a job was at work on its files.
+    DeletedAtWork,
+    /// A shard needs a stream of an earlier life no more; the stream is gone.
+    LegacyReleased,
+    StreamRemoved,
+}
+
+names! {
+    /// Every mark.
+    Mark:
+    ProduceParked ProduceRefused CallBeforeImage DuplicateInFlight ReadStarved DestageStarved ConnectionStarved
+    ReadAgain WatchRipe ConnectionHeldBack SegmentEndedEarly CarriedInVain ActiveFileCreated DeletedAtWork
+    LegacyReleased StreamRemoved
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Event, Mark};
+
+    #[test]
+    fn names_are_those_of_the_variants() {
+        assert_eq!(Event::StorageFull.name(), "StorageFull");
+        assert_eq!(Event::Marked(Mark::WatchRipe).name(), "Marked");
+        assert!(Event::NAMES.contains(&"Recovered") && Mark::NAMES.contains(&Mark::WatchRipe.name()));
+        let all = || Event::NAMES.iter().chain(Mark::NAMES);
+        assert!(all().all(|name| all().filter(|other| *other == name).count() == 1), "one name each");
+    }
 }

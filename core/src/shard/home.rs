@@ -14,7 +14,7 @@ use core::net::SocketAddr;
 use self::requests::{Request, Requests};
 use super::connection::{Connection, Place, Stuck};
 use super::message::CallId;
-use super::{CloseReason, Config, Effect, Event, ShardMessage, Timer, Usage, placement};
+use super::{CloseReason, Config, Effect, Event, Mark, ShardMessage, Timer, Usage, placement};
 use crate::api::{self, Ask, Begun, Context, Done, News, Refusal};
 use crate::buf::{PageMut, Pool, Slice};
 use crate::controller::Image;
@@ -278,6 +278,9 @@ impl Home {
         for _ in 0..CONNECTION_REQUESTS_MAX {
             let Some(connection) = self.connections.get_mut(&conn) else { return };
             if self.stopping || !connection.has_room() {
+                if !self.stopping && connection.closing.is_none() {
+                    self.tell(Event::Marked(Mark::ConnectionHeldBack));
+                }
                 break;
             }
             match connection.inbox.next_frame(pool) {
@@ -342,6 +345,7 @@ impl Home {
             connection.starved = true;
             self.starved.push_back(conn);
             self.starved_until.get_or_insert(now.mono + MEMORY_RETRY);
+            self.tell(Event::Marked(Mark::ConnectionStarved));
         }
     }
 

@@ -21,7 +21,7 @@ use self::read::ReadJob;
 pub(super) use self::topics::{lead, log_config};
 use self::wal::CachedFrame;
 use super::message::{CallId, ShardMessage};
-use super::{DiskError, DiskErrorAt, DiskStep, Effect, Event, FileChange, Halt, Outcome, Timer};
+use super::{DiskError, DiskErrorAt, DiskStep, Effect, Event, FileChange, Halt, Mark, Outcome, Timer};
 use super::{PartitionView, Usage};
 use crate::batch::Scratch;
 use crate::buf::{Pool, Slice};
@@ -242,6 +242,7 @@ impl Owner {
     ) {
         let call = Call { from, call, op };
         if image_version > self.image.version {
+            self.events.push_back(Event::Marked(Mark::CallBeforeImage));
             self.early.push((image_version, call));
         } else {
             self.start(now, call);

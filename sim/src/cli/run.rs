@@ -6,6 +6,7 @@ use std::str::FromStr;
 use std::time::{Duration, SystemTime};
 
 use clap::Args;
+use highwater_sim::marks;
 use highwater_sim::outcome::{Outcome, Verdict};
 use highwater_sim::plan::Plan;
 use highwater_sim::report::Counts;
@@ -52,6 +53,9 @@ pub(super) struct BatchArgs {
     keep_going: bool,
     #[arg(long, value_enum, default_value_t)]
     format: Format,
+    /// Fail if the batch did not reach an event or a mark that a large one should.
+    #[arg(long)]
+    require_marks: bool,
     /// Where failures leave their folders.
     #[arg(long, value_name = "DIR", default_value = "sim-out")]
     out: PathBuf,
@@ -181,8 +185,12 @@ impl BatchArgs {
             if failed && !self.keep_going { Next::Stop } else { Next::GoOn }
         });
         output.say(&sum.text(began.zip(cpu_time()).map(|(began, ended)| ended - began)));
+        let missing = if self.require_marks { marks::missing(&sum.events, options.rot) } else { Vec::new() };
+        if !missing.is_empty() {
+            output.say(&format!("marks that were required: {}", missing.join(" ")));
+        }
         output.end();
-        Ok(if sum.failed == 0 { Exit::Clean } else { Exit::Failed })
+        Ok(if sum.failed == 0 && missing.is_empty() { Exit::Clean } else { Exit::Failed })
     }
 
     /// Leaves a folder for one of the first failures.
@@ -274,6 +282,9 @@ fn failure_text(outcome: &Outcome) -> String {
     text
 }
 
+/// Seeds from which on it is worth saying what a batch did not reach.
+const LARGE: u64 = 50;
+
 /// What all seeds of a batch came to.
 #[derive(Debug, Default)]
 struct Sum {
@@ -337,6 +348,9 @@ impl Sum {
             self.operations, self.faults, self.events, self.fingerprint
         )
         .expect("a string");
+        if self.seeds >= LARGE {
+            write!(text, "\n  not reached  {}", marks::unreached(&self.events).join(" ")).expect("a string");
+        }
         text
     }
 }

@@ -12,12 +12,14 @@ use highwater_core::wire::messages::fetch_response::FetchResponse;
 use highwater_core::wire::messages::init_producer_id_response::InitProducerIdResponse;
 use highwater_core::wire::messages::list_offsets_response::ListOffsetsResponse;
 use highwater_core::wire::messages::metadata_response::MetadataResponse;
+use highwater_core::wire::messages::produce_request::ProduceRequest;
 use highwater_core::wire::messages::produce_response::ProduceResponse;
-use highwater_core::wire::{ApiKey, DecodeError, ErrorCode, Reader, ResponseHeader};
+use highwater_core::wire::{ApiKey, DecodeError, ErrorCode, Reader, RequestHeader, ResponseHeader};
 
 use super::Desk;
 use super::codec::code;
 use super::session::Answered;
+use crate::bytes::joined;
 use crate::history::{Fact, Mark, Place, Told};
 
 /// What answers said that later ones are to be understood by.
@@ -37,6 +39,8 @@ struct Asked {
     version: i16,
     correlation: i32,
     mark: Mark,
+    /// Partitions of a produce.
+    partitions: usize,
 }
 
 /// An ear on one connection.
@@ -58,7 +62,8 @@ impl Tap {
         }
         let version = i16::from_be_bytes([v0, v1]);
         let correlation = i32::from_be_bytes([c0, c1, c2, c3]);
-        self.asked.push_back(Asked { key, version, correlation, mark: desk.history.mark() });
+        let partitions = if key == ApiKey::Produce { produced(&joined(parts)) } else { 0 };
+        self.asked.push_back(Asked { key, version, correlation, mark: desk.history.mark(), partitions });
     }
 
     /// The client hears bytes.
@@ -107,7 +112,15 @@ fn take_body(
 ) -> Result<(), DecodeError> {
     let version = asked.version;
     match asked.key {
-        ApiKey::Produce => on_produced(&ProduceResponse::decode(version, &mut reader)?, desk),
+        ApiKey::Produce => {
+            let response = ProduceResponse::decode(version, &mut reader)?;
+            let answered: usize =
+                response.responses.iter().map(|topic| topic.partition_responses.len()).sum();
+            if answered != asked.partitions {
+                desk.complain("wire", format!("{answered} partitions in the answer to {asked:?}"));
+            }
+            on_produced(&response, desk);
+        }
         ApiKey::Fetch => {
             seen.fetch_mark = asked.mark;
             on_fetched(&FetchResponse::decode(version, &mut reader)?, seen, desk);
@@ -144,6 +157,14 @@ fn take_body(
         other => desk.complain("wire", format!("{other:?} was never asked for")),
     }
     reader.finish()
+}
+
+/// How many partitions a produce writes to.
+fn produced(frame: &[u8]) -> usize {
+    let mut reader = Reader::new(&frame[4..]);
+    let header = RequestHeader::decode(&mut reader).expect("the client made it");
+    let request = ProduceRequest::decode(header.api_version, &mut reader).expect("the client made it");
+    request.topic_data.iter().map(|topic| topic.partition_data.len()).sum()
 }
 
 fn on_produced(response: &ProduceResponse<'_>, desk: &mut Desk<'_>) {

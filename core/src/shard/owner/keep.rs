@@ -10,7 +10,7 @@ use crate::limits::{BLOCK_BYTES, DESTAGE_JOBS_MAX};
 use crate::log::{CreateFile, Destage, DestagePlan};
 use crate::mutant::{self, Mutant};
 use crate::shard::message::ShardMessage;
-use crate::shard::{DiskError, DiskStep, Durability, Effect, Event, FileChange, Outcome};
+use crate::shard::{DiskError, DiskStep, Durability, Effect, Event, FileChange, Mark, Outcome};
 use crate::storage::checkpoint::Checkpoint;
 use crate::storage::frame::{Entry, Lsn};
 use crate::storage::wal::Append;
@@ -120,6 +120,7 @@ impl Owner {
     fn end_segment(&mut self, id: PartitionId) {
         let partition = self.partitions.get_mut(&id).expect("looked up by the caller");
         if let Some(base) = partition.replica.log.end_segment() {
+            self.events.push_back(Event::Marked(Mark::SegmentEndedEarly));
             self.events.push_back(Event::SegmentRolled { partition: id, base });
             self.queue_keep(id);
         }
@@ -128,7 +129,10 @@ impl Owner {
     fn start_destage(&mut self, id: PartitionId, plan: DestagePlan) {
         let len =
             usize::try_from(plan.until - plan.at).expect("a run is bounded").next_multiple_of(BLOCK_BYTES);
-        let Some(mut page) = self.destage_pool.alloc(len) else { return };
+        let Some(mut page) = self.destage_pool.alloc(len) else {
+            self.events.push_back(Event::Marked(Mark::DestageStarved));
+            return;
+        };
         fill(&mut page, len, &plan.bytes);
         let bytes = self.destage_pool.freeze(page).cut(0, len);
         let create = plan.create == CreateFile::Yes;
@@ -299,7 +303,10 @@ impl Owner {
         };
         partition.carried -= 1;
         // Destaged meanwhile: nobody needs the newer copy.
-        let old = partition.replica.log.recopy(base, bytes, pin).unwrap_or(pin);
+        let old = partition.replica.log.recopy(base, bytes, pin).unwrap_or_else(|| {
+            self.events.push_back(Event::Marked(Mark::CarriedInVain));
+            pin
+        });
         self.release(old);
     }
 
@@ -389,6 +396,7 @@ impl Owner {
             Outcome::Done | Outcome::Read { .. } => {
                 if let Some(partition) = self.partitions.get_mut(&id) {
                     partition.replica.log.on_file_created(base);
+                    self.events.push_back(Event::Marked(Mark::ActiveFileCreated));
                 }
             }
         }
@@ -402,6 +410,7 @@ impl Owner {
         legacy.pins -= 1;
         if legacy.pins == 0 {
             let stream = legacy.stream;
+            self.events.push_back(Event::Marked(Mark::LegacyReleased));
             self.messages.push_back((ShardId(0), ShardMessage::StreamReleased { stream }));
         }
     }
@@ -428,7 +437,10 @@ impl Owner {
                 let op = Op::RemoveStream { stream, files };
                 self.issue_change(op, FileId::Wal { stream, number }, FileChange::Delete);
             }
-            None => self.issue_change(Op::Forget, checkpoint, FileChange::Delete),
+            None => {
+                self.events.push_back(Event::Marked(Mark::StreamRemoved));
+                self.issue_change(Op::Forget, checkpoint, FileChange::Delete);
+            }
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::replica::{
     Acks, PartitionError, PartitionOp, PartitionReply, ProduceError, ProduceOp, ProduceReply, Readiness,
 };
 use crate::shard::message::{CallId, ShardMessage};
-use crate::shard::{Event, Sequenced};
+use crate::shard::{Event, Mark, Sequenced};
 use crate::storage::frame::Entry;
 use crate::storage::wal::Append;
 use crate::time::{Now, Timestamp};
@@ -52,6 +52,7 @@ impl Owner {
                 self.reply(call.from, call.call, refused);
             }
             Verdict::NoRoom => {
+                self.events.push_back(Event::Marked(Mark::ProduceParked));
                 self.parked.push_back(call);
                 self.hurry();
             }
@@ -64,6 +65,7 @@ impl Owner {
         };
         if !self.wal.reserve(&mut self.wal_pool, op.batch.len(), Append::New) {
             return if self.wal.is_disk_full() {
+                self.events.push_back(Event::Marked(Mark::ProduceRefused));
                 Verdict::Reply(PartitionReply::Failed(PartitionError::StorageFull))
             } else {
                 Verdict::NoRoom
@@ -89,6 +91,9 @@ impl Owner {
                 (placement.base, placement.last, append_time)
             }
             Placed::Duplicate { base, last, append_time: first } => {
+                if last >= partition.replica.log.durable_end() {
+                    self.events.push_back(Event::Marked(Mark::DuplicateInFlight));
+                }
                 self.events.push_back(Event::DuplicateAnswered { partition: op.partition, base });
                 (base, last, append_time.map(|_| first))
             }

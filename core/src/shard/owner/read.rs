@@ -15,7 +15,7 @@ use crate::replica::{
     FetchOp, ListOffsetsOp, OffsetReply, OffsetTarget, PartitionError, PartitionOp, PartitionReply,
     ReadReply, Readiness, Replica,
 };
-use crate::shard::{Effect, Event, Outcome};
+use crate::shard::{Effect, Event, Mark, Outcome};
 
 /// A read of a segment on behalf of a call.
 #[derive(Debug)]
@@ -84,6 +84,7 @@ impl Owner {
         self.watches.insert(token, (call.from, call.call, id));
         self.watch_tokens.insert((call.from, call.call), token);
         if partition.replica.watch(next, token) == Readiness::Now {
+            self.events.push_back(Event::Marked(Mark::WatchRipe));
             self.ripe.push(token);
         }
         true
@@ -91,6 +92,7 @@ impl Owner {
 
     fn read_disk(&mut self, job: ReadJob) {
         let Some(page) = self.read_pool.alloc(job.read.len as usize) else {
+            self.events.push_back(Event::Marked(Mark::ReadStarved));
             self.starved.push_back(job.call);
             return;
         };
@@ -127,7 +129,10 @@ impl Owner {
                     }
                 }
                 Selected::Empty => read_reply(&partition.replica, wanted, Vec::new()),
-                Selected::NeedMore(read) => Progress::Disk(read, job.purpose),
+                Selected::NeedMore(read) => {
+                    self.events.push_back(Event::Marked(Mark::ReadAgain));
+                    Progress::Disk(read, job.purpose)
+                }
                 Selected::Faulty => self.faulty(id, wanted.from),
             },
             Purpose::Timestamp(query) => match job.read.scan_timestamp(&page, query, &mut self.scratch) {

@@ -11,7 +11,7 @@ use crate::id::{FileId, LeaderEpoch, NodeId, Offset, PartitionId, ShardId};
 use crate::log::{Log, LogConfig};
 use crate::mutant::{self, Mutant};
 use crate::replica::{Leadership, PartitionError, PartitionReply, Replica};
-use crate::shard::{FileChange, placement};
+use crate::shard::{Event, FileChange, Mark, placement};
 use crate::time::Now;
 
 /// What a log is told of its topic's configuration.
@@ -126,6 +126,7 @@ impl Owner {
             })
             .collect();
         if partition.keeping == Keeping::Busy {
+            self.events.push_back(Event::Marked(Mark::DeletedAtWork));
             self.doomed.insert(id, files);
         } else {
             self.remove_files(files);
