@@ -13,7 +13,9 @@ use crate::buf::Slice;
 use crate::id::{LeaderEpoch, NodeId, Offset, PartitionId};
 use crate::limits::{FETCH_ASKS_MAX, FETCH_BYTES_MAX, FETCH_PARTITIONS_MAX, FETCH_WAIT_MAX};
 use crate::mutant::{self, Mutant};
-use crate::replica::{FetchOp, Isolation, Minimum, PartitionError, PartitionOp, PartitionReply, ReadReply};
+use crate::replica::{
+    FetchOp, Isolation, Minimum, PartitionError, PartitionOp, PartitionReply, ReadReply, Starved,
+};
 use crate::time::Duration;
 use crate::wire::messages::fetch_request::FetchRequest;
 use crate::wire::messages::fetch_response::{
@@ -39,6 +41,8 @@ pub(crate) struct Fetch {
     sessions: Use,
     /// It does not wait any longer.
     late: bool,
+    /// A part waits for memory, so no other may take any.
+    starving: bool,
 }
 
 #[derive(Debug)]
@@ -52,8 +56,8 @@ struct Part {
     records: Vec<Slice>,
     bytes: u32,
     read: Option<Read>,
-    /// A whole batch was asked for whatever its size.
-    forced: bool,
+    /// It was asked last for a whole batch of whatever size, with time to wait for memory.
+    waits: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,6 +119,7 @@ pub(super) fn begin(context: &mut Context<'_>, head: Head, reader: Reader<'_>) -
         isolation,
         sessions,
         late: request.max_wait_ms <= 0 || request.min_bytes <= 0,
+        starving: false,
     };
     if fetch.parts.iter().all(Part::has_failed) {
         fetch.late = true;
@@ -188,7 +193,7 @@ fn part(context: &Context<'_>, name: Name, want: Want, follower: bool) -> Part {
         records: Vec::new(),
         bytes: 0,
         read: None,
-        forced: false,
+        waits: false,
     }
 }
 
@@ -205,34 +210,39 @@ impl Fetch {
                 break;
             }
             let first = self.bytes == 0 && self.reserved == 0 && self.outstanding == 0;
-            self.ask(context, self.asked, if first { Minimum::AtLeastOne } else { Minimum::UpTo });
+            let minimum = if first { Minimum::AtLeastOne } else { Minimum::UpTo };
+            self.ask(context, self.asked, minimum, Starved::ReadsNothing);
             self.asked += 1;
         }
         if self.outstanding > 0 || self.asked < self.parts.len() {
             return None;
         }
+        let unread = self.parts.iter().position(Part::is_unread);
         if self.bytes == 0
-            && let Some(large) = self.parts.iter().position(Part::is_too_large)
+            && let Some(unread) = unread
         {
-            // Only batches that are larger than the limits are there: one of them is served all the same (KIP-74).
-            self.ask(context, large, Minimum::AtLeastOne);
+            // Only batches are there that are larger than the limits, of which one is served all the same (KIP-74), or for which
+            // there was no memory, which can be waited for as long as nothing is held.
+            self.starving = true;
+            self.ask(context, unread, Minimum::AtLeastOne, Starved::Waits);
             return None;
         }
         let failed = self.parts.iter().any(Part::was_refused);
-        (self.late || failed || self.bytes >= self.bytes_min).then(|| self.answer(context))
+        let ends = self.late || failed || unread.is_some() || self.bytes >= self.bytes_min;
+        ends.then(|| self.answer(context))
     }
 
     fn budget(&self) -> u32 {
         self.bytes_max.saturating_sub(self.bytes).saturating_sub(self.reserved)
     }
 
-    fn ask(&mut self, context: &mut Context<'_>, index: usize, minimum: Minimum) {
+    fn ask(&mut self, context: &mut Context<'_>, index: usize, minimum: Minimum, starved: Starved) {
         let budget = self.budget();
         let part = &mut self.parts[index];
         let bytes_max =
             u32::try_from(part.want.bytes_max).unwrap_or(0).saturating_sub(part.bytes).min(budget);
         part.state = State::Asked;
-        part.forced = minimum == Minimum::AtLeastOne;
+        part.waits = starved == Starved::Waits;
         part.reserved = bytes_max;
         self.reserved += bytes_max;
         self.outstanding += 1;
@@ -244,6 +254,7 @@ impl Fetch {
             isolation: self.isolation,
             bytes_max,
             minimum,
+            starved,
             watch_below: if self.late { 0 } else { self.bytes_min },
         };
         let part = u32::try_from(index).expect("partitions of a fetch are bounded");
@@ -260,6 +271,7 @@ impl Fetch {
         let part = part.expect("replies are to parts that were asked");
         assert!(part.state == State::Asked, "a part is asked one thing at a time");
         self.outstanding -= 1;
+        self.starving &= !part.waits;
         self.reserved -= core::mem::take(&mut part.reserved);
         match reply {
             PartitionReply::Read(read) => self.bytes = self.bytes.saturating_add(part.on_read(read)),
@@ -285,9 +297,13 @@ impl Fetch {
         let index = usize::try_from(part).expect("32 bits fit a usize");
         assert!(self.parts[index].state == State::Watched, "only a watch wakes");
         self.parts[index].state = State::Idle;
+        if self.starving {
+            self.parts[index].on_more();
+            return None;
+        }
         let minimum =
             if self.bytes == 0 && self.outstanding == 0 { Minimum::AtLeastOne } else { Minimum::UpTo };
-        self.ask(context, index, minimum);
+        self.ask(context, index, minimum, Starved::ReadsNothing);
         None
     }
 
@@ -355,9 +371,16 @@ impl Part {
         matches!(self.state, State::Failed { found: Found::ByPartition, .. })
     }
 
-    /// Nothing was read although there is something, and it was not asked for at any size.
-    fn is_too_large(&self) -> bool {
-        !self.forced && !self.has_failed() && self.read.is_some_and(|read| read.more)
+    /// Nothing was read although there is something, which a better asking may bring.
+    fn is_unread(&self) -> bool {
+        self.bytes == 0 && !self.waits && !self.has_failed() && self.read.is_some_and(|read| read.more)
+    }
+
+    /// There is more to read than was read.
+    fn on_more(&mut self) {
+        if let Some(read) = &mut self.read {
+            read.more = true;
+        }
     }
 
     /// Takes in what was read; its bytes.

@@ -56,9 +56,19 @@ pub struct FetchOp {
     pub isolation: Isolation,
     pub bytes_max: u32,
     pub minimum: Minimum,
+    pub starved: Starved,
     /// If the read ends at the end of what may be read and has fewer bytes than this, the partition remembers the call and
     /// wakes it once when there is more to read, or when it would answer with an error. Zero asks for no watch.
     pub watch_below: u32,
+}
+
+/// What a read does that finds no memory to read into.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Starved {
+    /// It waits for what others give back. Only for one who holds nothing that others wait for.
+    Waits,
+    /// It is answered without records and says that there are more.
+    ReadsNothing,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -13,7 +13,7 @@ use crate::log::{
 };
 use crate::replica::{
     FetchOp, ListOffsetsOp, OffsetReply, OffsetTarget, PartitionError, PartitionOp, PartitionReply,
-    ReadReply, Readiness, Replica,
+    ReadReply, Readiness, Replica, Starved,
 };
 use crate::shard::{Effect, Event, Mark, Outcome};
 
@@ -93,12 +93,25 @@ impl Owner {
     fn read_disk(&mut self, job: ReadJob) {
         let Some(page) = self.read_pool.alloc(job.read.len as usize) else {
             self.events.push_back(Event::Marked(Mark::ReadStarved));
-            self.starved.push_back(job.call);
-            return;
+            return self.on_starved(job.call);
         };
         let file = FileId::Segment { partition: job.call.op.partition(), base: job.read.segment_base };
         let at = job.read.at;
         self.issue(Op::Read(job), |op| Effect::Read { op, file, at, into: page });
+    }
+
+    /// There is no memory to read into. Whoever holds pages must not wait for further ones: two of that kind wait for ever.
+    fn on_starved(&mut self, call: Call) {
+        let id = call.op.partition();
+        if let PartitionOp::Fetch(op) = &call.op
+            && op.starved == Starved::ReadsNothing
+            && let Some(partition) = self.partitions.get(&id)
+            && let Progress::Reply(reply) =
+                read_reply(&partition.replica, wanted(&partition.replica, op), Vec::new())
+        {
+            return self.finish_read(&call, reply);
+        }
+        self.starved.push_back(call);
     }
 
     pub(super) fn on_read_done(&mut self, job: ReadJob, outcome: Outcome) {
@@ -194,18 +207,22 @@ fn plan_fetch(replica: &Replica, op: &FetchOp) -> Progress {
     if let Err(error) = check_epoch(replica, op.current_leader_epoch) {
         return error.into();
     }
-    let wanted = Wanted {
-        from: op.offset,
-        upto: replica.high_watermark(),
-        bytes_max: op.bytes_max as usize,
-        minimum: op.minimum,
-    };
+    let wanted = wanted(replica, op);
     match replica.log.read(wanted) {
         ReadPlan::Empty => read_reply(replica, wanted, Vec::new()),
         ReadPlan::Tail(batches) => read_reply(replica, wanted, batches),
         ReadPlan::Disk(read) => Progress::Disk(read, Purpose::Fetch(wanted)),
         ReadPlan::OutOfRange => PartitionError::OffsetOutOfRange.into(),
         ReadPlan::Faulty => PartitionError::Faulty.into(),
+    }
+}
+
+fn wanted(replica: &Replica, op: &FetchOp) -> Wanted {
+    Wanted {
+        from: op.offset,
+        upto: replica.high_watermark(),
+        bytes_max: op.bytes_max as usize,
+        minimum: op.minimum,
     }
 }
 
