@@ -422,7 +422,7 @@ impl World {
                 None => {
                     self.phase = Phase::Leaving { until: now + PATIENCE };
                     self.send_clients_away();
-                    self.judge();
+                    self.judge_end();
                 }
                 Some(what) => self.overdue(until, what),
             },
@@ -443,9 +443,11 @@ impl World {
     }
 
     /// Everything was read: the judges have all that they will have of clients.
-    fn judge(&mut self) {
-        if let Err(violation) = self.checkers.on_end() {
-            self.violation.get_or_insert(violation);
+    fn judge_end(&mut self) {
+        for checkers in &mut self.checkers {
+            if let Err(violation) = checkers.on_end() {
+                self.violation.get_or_insert(violation);
+            }
         }
     }
 

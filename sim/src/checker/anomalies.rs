@@ -15,7 +15,7 @@ use crate::report::Violation;
 /// Anomalies that a story tells; more of them tell nothing new.
 const TOLD_MAX: usize = 5;
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Anomalies {
     rules: Rules,
     history: History,
@@ -148,6 +148,7 @@ impl Checker for Anomalies {
             | Fact::RefusedInSequence { .. }
             | Fact::Core { .. }
             | Fact::Ended { .. }
+            | Fact::DiskReplaced { .. }
             | Fact::FinalReadBegan
             | Fact::ReadToEnd { .. }
             | Fact::Overdue { .. } => {}

@@ -4,7 +4,7 @@ use super::{Checker, Rules};
 use crate::history::{Fact, Place, Told};
 use crate::report::Violation;
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct HighWatermarkTold {
     rules: Rules,
 }
@@ -40,6 +40,7 @@ impl Checker for HighWatermarkTold {
             | Fact::RefusedInSequence { .. }
             | Fact::Core { .. }
             | Fact::Ended { .. }
+            | Fact::DiskReplaced { .. }
             | Fact::FinalReadBegan
             | Fact::ReadToEnd { .. }
             | Fact::Overdue { .. } => Ok(()),

@@ -21,7 +21,7 @@ struct Marks {
     removed: Option<Offset>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct HwMonotone {
     rot: bool,
     marks: BTreeMap<(usize, PartitionId), Marks>,

@@ -10,7 +10,7 @@ use crate::report::Violation;
 
 const NAME: &str = "resources";
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Resources;
 
 /// What is broken of the bounds that always hold.

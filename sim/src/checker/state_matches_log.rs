@@ -29,7 +29,7 @@ struct Batch {
 }
 
 /// All batches that a partition was ever given and that no crash took back.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 struct Fold {
     batches: Vec<Batch>,
     /// Something was lost and told: what is derived need not match any more.
@@ -154,7 +154,7 @@ fn index(fold: &Fold, segment: &SegmentView) -> Option<String> {
     None
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(super) struct StateMatchesLog {
     folds: BTreeMap<(usize, PartitionId), Fold>,
 }

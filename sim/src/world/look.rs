@@ -19,7 +19,7 @@ impl World {
         let Machine::Shard(machine) = &mut core.machine else { return };
         let (partitions, usage) = (machine.view(), machine.usage());
         let look = Look { node, shards, shard, partitions, usage, when };
-        if let Err(violation) = self.checkers.on_look(&look) {
+        if let Err(violation) = self.checkers[node].on_look(&look) {
             self.violation.get_or_insert(violation);
         }
     }
