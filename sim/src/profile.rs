@@ -77,10 +77,10 @@ impl Profile {
                 Tuning { span_micros_max: 8_000_000, batches_max: 500, wal_doublings_max: 1, ..smoke }
             }
             Self::Load => Tuning {
-                span_micros_max: 4_000_000,
-                producers: (4, 8),
-                consumers: (2, 5),
-                batches_max: 600,
+                span_micros_max: 3_000_000,
+                producers: (3, 6),
+                consumers: (2, 4),
+                batches_max: 300,
                 records_max: [20, 100, 300],
                 pause_micros_max: 3_000,
                 memory_bytes: [16 << 20, 24 << 20],
