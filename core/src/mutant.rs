@@ -94,8 +94,6 @@ mutants! {
         "A write counts as durable by a flush that ran already when it completed.";
     WriteErrorIgnored, "write-error-ignored", Wal,
         "A failed write of the WAL counts as done.";
-    TornFrameAccepted, "torn-frame-accepted", Wal,
-        "The CRC over header and entries of a frame is not looked at.";
     TornBatchAccepted, "torn-batch-accepted", Wal,
         "The CRC of a batch in a frame is not looked at.";
     OldFramesBelieved, "old-frames-believed", Wal,

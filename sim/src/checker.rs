@@ -183,6 +183,7 @@ mod samples {
             epochs: Vec::new(),
             producers: Vec::new(),
             faulty: Vec::new(),
+            kept_bytes: None,
             segments: Vec::new(),
         };
         let high_watermark = Offset(high_watermark);

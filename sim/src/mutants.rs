@@ -19,11 +19,12 @@ pub struct Ground {
 
 impl Ground {
     /// Cheapest first.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self { profile: Profile::Smoke, rot: Rot::Off },
         Self { profile: Profile::Power, rot: Rot::Off },
         Self { profile: Profile::Disk, rot: Rot::Off },
         Self { profile: Profile::Default, rot: Rot::Off },
+        Self { profile: Profile::Load, rot: Rot::Off },
         Self { profile: Profile::Smoke, rot: Rot::On },
         Self { profile: Profile::Disk, rot: Rot::On },
     ];

@@ -20,6 +20,8 @@ pub struct LogView {
     pub epochs: Vec<EpochStart>,
     pub producers: Vec<(ProducerId, Producer)>,
     pub faulty: Vec<Extent>,
+    /// What is kept at least, where size alone decides.
+    pub kept_bytes: Option<u64>,
     pub segments: Vec<SegmentView>,
 }
 
@@ -44,6 +46,7 @@ impl Log {
             epochs: self.epochs.entries().to_vec(),
             producers: self.producers.snapshot(),
             faulty: self.faulty.clone(),
+            kept_bytes: self.config.retention_bytes.filter(|_| self.config.retention.is_none()),
             segments: self.segments.iter().map(Segment::view).collect(),
         }
     }

@@ -224,8 +224,7 @@ impl ReadFrame {
             return Err(FrameError::Incomplete { needed: frame_len });
         }
         let crc = checksum(bytes, &header).ok_or(FrameError::Corrupt)?;
-        let torn = crc != u32::from_le_bytes(array(&head[CRC_AT..]));
-        if torn && !mutant::on(Mutant::TornFrameAccepted) {
+        if crc != u32::from_le_bytes(array(&head[CRC_AT..])) {
             return Err(FrameError::Corrupt);
         }
         Ok(Self { header, crc })

@@ -17,6 +17,8 @@ pub struct Look {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum When {
     AtWork,
+    /// Perhaps amid a turn: what is on its way from one part of the shard to another counts nowhere.
+    Dying,
     /// All clients have left and all is destaged: nothing is wanted of it any more.
     Quiet,
 }

@@ -61,6 +61,11 @@ impl Checker for Resources {
         if let Some(what) = beyond(usage, look.partitions.len()) {
             return Err(Violation::new(NAME, format!("node {node} shard {shard}: {what}: {usage:?}")));
         }
+        // On more shards the request may live on another one than the watch.
+        if look.when == When::AtWork && look.shards == 1 && usage.watches > 0 && usage.deadlines == 0 {
+            let story = format!("node {node}: nothing ends the wait of a reader: {usage:?}");
+            return Err(Violation::new(NAME, story));
+        }
         let left = left(usage);
         if look.when == When::Quiet && !left.is_empty() {
             return Err(Violation::new(NAME, format!("node {node} shard {shard} keeps {left:?}")));
@@ -94,6 +99,12 @@ mod tests {
         ] {
             assert!(!run(lost, When::Quiet), "{lost:?}");
         }
+    }
+
+    #[test]
+    fn reader_whose_wait_nothing_ends_is_found() {
+        let waits = Usage { connections: 1, requests: 1, watches: 1, ..Usage::default() };
+        assert!(run(Usage { deadlines: 1, ..waits }, When::AtWork) && !run(waits, When::AtWork));
     }
 
     #[test]

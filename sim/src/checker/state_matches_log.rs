@@ -36,6 +36,8 @@ struct Fold {
     lossy: bool,
     /// The node ended since: how much was kept is not known yet.
     unsure: bool,
+    /// As the last look said.
+    kept_bytes: Option<u64>,
 }
 
 impl Fold {
@@ -165,7 +167,7 @@ impl StateMatchesLog {
     }
 
     #[expect(clippy::wildcard_enum_match_arm, reason = "most events tell of no batch")]
-    fn on_event(&mut self, node: usize, event: &Event) {
+    fn on_event(&mut self, node: usize, event: &Event) -> Result<(), Violation> {
         match *event {
             Event::Appended {
                 partition,
@@ -186,8 +188,21 @@ impl StateMatchesLog {
             }
             Event::Recovered { partition, log_end, .. } => self.fold(node, partition).cut(log_end),
             Event::Faulty { partition, .. } => self.fold(node, partition).lossy = true,
+            Event::SegmentDeleted { partition, base } => {
+                let fold = self.fold(node, partition);
+                let left = fold.batches.iter().filter(|batch| batch.segment_base > base);
+                let left: u64 = left.map(|batch| u64::from(batch.bytes)).sum();
+                if fold.kept_bytes.is_some_and(|least| left < least) && !fold.lossy {
+                    let story = format!(
+                        "{partition}: {base} was deleted, {left} bytes are left: {:?}",
+                        fold.kept_bytes
+                    );
+                    return Err(Violation::new(NAME, story));
+                }
+            }
             _ => {}
         }
+        Ok(())
     }
 }
 
@@ -195,7 +210,7 @@ impl Checker for StateMatchesLog {
     #[expect(clippy::wildcard_enum_match_arm, reason = "only the core tells of batches")]
     fn on_fact(&mut self, fact: &Fact) -> Result<(), Violation> {
         match fact {
-            Fact::Core { node, event } => self.on_event(*node, event),
+            Fact::Core { node, event } => return self.on_event(*node, event),
             Fact::Ended { node, .. } => {
                 let folds = self.folds.iter_mut().filter(|((of, _), _)| of == node);
                 folds.for_each(|(_, fold)| fold.unsure = true);
@@ -211,6 +226,7 @@ impl Checker for StateMatchesLog {
             if fold.unsure {
                 fold.cut(view.log.log_end);
             }
+            fold.kept_bytes = view.log.kept_bytes;
             if fold.lossy || !view.log.faulty.is_empty() {
                 continue;
             }

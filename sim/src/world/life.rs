@@ -72,7 +72,7 @@ impl World {
             Ending::PowerOff => "power-off",
         });
         target.cores.iter().for_each(|core| core.machine.audit());
-        self.look_at_node(node, When::AtWork);
+        self.look_at_node(node, When::Dying);
         let target = &mut self.nodes[node];
         target.cores.clear();
         target.mesh.clear();

@@ -143,9 +143,10 @@ impl World {
         if core.audit_in == 0 {
             core.audit_in = AUDIT_EVERY;
             core.machine.audit();
-            core.look_in -= 1;
+            core.look_in = core.look_in.saturating_sub(1);
         }
-        if core.look_in == 0 {
+        // Amid a turn some of it is on its way from one part of a shard to another.
+        if core.look_in == 0 && !more {
             core.look_in = LOOK_EVERY;
             self.look(node, shard, When::AtWork);
         }

@@ -104,3 +104,17 @@ fn crash_takes_batches_back_and_loss_excuses() {
     look.partitions[0].log.producers.clear();
     assert!(checker.on_look(&look).is_ok());
 }
+
+#[test]
+fn deletion_that_leaves_too_little_is_found() {
+    let finds = |least: u64| {
+        let mut checker = StateMatchesLog::default();
+        assert!([appended(0), appended(1)].iter().all(|fact| checker.on_fact(fact).is_ok()));
+        let mut look = look(0, [0, 4, 4, 4]);
+        look.partitions[0].log = LogView { kept_bytes: Some(least), ..sound() };
+        assert!(checker.on_look(&look).is_ok());
+        let event = Event::SegmentDeleted { partition: P, base: Offset(-1) };
+        checker.on_fact(&Fact::Core { node: 0, event }).is_err()
+    };
+    assert!(!finds(200) && finds(201));
+}
