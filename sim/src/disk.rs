@@ -4,11 +4,12 @@
 //! completed itself. All else is lost or kept, sector by sector, as the seed decides when the power goes. Must not know who
 //! writes what, and why.
 
+mod damage;
 mod file;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use highwater_core::buf::{PageMut, Slice};
@@ -21,6 +22,8 @@ use highwater_core::time::Duration;
 use crate::bytes::joined;
 use crate::draw::Draw;
 use crate::report::Counts;
+pub use damage::{Aim, Lie};
+use damage::{Elsewhere, Twin};
 use file::{Extent, File, SECTOR_BYTES};
 
 /// Who waits for an operation.
@@ -135,6 +138,10 @@ pub struct Disk {
     tickets: Ticket,
     /// Writes completed so far: the clock of the sync rule.
     completed: u64,
+    /// Which copy of a file the atlas gave up.
+    struck: BTreeMap<FileId, Twin>,
+    /// What it will do otherwise than it says.
+    lies: BTreeSet<Lie>,
     pub faults: DiskFaults,
     pub speed: DiskSpeed,
     pub delivered: Counts,
@@ -148,6 +155,8 @@ impl Disk {
             prng,
             tickets: 0,
             completed: 0,
+            struck: BTreeMap::new(),
+            lies: BTreeSet::new(),
             faults: DiskFaults::default(),
             speed,
             delivered: Counts::default(),
@@ -170,6 +179,8 @@ impl Disk {
             prng: self.prng.clone(),
             tickets: self.tickets,
             completed: self.completed,
+            struck: self.struck.clone(),
+            lies: self.lies.clone(),
             faults: self.faults.clone(),
             speed: self.speed.clone(),
             delivered: self.delivered.clone(),
@@ -301,7 +312,15 @@ impl Disk {
 
     fn perform(&mut self, request: Request, issued_after: u64) -> Outcome {
         match request {
+            Request::Write { file, .. }
+                if self.files.contains_key(&file) && self.lies_about(Lie::LostWrite) =>
+            {
+                Outcome::Done
+            }
             Request::Write { file, at, parts, durability } => {
+                let misdirected = self.files.contains_key(&file) && self.lies_about(Lie::MisdirectedWrite);
+                let place = Elsewhere { file, at };
+                let Elsewhere { file, at } = if misdirected { self.elsewhere(file, at) } else { place };
                 let completed = self.completed + 1;
                 let Some(f) = self.file_mut(file) else { return failed(DiskError::NotFound) };
                 let bytes = joined(&parts);
@@ -318,6 +337,9 @@ impl Disk {
                 Outcome::Done
             }
             Request::Read { file, at, mut into } => {
+                let misdirected = self.files.contains_key(&file) && self.lies_about(Lie::MisdirectedRead);
+                let place = Elsewhere { file, at };
+                let Elsewhere { file, at } = if misdirected { self.elsewhere(file, at) } else { place };
                 let Some(f) = self.files.get(&file) else {
                     return Outcome::Failed { error: DiskError::NotFound, page: Some(into) };
                 };
@@ -329,6 +351,7 @@ impl Disk {
     }
 
     fn change(&mut self, file: FileId, change: FileChange) -> Outcome {
+        self.heal(file, &change);
         match change {
             FileChange::Create { len } => {
                 self.files.insert(file, Arc::new(File::with_content(vec![0; extent_len(len)])));
@@ -464,19 +487,6 @@ impl Disk {
                 Verdict::Torn(len) => Some(len.min(extent.len)),
             });
         }
-    }
-
-    /// Flips one durable bit somewhere.
-    pub fn rot(&mut self) {
-        let sized: Vec<FileId> =
-            self.files.iter().filter(|(_, f)| f.len() > 0).map(|(&file, _)| file).collect();
-        if sized.is_empty() {
-            return;
-        }
-        let file = self.prng.pick(&sized);
-        let (at, mask) = (self.prng.below(self.files[&file].len()), 1 << self.prng.below(8));
-        self.file_mut(file).expect("picked among them").flip(at, mask);
-        self.delivered.add("rot");
     }
 }
 

@@ -5,6 +5,7 @@ mod draw;
 use highwater_core::time::Duration;
 use serde::{Deserialize, Serialize};
 
+use crate::disk::Lie;
 use crate::history::Ending;
 use crate::network::{Stretch, Trouble};
 use crate::plan::millis;
@@ -74,9 +75,7 @@ pub enum Fault {
         lasting: Duration,
     },
     /// The wall clock jumps.
-    ClockJump {
-        millis: i64,
-    },
+    ClockJump { millis: i64 },
     /// The wall clock departs from the truth for a while.
     Clock {
         shape: Shape,
@@ -85,7 +84,12 @@ pub enum Fault {
         #[serde(rename = "lasting_ms", with = "millis")]
         lasting: Duration,
     },
+    /// A bit rots where a good copy remains.
+    RotOfCopy,
+    /// A bit rots anywhere.
     Rot,
+    /// The disk does once what it does not say.
+    DiskLies { lie: Lie },
 }
 
 /// Where a crash hurts most: while such an operation is in flight, or as the core says that this happens.

@@ -21,7 +21,8 @@ use self::partition::PartitionBoot;
 use self::stream::StreamBoot;
 use super::owner::{Inheritance, Legacy, Pin, StreamHold, lead, log_config};
 use super::{
-    DiskErrorAt, DiskStep, Effect, Event, FileChange, FileMeta, Halt, Input, Outcome, Shard, placement,
+    DiskErrorAt, DiskStep, Durability, Effect, Event, FileChange, FileMeta, Halt, Input, Outcome, Shard,
+    placement,
 };
 use crate::buf::{PageMut, Slice};
 use crate::config::{Config, TimestampType, TopicConfig};
@@ -57,9 +58,24 @@ enum Step {
 /// A disk effect without its id.
 #[derive(Debug)]
 enum Disk {
-    Read { file: FileId, at: u64, len: usize },
-    Change { file: FileId, change: FileChange },
-    Sync { file: FileId },
+    Read {
+        file: FileId,
+        at: u64,
+        len: usize,
+    },
+    /// Durable.
+    Write {
+        file: FileId,
+        at: u64,
+        bytes: Slice,
+    },
+    Change {
+        file: FileId,
+        change: FileChange,
+    },
+    Sync {
+        file: FileId,
+    },
 }
 
 /// Recovery of a node as a state machine of its own, driven as a [`Shard`] is, with disk inputs and effects only.
@@ -217,6 +233,11 @@ impl Boot {
             Disk::Read { file, at, len } => {
                 self.waiting = Some((op, file, DiskStep::Read));
                 Effect::Read { op, file, at, into: PageMut::with_len(len) }
+            }
+            Disk::Write { file, at, bytes } => {
+                self.waiting = Some((op, file, DiskStep::Write));
+                let (parts, durability) = (alloc::vec![bytes], Durability::Durable);
+                Effect::Write { op, file, at, parts, durability }
             }
             Disk::Change { file, change } => {
                 self.waiting = Some((op, file, DiskStep::Change));

@@ -225,6 +225,21 @@ fn a_seal_proves_the_last_group() {
 }
 
 #[test]
+fn frames_that_nothing_proves_are_to_be_written_again() {
+    let mut bench = bench(64 << 10);
+    bench.write(100);
+    bench.write(100);
+    let walked = bench.walk();
+    let unproven: Vec<Lsn> = walked.unproven.iter().map(|frame| frame.lsn).collect();
+    assert_eq!(unproven, [Lsn(2)], "the second frame proves the first");
+    let frame = &walked.unproven[0];
+    let at = usize::try_from(frame.at).unwrap();
+    assert_eq!(frame.bytes[..], bench.files[&frame.file][at..at + frame.bytes.len()], "as it stands");
+    let fence = Checkpoint { last_lsn: Some(2), ..walked.start };
+    assert!(walk(&bench.files, Some(fence)).unproven.is_empty(), "a fence proves all before it");
+}
+
+#[test]
 fn frames_of_one_write_prove_nothing_of_each_other() {
     let mut bench = bench(1 << 22);
     bench.write(100);

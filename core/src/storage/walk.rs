@@ -50,6 +50,17 @@ pub struct Walked {
     pub rotten: Vec<(Lsn, Lsn)>,
     /// Where the first needed frame stands.
     pub start: Checkpoint,
+    /// Frames that count and that nothing proves to be on disk: the page cache may show them after a sync that failed.
+    pub unproven: Vec<FrameAt>,
+}
+
+/// A frame and its place.
+#[derive(Debug, Clone)]
+pub struct FrameAt {
+    pub lsn: Lsn,
+    pub file: u64,
+    pub at: u64,
+    pub bytes: Slice,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,6 +105,7 @@ pub struct Walk {
     entries: Vec<WalkedEntry>,
     /// Frames with a batch that does not match its entry, not proven durable so far.
     suspects: Vec<Lsn>,
+    unproven: Vec<FrameAt>,
     rotten: Vec<(Lsn, Lsn)>,
     torn: Option<Lsn>,
     /// The newest frame whose header was there and whose rest was not.
@@ -125,6 +137,7 @@ impl Walk {
             window: None,
             entries: Vec::new(),
             suspects: Vec::new(),
+            unproven: Vec::new(),
             rotten: Vec::new(),
             torn: None,
             broken: None,
@@ -162,12 +175,13 @@ impl Walk {
             self.torn = Some(torn);
             last = Lsn(torn.0 - 1);
             self.entries.retain(|e| e.lsn < torn);
+            self.unproven.retain(|frame| frame.lsn < torn);
         }
         if mutant::on(Mutant::LastFrameDropped) {
             self.entries.retain(|entry| entry.lsn < last);
         }
-        let Self { stream, entries, torn, rotten, start, .. } = self;
-        Walked { stream, entries, last, torn, rotten, start }
+        let Self { stream, entries, torn, rotten, start, unproven, .. } = self;
+        Walked { stream, entries, last, torn, rotten, start, unproven }
     }
 
     fn file_len(&self) -> u64 {
@@ -249,6 +263,7 @@ impl Walk {
         let proven = header.proven_durable;
         self.rotten.extend(self.suspects.iter().filter(|lsn| **lsn <= proven).map(|lsn| (*lsn, *lsn)));
         self.suspects.retain(|lsn| *lsn > proven);
+        self.unproven.retain(|frame| frame.lsn > proven);
         self.accept(frame, bytes);
         self.mode = if self.is_past_the_fence() { Mode::Done } else { Mode::Follow };
     }
@@ -265,8 +280,11 @@ impl Walk {
             bytes: read.bytes,
             content: read.content,
         }));
+        let fenced = self.start.last_lsn.is_some_and(|last| lsn.0 <= last);
+        if !fenced {
+            self.unproven.push(FrameAt { lsn, file: self.file, at: self.at, bytes: bytes.clone() });
+        }
         if self.entries[before..].iter().any(|e| e.content == Content::Broken) {
-            let fenced = self.start.last_lsn.is_some_and(|last| lsn.0 <= last);
             if fenced { self.rotten.push((lsn, lsn)) } else { self.suspects.push(lsn) }
         }
         self.expected = Some(lsn.next());

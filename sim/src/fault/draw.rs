@@ -5,6 +5,7 @@ use highwater_core::prng::Prng;
 use highwater_core::time::Duration;
 
 use super::{ErrorKind, Fault, Moment, Planned, Replacement, Shape};
+use crate::disk::Lie;
 use crate::draw::{Draw, Stream};
 use crate::history::Ending;
 use crate::network::{Peers, Stretch, Trouble, Way};
@@ -35,10 +36,12 @@ enum Kind {
     OldDisk,
     WipedDisk,
     Rot,
+    RotOfCopy,
+    DiskLies,
 }
 
 /// Kind, its chance to be switched on in a million, and at most how many a run. A kind keeps its place: it names its stream.
-const KINDS: [(Kind, u64, u64); 22] = [
+const KINDS: [(Kind, u64, u64); 24] = [
     (Kind::Kill, 400_000, 3),
     (Kind::PowerOff, 500_000, 3),
     (Kind::Stop, 200_000, 2),
@@ -61,6 +64,8 @@ const KINDS: [(Kind, u64, u64); 22] = [
     (Kind::OldDisk, 50_000, 1),
     (Kind::WipedDisk, 30_000, 1),
     (Kind::Rot, 1_000_000, 4),
+    (Kind::RotOfCopy, 300_000, 4),
+    (Kind::DiskLies, 300_000, 2),
 ];
 
 /// What a profile makes of a kind's chance and number.
@@ -68,7 +73,7 @@ fn weigh(profile: Profile, (kind, chance, most): (Kind, u64, u64)) -> (u64, u64)
     let often = (800_000, most * 2);
     let seldom = (chance / 3, most);
     match (profile, kind) {
-        (_, Kind::Rot) | (Profile::Smoke | Profile::Default, _) => (chance, most),
+        (_, Kind::Rot | Kind::DiskLies) | (Profile::Smoke | Profile::Default, _) => (chance, most),
         (Profile::Disk, Kind::DiskErrors | Kind::DiskFull | Kind::DiskSlow) => often,
         (Profile::Disk, Kind::Kill | Kind::PowerOff | Kind::Trigger) => (chance, most),
         (Profile::Power, Kind::PowerOff | Kind::Trigger | Kind::Recovery) => (900_000, most * 3),
@@ -115,7 +120,7 @@ pub fn draw_plan(sketch: Sketch) -> Vec<Planned> {
         for (index, row) in (0..).zip(KINDS) {
             let (kind, _, _) = row;
             let (chance, most) = weigh(sketch.options.profile, row);
-            if kind == Kind::Rot && sketch.options.rot == Rot::Off {
+            if matches!(kind, Kind::Rot | Kind::DiskLies) && sketch.options.rot == Rot::Off {
                 continue;
             }
             let mut prng = Stream::Faults { node, kind: index }.of(sketch.seed);
@@ -187,6 +192,10 @@ fn draw(kind: Kind, at: Duration, prng: &mut Prng) -> Fault {
         },
         Kind::ClockJump => Fault::ClockJump { millis: signed(prng.scaled(1, 100_000_000), prng) },
         Kind::Rot => Fault::Rot,
+        Kind::RotOfCopy => Fault::RotOfCopy,
+        Kind::DiskLies => {
+            Fault::DiskLies { lie: prng.pick(&[Lie::LostWrite, Lie::MisdirectedWrite, Lie::MisdirectedRead]) }
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use highwater_core::time::Duration;
 use super::node::Armed;
 use super::{Calm, Occurrence, Phase, World};
 use crate::checker::When;
+use crate::disk::Aim;
 use crate::draw::{Draw, Stream};
 use crate::fault::{ErrorKind, Fault, Planned};
 use crate::history::{Ending, Fact};
@@ -171,7 +172,9 @@ impl World {
                     self.faults.add("pause-all");
                 }
             }
-            Fault::Rot => target.disk.rot(),
+            Fault::RotOfCopy => target.disk.rot(Aim::Atlas),
+            Fault::Rot => target.disk.rot(Aim::Anywhere),
+            Fault::DiskLies { lie } => target.disk.lie(lie),
         }
     }
 

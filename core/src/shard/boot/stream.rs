@@ -1,8 +1,6 @@
 //! Reading one WAL stream of an earlier life, then making it last: what was read may have been on its way to the disk when the node
 //! was killed, and what lies behind its end must not come back in a later recovery.
 
-use alloc::vec::Vec;
-
 use super::inventory::StreamFiles;
 use super::{Disk, Step};
 use crate::buf::Slice;
@@ -10,7 +8,7 @@ use crate::id::{FileId, StreamId};
 use crate::mutant::{self, Mutant};
 use crate::shard::FileChange;
 use crate::storage::checkpoint::{CHECKPOINT_BYTES_MAX, Checkpoint};
-use crate::storage::walk::{Walk, WalkRead, Walked};
+use crate::storage::walk::{FrameAt, Walk, WalkRead, Walked};
 
 #[derive(Debug)]
 pub(super) struct StreamBoot {
@@ -24,8 +22,8 @@ pub(super) struct StreamBoot {
 enum At {
     Checkpoint,
     Walk(Walk, Option<WalkRead>),
-    /// Files whose frames may not be durable yet.
-    Sync(Walked, Vec<u64>),
+    /// Frames that may not be on disk are written once more: a sync says nothing of pages that an earlier one failed to write.
+    Rewrite(Walked),
     Fence(Walked),
     Over(Walked),
     /// Between two states.
@@ -57,17 +55,18 @@ impl StreamBoot {
                     Step::Do(Disk::Read { file, at: read.at, len: read.len })
                 }
                 None => {
-                    let walked = walk.finish();
-                    let trusted = walked.entries.is_empty() || mutant::on(Mutant::RecoveredNotSynced);
-                    let files = if trusted { Vec::new() } else { self.walked_files(&walked) };
-                    self.at = At::Sync(walked, files);
+                    let mut walked = walk.finish();
+                    if walked.entries.is_empty() || mutant::on(Mutant::RecoveredNotSynced) {
+                        walked.unproven.clear();
+                    }
+                    self.at = At::Rewrite(walked);
                     self.next()
                 }
             },
-            At::Sync(walked, mut files) => match files.pop() {
-                Some(number) => {
-                    self.at = At::Sync(walked, files);
-                    Step::Do(Disk::Sync { file: FileId::Wal { stream, number } })
+            At::Rewrite(mut walked) => match walked.unproven.pop() {
+                Some(FrameAt { file, at, bytes, .. }) => {
+                    self.at = At::Rewrite(walked);
+                    Step::Do(Disk::Write { file: FileId::Wal { stream, number: file }, at, bytes })
                 }
                 None => self.fence(walked),
             },
@@ -81,10 +80,6 @@ impl StreamBoot {
             }
             At::Moving => unreachable!("no step ends between two states"),
         }
-    }
-
-    fn walked_files(&self, walked: &Walked) -> Vec<u64> {
-        self.files.files.range(walked.start.file..).map(|(number, _)| *number).collect()
     }
 
     fn fence(&mut self, walked: Walked) -> Step {
@@ -110,7 +105,9 @@ impl StreamBoot {
                 let read = read.take().expect("a read was asked for");
                 walk.on_read(read, bytes);
             }
-            At::Sync(..) | At::Fence(_) | At::Over(_) | At::Moving => unreachable!("nothing was to be read"),
+            At::Rewrite(_) | At::Fence(_) | At::Over(_) | At::Moving => {
+                unreachable!("nothing was to be read")
+            }
         }
     }
 

@@ -1,0 +1,144 @@
+//! Damage that a disk does by itself: bits that rot, writes that go nowhere or elsewhere, reads from elsewhere. The atlas says
+//! where it may strike so that a good copy of everything remains: with one copy of the data that is one of two copies in a file,
+//! and what can be made again. Must not know what the bytes mean beyond that.
+
+use std::sync::Arc;
+
+use highwater_core::id::FileId;
+use highwater_core::limits::BLOCK_BYTES;
+use highwater_core::shard::FileChange;
+use serde::{Deserialize, Serialize};
+
+use super::Disk;
+use crate::draw::Draw;
+
+/// Where rot may strike.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Aim {
+    /// Where a good copy remains.
+    Atlas,
+    Anywhere,
+}
+
+/// One of the two copies in a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Twin {
+    First,
+    Second,
+}
+
+/// What a disk does otherwise than it says, once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Lie {
+    /// A write ends well and never happens.
+    LostWrite,
+    /// A write ends well and goes to another place, in the same file or another one.
+    MisdirectedWrite,
+    /// A read brings what stands in another place.
+    MisdirectedRead,
+}
+
+impl Lie {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::LostWrite => "lost-write",
+            Self::MisdirectedWrite => "misdirected-write",
+            Self::MisdirectedRead => "misdirected-read",
+        }
+    }
+}
+
+/// Where bytes go or come from instead.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Elsewhere {
+    pub(super) file: FileId,
+    pub(super) at: u64,
+}
+
+impl Disk {
+    /// Flips one durable bit somewhere.
+    pub fn rot(&mut self, aim: Aim) {
+        let second = self.prng.pick(&[Twin::First, Twin::Second]);
+        let candidates: Vec<(FileId, u64, u64)> = self
+            .files
+            .iter()
+            .filter(|(_, f)| f.len() > 0)
+            .filter_map(|(&file, f)| {
+                let whole = (file, 0, f.len());
+                match aim {
+                    Aim::Anywhere => Some(whole),
+                    Aim::Atlas => self.expendable(file, f.len(), second).map(|(from, end)| (file, from, end)),
+                }
+            })
+            .collect();
+        if candidates.is_empty() {
+            return;
+        }
+        let (file, from, end) = self.prng.pick(&candidates);
+        let at = from + self.prng.below(end - from);
+        let mask = 1 << self.prng.below(8);
+        self.files.get_mut(&file).map(Arc::make_mut).expect("picked among them").flip(at, mask);
+        if aim == Aim::Atlas {
+            self.struck.insert(file, if from > 0 { Twin::Second } else { Twin::First });
+        }
+        self.delivered.add(match aim {
+            Aim::Atlas => "rot-of-copy",
+            Aim::Anywhere => "rot",
+        });
+    }
+
+    /// The part of a file that may rot so that its content can still be had: one copy of two, for as long as the file stands.
+    fn expendable(&self, file: FileId, len: u64, favourite: Twin) -> Option<(u64, u64)> {
+        let block = BLOCK_BYTES as u64;
+        match file {
+            FileId::Footer { .. } => Some((0, len)),
+            FileId::Superblock | FileId::Checkpoint { .. } if len > block => {
+                let second = self.struck.get(&file).copied().unwrap_or(favourite);
+                Some(match second {
+                    Twin::First => (0, block),
+                    Twin::Second => (block, len),
+                })
+            }
+            FileId::Superblock | FileId::Checkpoint { .. } | FileId::Wal { .. } | FileId::Segment { .. } => {
+                None
+            }
+        }
+    }
+
+    /// The next operation that it fits is not done as it says.
+    pub fn lie(&mut self, lie: Lie) {
+        self.lies.insert(lie);
+    }
+
+    /// Whether this operation is the one.
+    pub(super) fn lies_about(&mut self, lie: Lie) -> bool {
+        let lies = self.lies.remove(&lie);
+        if lies {
+            self.delivered.add(lie.name());
+        }
+        lies
+    }
+
+    /// Another block of the same file, or some block of another.
+    pub(super) fn elsewhere(&mut self, file: FileId, at: u64) -> Elsewhere {
+        let file = if self.prng.coin() {
+            file
+        } else {
+            let all: Vec<FileId> = self.files.keys().copied().collect();
+            self.prng.pick(&all)
+        };
+        let blocks = self.files.get(&file).map_or(1, |f| f.len().div_ceil(BLOCK_BYTES as u64).max(1));
+        Elsewhere { file, at: self.prng.below(blocks) * BLOCK_BYTES as u64 + at % BLOCK_BYTES as u64 }
+    }
+
+    /// A file that is written anew has no damage any more.
+    pub(super) fn heal(&mut self, file: FileId, change: &FileChange) {
+        match change {
+            FileChange::Create { .. } | FileChange::Replace { .. } | FileChange::Delete => {
+                self.struck.remove(&file);
+            }
+            FileChange::Truncate { .. } | FileChange::Rename { .. } => {}
+        }
+    }
+}
