@@ -10,12 +10,14 @@ mod batch;
 mod check;
 mod diff;
 mod folder;
+mod mad;
 mod model;
 mod mutants;
 mod output;
 mod pin;
 mod replay;
 mod run;
+mod sandbox;
 mod seeds;
 mod shrink;
 mod sweep;
@@ -45,6 +47,8 @@ enum Command {
     Pin(pin::Pin),
     Sweep(sweep::Sweep),
     Mutants(mutants::Mutants),
+    Sandbox(sandbox::Sandbox),
+    Mad(mad::Mad),
 }
 
 /// How a command ended.
@@ -83,6 +87,8 @@ pub(crate) fn main() -> ExitCode {
         Command::Pin(pin) => pin.run(),
         Command::Sweep(sweep) => sweep.run(),
         Command::Mutants(mutants) => mutants.run(),
+        Command::Sandbox(sandbox) => sandbox.run(),
+        Command::Mad(mad) => mad.run(),
     };
     match ended {
         Ok(Exit::Clean) => ExitCode::SUCCESS,

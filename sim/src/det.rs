@@ -10,6 +10,8 @@ mod host;
 mod mesh;
 mod rt;
 
+#[cfg(madsim)]
+pub(crate) use contract::{Ledger, Watched};
 pub(crate) use driven::{Driven, Inner, Setup};
 pub(crate) use mesh::Lanes;
 pub(crate) use rt::Listener;

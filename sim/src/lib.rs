@@ -13,6 +13,8 @@ pub mod fault;
 pub mod fingerprint;
 pub mod heap;
 pub mod history;
+#[cfg(madsim)]
+pub mod mad;
 pub mod marks;
 pub mod model;
 pub mod mutants;

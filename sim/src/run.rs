@@ -69,11 +69,11 @@ fn run_params(params: Params, tape: Option<Tape>) -> Report {
 
 /// Plants a bug in all shards of this process, or takes it away.
 #[cfg(feature = "mutants")]
-fn plant(mutant: Option<Mutant>) {
+pub(crate) fn plant(mutant: Option<Mutant>) {
     highwater_core::mutant::set(mutant);
 }
 
 #[cfg(not(feature = "mutants"))]
-fn plant(mutant: Option<Mutant>) {
+pub(crate) fn plant(mutant: Option<Mutant>) {
     assert!(mutant.is_none(), "a build without the feature `mutants` has none to plant");
 }

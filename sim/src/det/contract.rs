@@ -20,7 +20,7 @@ struct Owed {
 
 /// What a driver that sleeps must have seen to.
 #[derive(Debug, Default)]
-pub(super) struct Ledger {
+pub(crate) struct Ledger {
     due: Cell<Option<Instant>>,
     unsent: Cell<usize>,
 }
@@ -39,8 +39,8 @@ impl Ledger {
 
 /// A machine under watch.
 #[derive(Debug)]
-pub(super) struct Watched<A> {
-    pub(super) inner: A,
+pub(crate) struct Watched<A> {
+    pub(crate) inner: A,
     ledger: Rc<Ledger>,
     conns: BTreeMap<ConnId, Owed>,
     ops: BTreeSet<OpId>,
@@ -49,7 +49,7 @@ pub(super) struct Watched<A> {
 }
 
 impl<A> Watched<A> {
-    pub(super) fn new(inner: A, ledger: Rc<Ledger>) -> Self {
+    pub(crate) fn new(inner: A, ledger: Rc<Ledger>) -> Self {
         Self { inner, ledger, conns: BTreeMap::new(), ops: BTreeSet::new(), turns: 0, halted: false }
     }
 
