@@ -1,6 +1,6 @@
 //! Tells a run in words: what was done to it, in order, and what broke. Must not know how a run works; it reads the tape.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -12,7 +12,10 @@ use crate::tape::{Entry, Kind, Sink, Site};
 /// Reads along and remembers what is worth telling.
 #[derive(Debug, Default)]
 pub struct Story {
-    told: Vec<String>,
+    /// When it happened, and what.
+    told: Vec<(u64, String)>,
+    /// Nodes that go down because the time has come, and not because of a moment.
+    due: BTreeSet<usize>,
     /// Disk operations of each kind that a node has asked for.
     asked: BTreeMap<(usize, &'static str), u64>,
     /// Those that are open: which of its kind each is.
@@ -103,7 +106,10 @@ impl Story {
         let lasting = millis(entry, "lasting");
         let told = match entry.what.as_str() {
             // Told when it happens.
-            "Crash" => return,
+            "Crash" => {
+                self.due.insert(node);
+                return;
+            }
             "CrashDuring" => return self.armed.entry(node).or_default().push(word(entry, "moment")),
             "DiskErrors" => {
                 let rate = entry.field("per_million").and_then(Value::as_u64).unwrap_or(0) / 10_000;
@@ -117,6 +123,13 @@ impl Story {
             "DiskSlow" => {
                 format!("the disk of node {node} is {} times as slow for {lasting}", word(entry, "factor"))
             }
+            "PauseAll" => format!("node {node} stands still for {lasting}"),
+            "Clock" => {
+                let (shape, millis) = (word(entry, "shape").to_lowercase(), word(entry, "millis"));
+                format!(
+                    "the clock of node {node} departs from the truth ({shape}) by up to {millis} ms for {lasting}"
+                )
+            }
             "Pause" => format!("a shard of node {node} stands still for {lasting}"),
             "Reset" => format!("a connection of node {node} is reset"),
             "ClockJump" => format!("the clock of node {node} jumps by {} ms", word(entry, "millis")),
@@ -127,7 +140,7 @@ impl Story {
                 format!("node {node}: {} {}", words(other), fields.join(", "))
             }
         };
-        self.told.push(told);
+        self.told.push((entry.at.as_nanos(), told));
     }
 
     fn on_end(&mut self, entry: &Entry) {
@@ -137,7 +150,8 @@ impl Story {
             .and_then(|node| usize::try_from(node).ok())
             .unwrap_or(0);
         let seconds = std::time::Duration::from_nanos(entry.at.as_nanos()).as_secs_f64();
-        let moments = self.armed.get(&node).map(Vec::as_slice).unwrap_or_default();
+        let due = self.due.remove(&node);
+        let moments = self.armed.get(&node).filter(|_| !due).map(Vec::as_slice).unwrap_or_default();
         let wanted = |kind: &str| {
             moments.iter().any(|moment| match moment.as_str() {
                 "DurableWrite" => kind == "durable write",
@@ -149,11 +163,15 @@ impl Story {
         };
         let mut open = self.open.iter().filter(|((of, ..), _)| *of == node).map(|(_, open)| *open);
         let during = open.clone().rfind(|(kind, _)| wanted(kind)).or_else(|| open.next_back());
-        let when = match during {
-            Some((kind, count)) => format!("during its {} {kind}, at {seconds:.3} s", ordinal(count)),
-            None => format!("at {seconds:.3} s"),
+        let during = during
+            .map_or_else(String::new, |(kind, count)| format!("during its {} {kind}, ", ordinal(count)));
+        let moment = match moments {
+            [moment] => format!(" (waited for: {})", words(moment)),
+            _ => String::new(),
         };
-        self.told.push(format!("node {node} {} {when}", goes_down(&word(entry, "how"))));
+        let told =
+            format!("node {node} {} {during}at {seconds:.3} s{moment}", goes_down(&word(entry, "how")));
+        self.told.push((entry.at.as_nanos(), told));
     }
 
     /// The story: how much of everything there was, what happened, and what broke.
@@ -162,7 +180,11 @@ impl Story {
         let clients = params.clients.len() - params.without_clients.len();
         let count =
             |number: u64, name: &str| format!("{number} {name}{}", if number == 1 { "" } else { "s" });
-        let mut told = self.told.clone();
+        let faults_end = params.faults_end.as_nanos();
+        let tell = |(at, told): &(u64, String)| {
+            if *at < faults_end { told.clone() } else { format!("after all faults {told}") }
+        };
+        let mut told: Vec<String> = self.told.iter().map(tell).collect();
         told.push(match violation {
             Some(violation) => format!("then {}: {}", violation.invariant, pretty(&violation.story)),
             None => "then nothing is wrong".to_owned(),
