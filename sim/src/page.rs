@@ -40,12 +40,12 @@ struct Curves {
     high_watermark: Curve,
 }
 
-/// A batch on its way.
+/// A record on its way.
 #[derive(Debug)]
 struct Sent {
     client: Option<usize>,
     place: String,
-    records: u64,
+    promise: String,
     from: u64,
     ended: Option<(u64, &'static str, Value)>,
 }
@@ -59,8 +59,8 @@ pub struct Page {
     faults: Vec<Value>,
     curves: BTreeMap<(usize, String), Curves>,
     batches: BTreeMap<u64, Sent>,
-    /// Where each partition and each place of the history had batches.
-    bases: BTreeMap<(usize, String), BTreeSet<i64>>,
+    /// High watermarks of each partition, and of each place of the history as clients were told of them.
+    ends: BTreeMap<(usize, String), BTreeSet<i64>>,
     places: BTreeSet<(String, i64)>,
     links: Links,
     last: u64,
@@ -113,8 +113,8 @@ impl Page {
         let Some(value) = number(entry, name) else { return };
         let value = if entry.what == "Appended" { value + 1 } else { value };
         let key = (node, text(entry, "partition"));
-        if let (Some(base), "Appended") = (number(entry, "base"), entry.what.as_str()) {
-            self.bases.entry(key.clone()).or_default().insert(base);
+        if matches!(entry.what.as_str(), "HighWatermarkAdvanced" | "Recovered") {
+            self.ends.entry(key.clone()).or_default().insert(value);
         }
         of(self.curves.entry(key).or_default()).push((self.last, value));
     }
@@ -130,27 +130,32 @@ impl Page {
     }
 
     fn on_fact(&mut self, entry: &Entry) {
-        let id = number(entry, "id").unwrap_or_default().unsigned_abs();
+        let id = number(entry, "value").unwrap_or_default().unsigned_abs();
         let end = |how, value| Some((entry.at.as_nanos(), how, value));
-        if let ("Acked" | "Delivered", Some(base)) = (entry.what.as_str(), number(entry, "base")) {
-            self.places.insert((text(entry, "place"), base));
+        if let ("Told", Some(end @ 1..)) = (entry.what.as_str(), number(entry, "high_watermark")) {
+            self.places.insert((text(entry, "place"), end));
         }
         match entry.what.as_str() {
             "Sent" => {
                 let client = if let Site::Client(client) = entry.site { Some(client) } else { None };
-                let records = number(entry, "records").unwrap_or_default().unsigned_abs();
-                let sent =
-                    Sent { client, place: text(entry, "place"), records, from: self.last, ended: None };
+                let sent = Sent {
+                    client,
+                    place: text(entry, "place"),
+                    promise: text(entry, "promise"),
+                    from: self.last,
+                    ended: None,
+                };
                 self.batches.entry(id).or_insert(sent);
             }
             "Acked" => {
                 if let Some(sent) = self.batches.get_mut(&id) {
-                    sent.ended = end("ok", entry.field("base").cloned().unwrap_or_default());
+                    sent.ended = end("ok", entry.field("offset").cloned().unwrap_or_default());
                 }
             }
-            "RefusedInSequence" => {
+            "Unacked" => {
                 if let Some(sent) = self.batches.get_mut(&id) {
-                    sent.ended = end("fail", Value::Null);
+                    let how = if text(entry, "written") == "No" { "fail" } else { "info" };
+                    sent.ended = end(how, Value::from(text(entry, "error")));
                 }
             }
             "Ended" => {
@@ -164,17 +169,17 @@ impl Page {
         }
     }
 
-    /// The id of each topic of the history, where only one can be meant: that which has a batch wherever the topic has one.
+    /// The id of each topic of the history, where only one can be meant: that which has had every high watermark that was told of.
     fn topics(&self) -> BTreeMap<String, String> {
         let mut had: BTreeMap<&str, BTreeSet<(&str, i64)>> = BTreeMap::new();
-        for ((_, partition), bases) in &self.bases {
+        for ((_, partition), ends) in &self.ends {
             let (id, index) = partition.rsplit_once('-').unwrap_or((partition, ""));
-            had.entry(id).or_default().extend(bases.iter().map(|base| (index, *base)));
+            had.entry(id).or_default().extend(ends.iter().map(|end| (index, *end)));
         }
         let mut wanted: BTreeMap<&str, BTreeSet<(&str, i64)>> = BTreeMap::new();
-        for (place, base) in &self.places {
+        for (place, end) in &self.places {
             let (topic, index) = place.rsplit_once('-').unwrap_or((place, ""));
-            wanted.entry(topic).or_default().insert((index, *base));
+            wanted.entry(topic).or_default().insert((index, *end));
         }
         let mut topics = BTreeMap::new();
         // Each topic that is known leaves less for the others.
@@ -240,7 +245,7 @@ impl Page {
     /// The newest batches, and those that the story names.
     fn batch_rows(&self, outcome: &Outcome) -> Vec<Value> {
         let story = outcome.story.as_deref().unwrap_or_default();
-        let named = |id: &u64| story.contains(&format!("BatchId({id})"));
+        let named = |id: &u64| story.contains(&format!("Value({id})"));
         let skip = self.batches.len().saturating_sub(DRAWN);
         let rows = self.batches.iter().enumerate().filter(|(place, (id, _))| *place >= skip || named(id));
         rows.map(|(_, (id, sent))| {
@@ -248,7 +253,7 @@ impl Page {
                 Some((to, how, base)) => (Some(to), *how, base.clone()),
                 None => (None, "info", Value::Null),
             };
-            json!([id, sent.client, sent.place, sent.records, sent.from, to, how, base, named(id)])
+            json!([id, sent.client, sent.place, sent.promise, sent.from, to, how, base, named(id)])
         })
         .collect()
     }

@@ -251,7 +251,7 @@ function batches() {
     tr.onclick = () => show(row[4] - 1e6, (row[5] || row[4] + 1e7) + 1e6);
     return tr;
   }));
-  $("bshown").textContent = some.length + " of " + rows.length + " shown; ok: acknowledged, fail: refused, info: not known";
+  $("bshown").textContent = some.length + " of " + rows.length + " shown; ok: acknowledged, fail: not written, info: its fate is not known";
 }
 $("filter").oninput = () => list(); $("site").onchange = () => list(); $("bfilter").oninput = batches;
 
