@@ -113,7 +113,7 @@ impl Log {
         let mut end = 0;
         for batch in Batches::new(batches) {
             let Ok(batch) = batch else { break };
-            if self.epochs.epoch_of(batch.base_offset()) != Some(batch.leader_epoch()) {
+            if self.epochs.epoch_of(batch.base_offset().max(self.log_start)) != Some(batch.leader_epoch()) {
                 break;
             }
             end += batch.len();

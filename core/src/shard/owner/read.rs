@@ -131,6 +131,10 @@ impl Owner {
             self.reply(job.call.from, job.call.call, PartitionReply::Failed(PartitionError::Unknown));
             return;
         };
+        if job.read.segment_base < partition.replica.log.log_start() {
+            // Retention took the segment while it was read: what is left of the log answers.
+            return self.read(job.call);
+        }
         let progress = match job.purpose {
             Purpose::Fetch(wanted) => match job.read.select(&page, wanted) {
                 Selected::Batches(batches) => {
