@@ -40,6 +40,11 @@ impl World {
     /// What some shard still has to do, although nobody asks anything of it.
     pub(super) fn unsettled(&mut self) -> Option<String> {
         self.nodes.iter_mut().enumerate().find_map(|(n, node)| {
+            let under_way: usize = node.mesh.values().map(|pipe| pipe.messages.len()).sum();
+            let waiting: usize = node.cores.iter().map(|core| core.inbox.len()).sum();
+            if under_way + waiting > 0 {
+                return Some(format!("node {n} has {under_way} messages under way and {waiting} inputs"));
+            }
             let usage = busiest(node)?;
             Some(format!("node {n} is not done: {usage:?}"))
         })
