@@ -27,7 +27,9 @@ pub use read::{
     DiskRead, Minimum, ReadPlan, Selected, TimestampOffset, TimestampPlan, TimestampQuery, TimestampScan,
     Wanted,
 };
-pub use recovery::{Cut, Intact, LogRecovery, RecoveryRead, RecoveryReport, SegmentFile, WalBatch};
+pub use recovery::{
+    Cut, FootersLeft, Intact, LogRecovery, RecoveryRead, RecoveryReport, SegmentFile, WalBatch,
+};
 pub use tail::TailBatch;
 pub use view::{LogView, SegmentView};
 
@@ -105,6 +107,9 @@ pub struct Log {
     producers: ProducerState,
     /// Offsets that are lost here, in order.
     faulty: Vec<Extent>,
+    /// Bases of deleted segments whose footers are still on disk, oldest first. The newest tells of the producers where the log
+    /// starts: until another segment is sealed, nothing else on disk does.
+    footers_left: VecDeque<Offset>,
 }
 
 impl Log {
@@ -119,6 +124,7 @@ impl Log {
             epochs: LeaderEpochCache::default(),
             producers: ProducerState::default(),
             faulty: Vec::new(),
+            footers_left: VecDeque::new(),
         }
     }
 

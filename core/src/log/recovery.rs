@@ -24,6 +24,15 @@ pub struct SegmentFile {
     pub footer: Option<Slice>,
 }
 
+/// The footers without a segment below the first segment file: of segments that were deleted.
+#[derive(Debug, Clone, Default)]
+pub struct FootersLeft {
+    /// In order.
+    pub bases: VecDeque<Offset>,
+    /// The content of the last one, whatever it is.
+    pub newest: Option<Slice>,
+}
+
 /// Whether the bytes of a WAL entry are those that its entry and their own CRC describe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Intact {
@@ -94,10 +103,14 @@ pub struct LogRecovery {
 
 impl LogRecovery {
     /// `wal` in the order of the WAL. Entries of one batch may repeat; the later one keeps its WAL file.
-    pub fn new(config: LogConfig, files: Vec<SegmentFile>, wal: Vec<WalBatch>) -> Self {
+    pub fn new(config: LogConfig, files: Vec<SegmentFile>, left: FootersLeft, wal: Vec<WalBatch>) -> Self {
         let mut log = Log::new(config, Offset::ZERO);
         log.segments.clear();
         let (ahead, seen_end) = sources(files, wal);
+        if let Some(footer) = ahead.front().and_then(|first| footer_before(first.base, &left)) {
+            log.producers = footer.producers;
+        }
+        log.footers_left = left.bases;
         let report = RecoveryReport::default();
         let mut recovery =
             Self { log, report, ahead, current: None, read: None, seen_end, newest_epoch: None };
@@ -215,6 +228,12 @@ fn good_footer(source: &Source, limit: Option<Offset>) -> Option<Footer> {
         && u64::from(footer.len) == file.len
         && limit.is_none_or(|limit| footer.end <= limit);
     fits.then_some(footer)
+}
+
+/// The footer that the last segment before `first` left when it was deleted, if it is sound.
+fn footer_before(first: Offset, left: &FootersLeft) -> Option<Footer> {
+    let footer = footer::decode(left.newest.as_ref()?)?;
+    (left.bases.back() == Some(&footer.base) && footer.end <= first).then_some(footer)
 }
 
 impl Log {

@@ -60,7 +60,7 @@ impl Log {
         (!later && !mutant::on(Mutant::LastFileDeleted)).then_some(active.base)
     }
 
-    /// The deletion of the oldest segment begins: nobody reads it any more, and its files may go.
+    /// The deletion of the oldest segment begins: nobody reads it any more, and its file may go. Its footer stays for now.
     pub fn on_deleted(&mut self, base: Offset) {
         let segment = self.segments.pop_front().expect("a log has a segment");
         let sealed = segment.seal == Seal::Sealed || mutant::on(Mutant::UnsealedDeleted);
@@ -69,6 +69,18 @@ impl Log {
         while self.tail.evict_next(self.log_start).is_some() {}
         self.epochs.on_log_start(self.log_start);
         self.faulty.retain(|extent| extent.last >= self.log_start);
+        self.footers_left.push_back(base);
+    }
+
+    /// A footer that a deleted segment left and that may go now, since a newer one tells all that it told. Comes once the file of
+    /// the segment that was deleted last is gone.
+    pub fn pop_footer_left(&mut self) -> Option<Offset> {
+        if self.footers_left.len() > 1 { self.footers_left.pop_front() } else { None }
+    }
+
+    /// The bases of deleted segments that have a footer still.
+    pub fn footers_left(&self) -> impl Iterator<Item = Offset> {
+        self.footers_left.iter().copied()
     }
 }
 

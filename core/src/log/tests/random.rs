@@ -116,14 +116,16 @@ fn retention(model: &mut Model, prng: &mut Prng) {
     }
     for base in model.log.expired(now, model.high_watermark) {
         model.log.on_deleted(base);
-        if prng.chance(900_000) {
-            model.disk.segments.remove(&base);
-            model.disk.footers.remove(&base);
-        } else {
-            // The node dies before the file is gone.
-            crash(model, prng);
-            return;
+        match prng.below(20) {
+            // The node dies before the file is gone, or before older footers are.
+            0 => return crash(model, prng),
+            1 => {
+                model.disk.remove(&mut model.log, base, Until::Write);
+                return crash(model, prng);
+            }
+            _ => model.disk.remove(&mut model.log, base, Until::Done),
         }
+        assert!(model.disk.footers_left().eq([base]), "one footer tells of what was deleted");
     }
 }
 
@@ -140,9 +142,11 @@ fn crash(model: &mut Model, prng: &mut Prng) {
         let place = small(prng, footer.len() as u64);
         footer[place] ^= 1 << prng.below(8);
     }
+    let left = model.disk.footers_left().last();
     let known = model.disk.footers.iter().any(|(base, footer)| {
         let len = model.disk.segments.get(base).map(Vec::len);
-        crate::log::footer::decode(footer).is_some_and(|footer| Some(footer.len as usize) == len)
+        let fits = |len_told: u32| Some(len_told as usize) == len || Some(*base) == left;
+        crate::log::footer::decode(footer).is_some_and(|footer| fits(footer.len))
     });
     let (log, report) = model.disk.crash(&model.config, prng);
     model.log = log;

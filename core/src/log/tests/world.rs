@@ -7,7 +7,8 @@ use crate::buf::Slice;
 use crate::id::Offset;
 use crate::limits::BLOCK_BYTES;
 use crate::log::{
-    CreateFile, Destage, DiskRead, Intact, Log, LogConfig, LogRecovery, RecoveryReport, SegmentFile, WalBatch,
+    CreateFile, Destage, DiskRead, FootersLeft, Intact, Log, LogConfig, LogRecovery, RecoveryReport,
+    SegmentFile, WalBatch,
 };
 use crate::prng::Prng;
 
@@ -91,6 +92,22 @@ impl Disk {
         true
     }
 
+    /// Footers of segments that are gone.
+    pub(super) fn footers_left(&self) -> impl Iterator<Item = Offset> {
+        let first = self.segments.keys().next();
+        self.footers.keys().copied().take_while(move |base| first.is_some_and(|first| base < first))
+    }
+
+    /// Removes the file of a segment whose deletion began, then the footers that may go.
+    pub(super) fn remove(&mut self, log: &mut Log, base: Offset, until: Until) {
+        self.segments.remove(&base);
+        if until == Until::Done {
+            while let Some(base) = log.pop_footer_left() {
+                self.footers.remove(&base);
+            }
+        }
+    }
+
     /// Logs the oldest batch again in the current file.
     pub(super) fn carry_forward(&mut self, log: &mut Log) {
         let Some(batch) = log.undestaged().next().filter(|batch| batch.last < log.durable_end()).cloned()
@@ -145,13 +162,15 @@ impl Disk {
     }
 
     pub(super) fn recover(&self, config: &LogConfig) -> (Log, RecoveryReport) {
-        let footer = |base| self.footers.get(base).map(|bytes| Slice::from_vec(bytes.clone()));
+        let footer = |base| self.footers.get(&base).map(|bytes| Slice::from_vec(bytes.clone()));
         let files = self.segments.iter().map(|(base, bytes)| SegmentFile {
             base: *base,
             len: bytes.len() as u64,
-            footer: footer(base),
+            footer: footer(*base),
         });
-        let mut recovery = LogRecovery::new(config.clone(), files.collect(), self.wal.clone());
+        let bases = self.footers_left().collect();
+        let left = FootersLeft { bases, newest: self.footers_left().last().and_then(footer) };
+        let mut recovery = LogRecovery::new(config.clone(), files.collect(), left, self.wal.clone());
         let mut reads = 0;
         while let Some(read) = recovery.next_read() {
             reads += 1;

@@ -27,6 +27,14 @@ pub(super) struct PartitionFiles {
     pub(super) footers: BTreeMap<Offset, u64>,
 }
 
+impl PartitionFiles {
+    /// The bases of the footers that segments left which were deleted, in order.
+    pub(super) fn footers_left(&self) -> impl Iterator<Item = Offset> {
+        let first = self.segments.keys().next();
+        self.footers.keys().copied().take_while(move |base| first.is_some_and(|first| base < first))
+    }
+}
+
 impl Inventory {
     pub(super) fn new(files: Vec<FileMeta>) -> Self {
         let mut inventory = Self::default();

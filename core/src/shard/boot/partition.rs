@@ -1,4 +1,4 @@
-//! Reading one partition back: the footers of its segments, then what recovery of its log asks for, then cutting what is not to be
+//! Reading one partition back: the footers of its segments and the last one before them, then what recovery of its log asks for, then cutting what is not to be
 //! believed.
 
 use alloc::boxed::Box;
@@ -10,7 +10,7 @@ use super::{Disk, Step};
 use crate::buf::Slice;
 use crate::id::{FileId, LeaderEpoch, Offset, PartitionId};
 use crate::limits::FOOTER_BYTES_MAX;
-use crate::log::recovery::{Cut, Intact, LogRecovery, RecoveryReport, SegmentFile, WalBatch};
+use crate::log::recovery::{Cut, FootersLeft, Intact, LogRecovery, RecoveryReport, SegmentFile, WalBatch};
 use crate::log::{Log, LogConfig};
 use crate::mutant::{self, Mutant};
 use crate::shard::FileChange;
@@ -49,9 +49,8 @@ impl PartitionBoot {
         newest_epoch: Option<LeaderEpoch>,
     ) -> Self {
         let wal = entries.into_iter().map(|(stream, walked)| wal_batch(stream, walked)).collect();
-        let footers =
-            files.footers.keys().copied().filter(|base| files.segments.contains_key(base)).collect();
-        let at = At::Footers(footers);
+        let of_segments = files.footers.keys().copied().filter(|base| files.segments.contains_key(base));
+        let at = At::Footers(files.footers_left().last().into_iter().chain(of_segments).collect());
         Self { partition, config, newest_epoch, files, footers: BTreeMap::new(), wal, at }
     }
 
@@ -95,6 +94,9 @@ impl PartitionBoot {
     }
 
     fn start_recovery(&mut self) {
+        let bases: VecDeque<Offset> = self.files.footers_left().collect();
+        let newest = bases.back().and_then(|base| self.footers.remove(base));
+        let left = FootersLeft { bases, newest };
         let files = self
             .files
             .segments
@@ -102,7 +104,7 @@ impl PartitionBoot {
             .map(|(&base, &len)| SegmentFile { base, len, footer: self.footers.remove(&base) })
             .collect();
         let wal = core::mem::take(&mut self.wal);
-        let mut recovery = LogRecovery::new(self.config.clone(), files, wal);
+        let mut recovery = LogRecovery::new(self.config.clone(), files, left, wal);
         recovery.limit_epochs(self.newest_epoch);
         self.at = At::Recover(Box::new(recovery));
     }

@@ -354,7 +354,8 @@ impl Owner {
         }
     }
 
-    /// Segments go oldest first and one by one, each before its footer: a crash in between leaves a log without a hole.
+    /// Segments go oldest first and one by one, so that a crash in between leaves a log without a hole. The footer of the last one
+    /// that went stays, for it tells of the producers where the log starts now; those before it go once it is the newest.
     fn issue_remove(&mut self, id: PartitionId, base: Offset, what: Remove) {
         let file = match what {
             Remove::Segment => FileId::Segment { partition: id, base },
@@ -372,17 +373,15 @@ impl Owner {
         what: Remove,
         outcome: &Outcome,
     ) {
-        match what {
-            Remove::Segment => {
-                if matches!(outcome, Outcome::Done) {
-                    self.events.push_back(Event::SegmentDeleted { partition: id, base });
-                }
-                self.issue_remove(id, base, Remove::Footer);
-            }
-            Remove::Footer => {
-                self.end_job(id);
-                self.retire(now, id);
-            }
+        if what == Remove::Segment && matches!(outcome, Outcome::Done) {
+            self.events.push_back(Event::SegmentDeleted { partition: id, base });
+        }
+        let left = self.partitions.get_mut(&id).and_then(|partition| partition.replica.log.pop_footer_left());
+        if let Some(base) = left {
+            self.issue_remove(id, base, Remove::Footer);
+        } else {
+            self.end_job(id);
+            self.retire(now, id);
         }
     }
 

@@ -117,14 +117,11 @@ impl Owner {
         let watching: Vec<u64> =
             self.watches.iter().filter(|(_, watch)| watch.2 == id).map(|(token, _)| *token).collect();
         self.wake(watching);
-        let files: Vec<FileId> = partition
-            .replica
-            .log
-            .segment_bases()
-            .flat_map(|base| {
-                [FileId::Segment { partition: id, base }, FileId::Footer { partition: id, base }]
-            })
-            .collect();
+        let log = &partition.replica.log;
+        let segments = log.segment_bases().map(|base| FileId::Segment { partition: id, base });
+        let footers = log.footers_left().chain(log.segment_bases());
+        let footers = footers.map(|base| FileId::Footer { partition: id, base });
+        let files: Vec<FileId> = segments.chain(footers).collect();
         if partition.keeping == Keeping::Busy {
             self.events.push_back(Event::Marked(Mark::DeletedAtWork));
             self.doomed.insert(id, files);
