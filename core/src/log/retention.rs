@@ -51,13 +51,14 @@ impl Log {
             .collect()
     }
 
-    /// The active segment, if its file must be created, empty as it may be, before a segment can be deleted.
+    /// The segment whose file must be created, empty as it may be, before those in front of it can be deleted. It begins where
+    /// they end, which is committed: a file that begins further on would claim offsets that a crash may still take back.
     pub fn needs_file(&self, now: Now, high_watermark: Offset) -> Option<Offset> {
-        let active = self.active();
-        let blocked = self.due(now, high_watermark).last()?;
-        let later =
-            self.segments.iter().any(|segment| segment.base > blocked.base && segment.file == File::Present);
-        (!later && !mutant::on(Mutant::LastFileDeleted)).then_some(active.base)
+        let blocked = self.due(now, high_watermark).last()?.base;
+        let mut behind = self.segments.iter().filter(|segment| segment.base > blocked);
+        let next = behind.next().expect("the active segment is not among those due");
+        let has_later = next.file == File::Present || behind.any(|segment| segment.file == File::Present);
+        (!has_later && !mutant::on(Mutant::LastFileDeleted)).then_some(next.base)
     }
 
     /// The deletion of the oldest segment begins: nobody reads it any more, and its file may go. Its footer stays for now.
