@@ -8,10 +8,8 @@ use crate::report::Counts;
 
 /// Under what an event counts.
 pub fn name(event: &Event) -> &'static str {
-    match event {
-        Event::Marked(mark) => mark.name(),
-        other => other.name(),
-    }
+    let Event::Marked(mark) = event else { return event.name() };
+    mark.name()
 }
 
 /// All that could be reached.

@@ -28,6 +28,9 @@ struct Batch {
     producer: Option<Sequenced>,
 }
 
+/// The last batch that a producer wrote, where it ended, and the newest batches of its epoch by their sequences.
+type Written = (Sequenced, Offset, Vec<(i32, i32, Offset)>);
+
 /// All batches that a partition was ever given and that no crash took back.
 #[derive(Debug, Default, Clone)]
 struct Fold {
@@ -66,7 +69,7 @@ impl Fold {
     }
 
     /// The producers after the batches from `from` on.
-    fn producers(&self, from: Offset) -> BTreeMap<ProducerId, (Sequenced, Offset, Vec<(i32, i32, Offset)>)> {
+    fn producers(&self, from: Offset) -> BTreeMap<ProducerId, Written> {
         let mut producers = BTreeMap::new();
         for batch in self.batches.iter().filter(|batch| batch.last >= from) {
             let Some(written) = batch.producer else { continue };

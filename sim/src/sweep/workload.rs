@@ -142,7 +142,7 @@ impl Load {
             places.push(("alpha", 1));
         }
         if (rounds / 3..rounds * 2 / 3).contains(&round) {
-            places.push(("gamma", i32::from(round % 2 == 0)));
+            places.push(("gamma", i32::from(round.is_multiple_of(2))));
         }
         if round >= rounds * 2 / 3 {
             places.push(("delta", 0));
