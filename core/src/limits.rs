@@ -38,6 +38,9 @@ pub const FRAME_STALL_MAX: Duration = Duration::from_secs(30);
 /// How long a connection that got no page waits until it asks again, if nothing happens before.
 pub const MEMORY_RETRY: Duration = Duration::from_millis(5);
 
+/// How long a node that ends waits for requests in work before it closes their connections.
+pub const STOP_WAIT_MAX: Duration = Duration::from_millis(300);
+
 /// Observations that wait for the driver; more are dropped.
 pub const EVENTS_MAX: usize = 1_024;
 

@@ -20,7 +20,7 @@ use crate::buf::{PageMut, Pool, Slice};
 use crate::controller::Image;
 use crate::id::{ConnId, ShardId};
 use crate::limits::{
-    CONNECTION_REQUESTS_MAX, CONNECTIONS_MAX, EVENTS_MAX, MEMORY_RETRY, RECEIVE_MEMORY_PART,
+    CONNECTION_REQUESTS_MAX, CONNECTIONS_MAX, EVENTS_MAX, MEMORY_RETRY, RECEIVE_MEMORY_PART, STOP_WAIT_MAX,
 };
 use crate::mutant::{self, Mutant};
 use crate::prng::Prng;
@@ -50,6 +50,8 @@ pub(crate) struct Home {
     effects: VecDeque<Effect>,
     events: VecDeque<Event>,
     stopping: bool,
+    /// Until then requests that are in work are waited for.
+    stopping_until: Option<Instant>,
 }
 
 impl Home {
@@ -68,6 +70,7 @@ impl Home {
             effects: VecDeque::new(),
             events: VecDeque::new(),
             stopping: false,
+            stopping_until: None,
             config,
         }
     }
@@ -119,9 +122,11 @@ impl Home {
         self.retry_starved(STARVED_AT_ONCE);
     }
 
-    /// The node ends: nothing more is read, long polls are answered, each connection is closed after its last answer.
+    /// The node ends: nothing more is read, long polls are answered, each connection is closed after its last answer. Another
+    /// shard may have ended already and never answer, so that the wait is bounded.
     pub(crate) fn on_stop(&mut self, now: Now) {
         self.stopping = true;
+        self.stopping_until = Some(now.mono + STOP_WAIT_MAX);
         let fetches = self.deadlines.iter().map(|(_, call)| *call);
         let fetches: Vec<CallId> =
             fetches.filter(|call| self.requests.timer(*call) == Timer::Fetch).collect();
@@ -191,7 +196,8 @@ impl Home {
         let request = self.deadlines.first().map(|(at, call)| (*at, self.requests.timer(*call)));
         let stall = self.stalls.first().map(|(at, _)| (*at, Timer::Dripping));
         let memory = self.starved_until.map(|at| (at, Timer::Memory));
-        [request, stall, memory].into_iter().flatten().min()
+        let stop = self.stopping_until.map(|at| (at, Timer::Stop));
+        [request, stall, memory, stop].into_iter().flatten().min()
     }
 
     pub(crate) fn poll_event(&mut self) -> Option<Event> {
@@ -267,6 +273,13 @@ impl Home {
         }
         if self.starved_until.is_some_and(|at| at <= now.mono) {
             self.retry_starved(self.starved.len());
+        }
+        if self.stopping_until.is_some_and(|at| at <= now.mono) {
+            self.stopping_until = None;
+            let left: Vec<ConnId> = self.connections.keys().copied().collect();
+            for conn in left {
+                self.close(conn, CloseReason::Stopping);
+            }
         }
     }
 

@@ -32,6 +32,8 @@ pub enum Timer {
     Produce,
     /// Memory may be there for a connection that waits for it.
     Memory,
+    /// The node ends, and requests were waited for long enough.
+    Stop,
     /// A full disk may have room again.
     Full,
 }
