@@ -4,6 +4,7 @@ mod codegen;
 mod dump_segments;
 mod process;
 mod provide;
+mod sim;
 mod steps;
 mod tidy;
 mod wire;
@@ -16,6 +17,7 @@ usage: cargo xtask COMMAND
 
   test [--only STEP,..]     run every check, or the named ones
   ci [--only STEP,..]       the same with plain output
+  nightly                   the simulator for hours: all profiles, planted bugs, power cuts, the model
   tidy                      the rules of the house
   codegen [--check]         write the generated files, or check that they are fresh
   wire FILE                 judge the codec by messages that Kafka encoded
@@ -44,6 +46,7 @@ fn run(root: &Path, arguments: &[String]) -> Result<(), String> {
     match arguments.as_slice() {
         ["test", rest @ ..] => steps::run(root, steps::Output::Terminal, rest),
         ["ci", rest @ ..] => steps::run(root, steps::Output::Plain, rest),
+        ["nightly"] => sim::nightly(root),
         ["tidy"] => tidy::run(root),
         ["codegen", rest @ ..] => codegen::run(root, rest),
         ["wire", file] => wire::run(root, file),

@@ -7,10 +7,8 @@ use std::time::Instant;
 use crate::codegen;
 use crate::process::{command, run as run_command, target_directory};
 use crate::provide::{self, COMPILER, KCAT, MAKE, Need, PYTHON, ZSTD};
+use crate::sim;
 use crate::tidy;
-
-/// Seeds of the simulator's smoke step; the last is not among them.
-const SMOKE_SEEDS: &str = "1..201";
 
 /// Rounds of the kill -9 step.
 const KILL9_ROUNDS: &str = "5";
@@ -141,7 +139,7 @@ impl Context<'_> {
             Step::Build => self.build(),
             Step::Test => self.cargo(&["test", "--workspace", "--locked"]),
             Step::Doc => self.doc(),
-            Step::Sim => self.sim(),
+            Step::Sim => sim::step(self.root, self.output),
             Step::Interop => self.interop(),
             Step::Kill9 => self.kill9(),
         }
@@ -162,26 +160,12 @@ impl Context<'_> {
     }
 
     fn build(&self) -> Result<(), String> {
-        self.cargo(&[
-            "build",
-            "--release",
-            "--locked",
-            "--package",
-            "highwater",
-            "--package",
-            "highwater-sim",
-        ])
+        self.cargo(&["build", "--release", "--locked", "--package", "highwater"])
     }
 
     fn doc(&self) -> Result<(), String> {
         let mut doc = self.cargo_command(&["doc", "--no-deps", "--workspace", "--locked"]);
         run_command(doc.env("RUSTDOCFLAGS", "-D warnings"))
-    }
-
-    fn sim(&self) -> Result<(), String> {
-        self.build()?;
-        let sim = self.released("highwater-sim")?;
-        run_command(&mut command(self.root, &sim, &["check", "--seeds", SMOKE_SEEDS, "--profile", "smoke"]))
     }
 
     fn interop(&self) -> Result<(), String> {
@@ -219,13 +203,18 @@ impl Context<'_> {
     }
 
     fn cargo_command(&self, arguments: &[&str]) -> Command {
-        let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
-        let mut command = command(self.root, cargo, arguments);
-        if self.output == Output::Plain {
-            command.env("CARGO_TERM_COLOR", "never").env("CARGO_TERM_PROGRESS_WHEN", "never");
-        }
-        command
+        cargo(self.root, self.output, arguments)
     }
+}
+
+/// A cargo command that prints for whom it is to.
+pub(crate) fn cargo(root: &Path, output: Output, arguments: &[&str]) -> Command {
+    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
+    let mut command = command(root, cargo, arguments);
+    if output == Output::Plain {
+        command.env("CARGO_TERM_COLOR", "never").env("CARGO_TERM_PROGRESS_WHEN", "never");
+    }
+    command
 }
 
 #[cfg(test)]
