@@ -43,15 +43,17 @@ fn hear(client: usize, heard: Heard) {
             now,
             wall_millis: wall_millis(now),
             topics: &stage.params.topics,
-            draining: stage.draining,
+            draining: stage.draining
+                || stage.params.operations_max.is_some_and(|most| stage.requests >= most),
             history: &mut stage.history,
             operations: &mut stage.operations,
-            producer_ids: &mut stage.producer_ids[stage.homes[client]],
             violation: &mut stage.violation,
             acts: Vec::new(),
         };
         stage.clients[client].hear(heard, &mut desk);
         let acts = desk.acts;
+        let sends = acts.iter().filter(|act| matches!(act, Act::Send { .. })).count();
+        stage.requests += sends as u64;
         stage.settle();
         acts
     });

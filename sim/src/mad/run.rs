@@ -117,7 +117,6 @@ fn add_client(params: &ClientParams) {
         let index = stage.clients.len();
         let prng = Stream::Client(index as u64).of(stage.params.seed);
         stage.clients.push(Client::new(params, &stage.params.topics, prng));
-        stage.homes.push(params.node);
         (index, !stage.params.without_clients.contains(&index))
     });
     if lives {
@@ -135,8 +134,8 @@ fn begin_final_read() -> usize {
         let reader = |node| ClientParams {
             node,
             role: Role::FinalReader { places: stage.params.lasting_places(node) },
-            pipeline: 1,
             patience: Duration::from_secs(5),
+            retry_backoff: Duration::from_millis(100),
         };
         (stage.clients.len(), (0..stage.nodes.len()).map(reader).collect::<Vec<_>>())
     });

@@ -2,7 +2,7 @@
 //! for threads, so they find it on theirs. Must not know what runs on a node.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use highwater_core::id::ConnId;
@@ -76,8 +76,6 @@ pub(super) struct Stage {
     pub(super) params: Params,
     pub(super) nodes: Vec<NodeState>,
     pub(super) clients: Vec<Client>,
-    /// The node of each client.
-    pub(super) homes: Vec<usize>,
     pub(super) socks: BTreeMap<(usize, ConnId), Rc<Sock>>,
     pub(super) draining: bool,
     pub(super) history: History,
@@ -85,10 +83,11 @@ pub(super) struct Stage {
     pub(super) operations: Counts,
     pub(super) faults: Counts,
     pub(super) coverage: Counts,
-    pub(super) producer_ids: Vec<BTreeSet<(i64, i16)>>,
     pub(super) violation: Option<Violation>,
     pub(super) fingerprint: Fingerprint,
     pub(super) steps: u64,
+    /// Requests that clients sent.
+    pub(super) requests: u64,
 }
 
 /// Uses the stage of this thread. Whoever is called in between must not.
@@ -130,7 +129,6 @@ impl Stage {
         Self {
             nodes: (0..params.nodes.len()).map(node).collect(),
             clients: Vec::new(),
-            homes: Vec::new(),
             socks: BTreeMap::new(),
             draining: false,
             history: History::default(),
@@ -138,10 +136,10 @@ impl Stage {
             operations: Counts::default(),
             faults: Counts::default(),
             coverage: Counts::default(),
-            producer_ids: vec![BTreeSet::new(); params.nodes.len()],
             violation: None,
             fingerprint: Fingerprint::default(),
             steps: 0,
+            requests: 0,
             params,
         }
     }
@@ -229,6 +227,7 @@ impl Stage {
         Report {
             virtual_time: at,
             steps: self.steps,
+            requests: self.requests,
             operations: self.operations,
             faults,
             coverage: self.coverage,
