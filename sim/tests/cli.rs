@@ -185,3 +185,67 @@ fn diff_names_where_runs_part() {
         assert!(story.contains(part), "{part} in {story}");
     }
 }
+
+/// The commands of the page for newcomers, with what each must exit with.
+fn commands_of_readme() -> Vec<(&'static str, i32)> {
+    let (mut commands, mut wanted) = (Vec::new(), None);
+    for line in include_str!("../README.md").lines() {
+        wanted = match (line, wanted) {
+            ("```sh", None) => Some(0),
+            ("```sh fails", None) => Some(1),
+            (fence, _) if fence.starts_with("```") => None,
+            (command, Some(code)) => {
+                commands.push((command, code));
+                Some(code)
+            }
+            (_, None) => None,
+        };
+    }
+    commands
+}
+
+#[test]
+fn readme_shows_commands_that_run() {
+    let folder = folder("readme");
+    let commands = commands_of_readme();
+    assert!(commands.len() > 15, "{commands:?}");
+    let mut failed_before = false;
+    for (line, wanted) in commands {
+        let words: Vec<&str> = line.split(' ').collect();
+        let (code, text) = match words.as_slice() {
+            ["cargo", "sim", arguments @ ..] => {
+                let needs_mutants = arguments.contains(&"--mutant")
+                    || (arguments.contains(&"mutants") && !arguments.contains(&"--list"));
+                if needs_mutants && !cfg!(feature = "mutants") {
+                    let (code, text) = text(&folder, arguments);
+                    assert_eq!(code, 2, "{line}: {text}");
+                    continue;
+                }
+                let of_failure = arguments.iter().any(|word| word.starts_with("sim-out"));
+                if of_failure && !failed_before {
+                    continue;
+                }
+                failed_before |= arguments.contains(&"--mutant");
+                text(&folder, arguments)
+            }
+            // Another build refuses them in a sentence.
+            ["cargo", "mad", arguments @ ..] => {
+                let (code, text) = text(&folder, arguments);
+                if !cfg!(madsim) {
+                    assert!(code == 2 && text.contains("this build has no madsim"), "{line}: {text}");
+                    continue;
+                }
+                (code, text)
+            }
+            [script] if script.starts_with("sim-out") => {
+                if !failed_before {
+                    continue;
+                }
+                let output = Command::new(folder.join(script)).current_dir(&folder).output().unwrap();
+                (output.status.code().unwrap(), String::from_utf8(output.stdout).unwrap())
+            }
+            _ => panic!("no test knows how to run `{line}`"),
+        };
+        assert_eq!(code, wanted, "{line}: {text}");
+    }
+}
