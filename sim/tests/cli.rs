@@ -1,4 +1,5 @@
 //! The command line as its users meet it: every command, every format, and the exit codes, on runs that take no time.
+#![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
