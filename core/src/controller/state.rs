@@ -99,6 +99,12 @@ impl Controller {
         self.uncommitted.push_back((offset, record));
     }
 
+    /// What is committed as soon as all below `high_watermark` is.
+    pub fn committing(&self, high_watermark: Offset) -> impl Iterator<Item = &MetadataRecord> {
+        let due = self.uncommitted.iter().take_while(move |(offset, _)| *offset < high_watermark);
+        due.map(|(_, record)| record)
+    }
+
     /// All records below `high_watermark` are committed. Says whether the image changed.
     pub fn on_committed(&mut self, high_watermark: Offset) -> bool {
         let count = self.uncommitted.iter().take_while(|(offset, _)| *offset < high_watermark).count();

@@ -170,6 +170,10 @@ pub(super) struct Inheritance {
 }
 
 impl Owner {
+    pub(super) fn tell(&mut self, event: Event) {
+        self.events.push_back(event);
+    }
+
     pub(super) fn new(
         config: Arc<Config>,
         id: ShardId,

@@ -10,6 +10,7 @@ use crate::controller::{Command, Controller, ControllerReply, Image, MetadataRec
 use crate::id::{Offset, PartitionId, ShardId, StreamId, Uuid};
 use crate::mutant::{self, Mutant};
 use crate::prng::Prng;
+use crate::shard::Event;
 use crate::time::Now;
 
 /// An answer that waits for the metadata log to be committed up to `end`.
@@ -19,6 +20,28 @@ struct Pending {
     to: ShardId,
     call: CallId,
     reply: ControllerReply,
+}
+
+/// The topics that come and go with `records`.
+fn topic_events<'a>(records: impl Iterator<Item = &'a MetadataRecord>) -> Vec<Event> {
+    let mut events: Vec<Event> = Vec::new();
+    for record in records {
+        match (record, events.last_mut()) {
+            (MetadataRecord::TopicCreated(_), _) => events.push(Event::TopicCreated { partitions: 0 }),
+            (MetadataRecord::TopicDeleted { .. }, _) => events.push(Event::TopicDeleted),
+            // Those of a topic follow it, in the same batch.
+            (MetadataRecord::PartitionCreated(_), Some(Event::TopicCreated { partitions })) => {
+                *partitions += 1
+            }
+            (
+                MetadataRecord::PartitionCreated(_)
+                | MetadataRecord::ClusterCreated { .. }
+                | MetadataRecord::ProducerIdsAllocated { .. },
+                _,
+            ) => {}
+        }
+    }
+    events
 }
 
 #[derive(Debug)]
@@ -83,6 +106,9 @@ impl Seat {
         };
         if high_watermark > self.committed || self.pending.front().is_some_and(|p| p.end <= high_watermark) {
             self.committed = high_watermark;
+            for event in topic_events(self.controller.committing(high_watermark)) {
+                owner.tell(event);
+            }
             let image = self.controller.on_committed(high_watermark).then(|| self.controller.image());
             let ready = self.pending.iter().take_while(|p| p.end <= high_watermark).count();
             let replies = self.pending.drain(..ready);
