@@ -122,8 +122,8 @@ mutants! {
         "A walked stream is not fenced.";
     StreamRemovedWhileHeld, "stream-removed-while-held", Recovery,
         "A stream of an earlier life goes before its last holder lets go.";
-    CheckpointRemovedFirst, "checkpoint-removed-first", Recovery,
-        "A released stream loses its checkpoint before its files.";
+    ReleaseNotNoted, "release-not-noted", Recovery,
+        "The files of a released stream go while its checkpoint still asks for them.";
     LastMetadataSkipped, "last-metadata-skipped", Recovery,
         "The last record of the metadata is not replayed.";
     DuplicateAppended, "duplicate-appended", Producers,

@@ -38,6 +38,8 @@ pub enum Promise {
     Once,
     /// Again and again: it is sent again when in doubt.
     Repeated,
+    /// Never: its producer wrote in a newer epoch before.
+    Fenced,
 }
 
 /// A record is about to be sent.

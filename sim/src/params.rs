@@ -167,7 +167,8 @@ impl Params {
         for node in 0..nodes {
             let mut prng = Stream::NodeParams(node).of(seed);
             drawn.push(draw_node(&mut prng, node, &tuning));
-            let places = draw_topics(&mut prng, node, &mut topics);
+            let memory_bytes = drawn[node].config.memory_bytes;
+            let places = draw_topics(&mut prng, (node, memory_bytes), &mut topics);
             let roles = spec::draw_roles(&mut prng, &places, &topics, &tuning);
             clients.extend(roles.into_iter().map(|role| ClientParams::draw(&mut prng, node, role)));
         }
@@ -223,16 +224,24 @@ fn draw_node(prng: &mut Prng, node: usize, tuning: &Tuning) -> NodeParams {
     }
 }
 
+/// A node reads and writes segments in pages of at most an eighth of its memory: with next to none it must have small ones only.
+fn segment_bytes_max(memory_bytes: usize) -> u64 {
+    u64::try_from(memory_bytes / 8).expect("64 bits")
+}
+
 fn draw_config(prng: &mut Prng, tuning: &Tuning) -> Config {
     let file_bytes_min = 65_536 << prng.between(0, tuning.wal_doublings_max);
     let file_bytes_max = file_bytes_min << prng.between(0, tuning.wal_doublings_max);
+    let (shards, auto_create_topics) = (prng.pick(&[1, 1, 2, 3, 4]), prng.coin());
+    let memory_bytes = prng.pick(&tuning.memory_bytes);
+    let segment_bytes = prng.scaled(8 << 10, segment_bytes_max(memory_bytes).min(512 << 10));
     Config {
-        shards: prng.pick(&[1, 1, 2, 3, 4]),
-        auto_create_topics: prng.coin(),
-        memory_bytes: prng.pick(&tuning.memory_bytes),
+        shards,
+        auto_create_topics,
+        memory_bytes,
         // Kafka lets a topic ask for no less than a MiB, so that tiny segments are only to be had as the node's default.
         topic_defaults: TopicConfig {
-            segment_bytes: u32::try_from(prng.scaled(8 << 10, 512 << 10)).expect("small"),
+            segment_bytes: u32::try_from(segment_bytes).expect("small"),
             retention: None,
             ..TopicConfig::default()
         },
@@ -250,24 +259,28 @@ fn draw_config(prng: &mut Prng, tuning: &Tuning) -> Config {
 }
 
 /// Draws a node's topics; their partitions.
-fn draw_topics(prng: &mut Prng, node: usize, topics: &mut Vec<TopicParams>) -> Vec<Place> {
+fn draw_topics(
+    prng: &mut Prng,
+    (node, memory_bytes): (usize, usize),
+    topics: &mut Vec<TopicParams>,
+) -> Vec<Place> {
     let first = topics.len();
     let count = prng.between(1, 3);
     let churns = prng.chance(300_000);
     for _ in 0..count {
         let name = format!("topic-{}", topics.len());
-        topics.push(draw_topic(prng, node, name));
+        topics.push(draw_topic(prng, (node, memory_bytes), name));
     }
     if churns {
-        let topic = draw_topic(prng, node, format!("churn-{node}"));
+        let topic = draw_topic(prng, (node, memory_bytes), format!("churn-{node}"));
         topics.push(TopicParams { churns: true, ..topic });
     }
     topics.iter().enumerate().skip(first).flat_map(|(index, topic)| topic.places(index)).collect()
 }
 
-fn draw_topic(prng: &mut Prng, node: usize, name: String) -> TopicParams {
+fn draw_topic(prng: &mut Prng, (node, memory_bytes): (usize, usize), name: String) -> TopicParams {
     let mut settings = Vec::new();
-    if prng.chance(200_000) {
+    if prng.chance(200_000) && segment_bytes_max(memory_bytes) >= 1 << 20 {
         settings.push(("segment.bytes".to_owned(), (1_u64 << 20).to_string()));
     }
     if prng.chance(200_000) {

@@ -134,6 +134,7 @@ impl Story {
             "Reset" => format!("a connection of node {node} is reset"),
             "ClockJump" => format!("the clock of node {node} jumps by {} ms", word(entry, "millis")),
             "Rot" => format!("bits rot on node {node}"),
+            "Link" => format!("{} node {node} {} for {lasting}", way(entry), trouble(entry)),
             other => {
                 let fields = entry.fields.iter().filter(|(name, _)| name != "number");
                 let fields: Vec<String> = fields.map(|(name, value)| format!("{name} {value}")).collect();
@@ -197,6 +198,37 @@ impl Story {
             count(self.requests, "operation"),
             told.join(";\n  ")
         )
+    }
+}
+
+/// The name of a variant, which is told alone or beside its fields.
+fn variant(value: Option<&Value>) -> &str {
+    value.and_then(|value| value.as_str().or_else(|| value.get("is")?.as_str())).unwrap_or_default()
+}
+
+/// Which messages an ailing link is about.
+fn way(entry: &Entry) -> String {
+    let stretch = entry.field("stretch");
+    let of = |name: &str| variant(stretch.and_then(|stretch| stretch.get(name)));
+    let whose = if of("peers") == "All" { "messages" } else { "messages of some peers" };
+    let way = match of("way") {
+        "In" => "to",
+        "Out" => "from",
+        _ => "to and from",
+    };
+    format!("{whose} {way}")
+}
+
+/// What an ailing link does to messages.
+fn trouble(entry: &Entry) -> &'static str {
+    match variant(entry.field("trouble")) {
+        "Loss" => "are lost now and then",
+        "Delay" => "come late",
+        "Reorder" => "overtake each other",
+        "Duplicate" => "come twice now and then",
+        "Clog" => "are held up",
+        "Cut" => "do not pass",
+        _ => "suffer",
     }
 }
 

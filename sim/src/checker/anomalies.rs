@@ -28,7 +28,7 @@ pub(super) struct Anomalies {
 fn delivery_of(promise: Promise) -> Delivery {
     match promise {
         Promise::InOrderOnce => Delivery::ExactlyOnce,
-        Promise::Once => Delivery::AtMostOnce,
+        Promise::Once | Promise::Fenced => Delivery::AtMostOnce,
         Promise::Repeated => Delivery::AtLeastOnce,
     }
 }

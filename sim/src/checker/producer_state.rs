@@ -1,6 +1,6 @@
 //! Producer state is a fold of the batches: an idempotent producer's records stand in the log once each and in sequence, and a
 //! duplicate is answered with the offset of the original. A record that is never sent again stands there once at most; one that
-//! is sent again when in doubt may stand there more often. Nothing stands there that nobody wrote.
+//! is sent again when in doubt may stand there more often. Nothing stands there that nobody wrote, nor what an older epoch sent.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -61,6 +61,11 @@ impl ProducerState {
         let Some(written) = self.written.get_mut(&value).filter(|written| written.place == place) else {
             return wrong(format!("{value:?} stands at {offset} of {place:?}, where nobody wrote it"));
         };
+        if written.promise == Promise::Fenced {
+            return wrong(format!(
+                "{value:?}, of an older epoch than its producer's, stands at {offset} of {place:?}"
+            ));
+        }
         let before = *written.offset.get_or_insert(offset);
         if before != offset && written.promise != Promise::Repeated {
             return wrong(format!("{value:?} stands at {before} and at {offset}: {written:?}"));
@@ -206,6 +211,13 @@ mod tests {
             facts.iter().all(|fact| checker.on_fact(fact).is_ok())
         };
         assert!(with(Promise::Repeated) && !with(Promise::Once));
+    }
+
+    #[test]
+    fn record_of_an_older_epoch_is_found() {
+        let mut checker = ProducerState::new(&rules());
+        assert!(checker.on_fact(&sent(1, Promise::Fenced)).is_ok());
+        assert!(checker.on_fact(&acked(1, 0)).is_err());
     }
 
     #[test]

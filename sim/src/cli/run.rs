@@ -185,7 +185,11 @@ impl BatchArgs {
             if failed && !self.keep_going { Next::Stop } else { Next::GoOn }
         });
         output.say(&sum.text(began.zip(cpu_time()).map(|(began, ended)| ended - began)));
-        let missing = if self.require_marks { marks::missing(&sum.events, options.rot) } else { Vec::new() };
+        let missing = if self.require_marks {
+            marks::missing(&sum.events, options.profile, options.rot)
+        } else {
+            Vec::new()
+        };
         if !missing.is_empty() {
             output.say(&format!("marks that were required: {}", missing.join(" ")));
         }

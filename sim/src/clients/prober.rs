@@ -1,13 +1,14 @@
 //! Asks what no well-behaved client would: fetches of single bytes and of offsets that do not exist, old and unknown versions,
-//! sessions that were never given, batches that are already there. One request at a time, on a codec of its own. Must not know
-//! what others do.
+//! sessions that were never given, batches that are already there, batches of an epoch that is over. One request at a
+//! time, on a codec of its own. Must not know what others do.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use highwater_core::batch::Scratch;
 use highwater_core::buf::Slice;
 use highwater_core::client::{Address, Written};
 use highwater_core::id::ConnId;
+use highwater_core::limits::PRODUCER_BATCHES_RETAINED;
 use highwater_core::prng::Prng;
 use highwater_core::time::{Duration, Instant};
 
@@ -45,8 +46,10 @@ struct Batch {
 enum Asking {
     ApiVersions,
     ProducerId,
-    /// The batch that is due, or once more the one before it.
+    /// The batch that is due, or once more one of the last.
     Produce(Batch),
+    /// A batch of an older epoch than that of the last.
+    Zombie(Batch),
     Fetch {
         api: Api,
         place: Place,
@@ -75,8 +78,10 @@ pub(super) struct Prober {
     sequences: BTreeMap<Place, i32>,
     /// Sent, and not known to be there.
     open: Option<Batch>,
-    /// The last batch that was acknowledged.
-    done: Option<Batch>,
+    /// The last batches of this epoch that were acknowledged: a broker knows so many of each partition.
+    done: BTreeMap<Place, VecDeque<Batch>>,
+    /// What the epoch before would still send.
+    zombies: BTreeMap<Place, Batch>,
     next_at: Instant,
     scratch: Scratch,
 }
@@ -96,7 +101,8 @@ impl Prober {
             identity: None,
             sequences: BTreeMap::new(),
             open: None,
-            done: None,
+            done: BTreeMap::new(),
+            zombies: BTreeMap::new(),
             next_at: Instant::default(),
             scratch: Scratch::new(),
         }
@@ -176,7 +182,7 @@ impl Prober {
             return produce(open, desk);
         }
         let place = prng.pick(&self.places);
-        match prng.below(20) {
+        match prng.below(21) {
             0 => {
                 let unknown = Api { version: 99, ..API_VERSIONS };
                 (Asking::ApiVersions, prng.pick(&[unknown, API_VERSIONS]), Writer::default())
@@ -186,11 +192,24 @@ impl Prober {
                 self.open = Some(batch.clone());
                 produce(batch, desk)
             }
-            6..=8 if self.done.is_some() => produce(self.done.clone().expect("looked at"), desk),
+            6..=8 if self.done.contains_key(&place) => {
+                let batch = prng.place(self.done[&place].len());
+                produce(self.done[&place][batch].clone(), desk)
+            }
             9..=11 => {
                 let edge = if prng.coin() { Edge::Earliest } else { Edge::Latest };
                 let asking = Asking::List { place, edge, mark: desk.history.mark() };
                 (asking, LIST_OFFSETS, list_body(place, edge, desk))
+            }
+            12 if self.zombies.contains_key(&place) && self.done.contains_key(&place) => {
+                let (asking, api, body) = produce(self.zombies[&place].clone(), desk);
+                let Asking::Produce(batch) = asking else { unreachable!("what was asked for") };
+                (Asking::Zombie(batch), api, body)
+            }
+            12 if !self.sequences.is_empty() && prng.chance(300_000) => {
+                let batch = self.begin_epoch(place, identity, desk, prng);
+                self.open = Some(batch.clone());
+                produce(batch, desk)
             }
             _ => {
                 let end = u64::try_from(desk.history.end_known(place)).unwrap_or(0);
@@ -202,6 +221,7 @@ impl Prober {
         }
     }
 
+    /// The next batch of this epoch.
     fn new_batch(
         &mut self,
         place: Place,
@@ -209,20 +229,63 @@ impl Prober {
         desk: &mut Desk<'_>,
         prng: &mut Prng,
     ) -> Batch {
+        let next = self.sequences.entry(place).or_insert(0);
+        let sequence = Sequence { producer, epoch, first: *next };
+        let batch = self.batch(place, (sequence, Promise::InOrderOnce), desk, prng);
+        *self.sequences.entry(place).or_insert(0) += i32::try_from(batch.values.len()).expect("small");
+        batch
+    }
+
+    fn batch(
+        &self,
+        place: Place,
+        (sequence, promise): (Sequence, Promise),
+        desk: &mut Desk<'_>,
+        prng: &mut Prng,
+    ) -> Batch {
         let process = self.process.expect("given at the first fact");
-        let count = prng.between(1, 5);
-        let values: Vec<Value> = (0..count).map(|_| desk.history.new_value()).collect();
+        let values: Vec<Value> = (0..prng.between(1, 5)).map(|_| desk.history.new_value()).collect();
         for &value in &values {
-            let promise = Promise::InOrderOnce;
             desk.history.record(Fact::Sent(Sent { process, place, value, promise }));
         }
         let mut draw = |value| (Some(content(value, 8)), Some(content(value, prng.place(200))));
         let records = values.iter().map(|&value| draw(value)).collect();
-        let next = self.sequences.entry(place).or_insert(0);
-        let sequence = Some(Sequence { producer, epoch, first: *next });
-        *next += i32::try_from(count).expect("small");
+        let sequence = Some(sequence);
         let bytes = encode(&Recipe { sequence, timestamp: desk.wall_millis, records });
         Batch { place, values, bytes }
+    }
+
+    /// Begins the next epoch with a batch to `place`. What the old one leaves is a batch for each partition that must never be
+    /// written once the new epoch was: a first one, which fits behind anything but that.
+    fn begin_epoch(
+        &mut self,
+        place: Place,
+        (producer, epoch): (i64, i16),
+        desk: &mut Desk<'_>,
+        prng: &mut Prng,
+    ) -> Batch {
+        self.forget();
+        // Where old batches go, a broker may forget who wrote them.
+        let topics = desk.topics;
+        let lasting = |place: &Place| !topics[place.topic].retains_less();
+        for place in self.places.clone().into_iter().filter(lasting) {
+            let sequence = Sequence { producer, epoch, first: 0 };
+            let zombie = self.batch(place, (sequence, Promise::Fenced), desk, prng);
+            self.forsake(&zombie, Written::No, desk);
+            self.zombies.insert(place, zombie);
+        }
+        let identity = (producer, epoch + 1);
+        self.identity = Some(identity);
+        self.new_batch(place, identity, desk, prng)
+    }
+
+    /// A batch will not be acknowledged.
+    fn forsake(&self, batch: &Batch, written: Written, desk: &mut Desk<'_>) {
+        let process = self.process.expect("given at the first fact");
+        let place = batch.place;
+        for &value in &batch.values {
+            desk.history.record(Fact::Unacked(Unacked { process, place, value, written, error: None }));
+        }
     }
 
     fn read_answer(&mut self, desk: &mut Desk<'_>) {
@@ -261,14 +324,21 @@ impl Prober {
                 let (error, producer, epoch) = read_producer_id(body)?;
                 desk.count("init-producer-id", error);
                 self.identity = (error == code::NONE).then_some((producer, epoch));
-                self.sequences.clear();
-                self.done = None;
+                self.forget();
             }
             Asking::Produce(batch) => {
                 let produced = read_produced(body)?;
                 let [produced] = &produced[..] else { return Err(Malformed("not one partition")) };
                 desk.count("probe-produce", produced.error);
                 self.on_produced(batch, produced.error, produced.base, desk);
+            }
+            Asking::Zombie(batch) => {
+                let produced = read_produced(body)?;
+                let [produced] = &produced[..] else { return Err(Malformed("not one partition")) };
+                desk.count("probe-zombie", produced.error);
+                if produced.error == code::NONE {
+                    self.on_acked(&batch, Some(produced.base), desk);
+                }
             }
             Asking::Fetch { api, place, offset, mark } => {
                 self.on_fetched(api, (place, offset, mark), body, desk)?;
@@ -292,12 +362,14 @@ impl Prober {
         let place = batch.place;
         match error {
             code::NONE | code::DUPLICATE_SEQUENCE_NUMBER => {
-                for (delta, &value) in (0..).zip(&batch.values) {
-                    let offset = (error == code::NONE).then_some(base + delta);
-                    desk.history.record(Fact::Acked(Acked { process, place, value, offset }));
+                self.on_acked(&batch, (error == code::NONE).then_some(base), desk);
+                if self.open.take().is_some() {
+                    let done = self.done.entry(place).or_default();
+                    done.push_back(batch);
+                    if done.len() > PRODUCER_BATCHES_RETAINED {
+                        done.pop_front();
+                    }
                 }
-                self.open = None;
-                self.done = Some(batch);
             }
             code::OUT_OF_ORDER_SEQUENCE_NUMBER | code::UNKNOWN_PRODUCER_ID => {
                 desk.history.record(Fact::RefusedInSequence { process, place });
@@ -308,16 +380,27 @@ impl Prober {
         }
     }
 
-    fn give_up(&mut self, desk: &mut Desk<'_>) {
+    fn on_acked(&self, batch: &Batch, base: Option<i64>, desk: &mut Desk<'_>) {
         let process = self.process.expect("given at the first fact");
-        if let Some(Batch { place, values, .. }) = self.open.take() {
-            for value in values {
-                let written = Written::Perhaps;
-                desk.history.record(Fact::Unacked(Unacked { process, place, value, written, error: None }));
-            }
+        let place = batch.place;
+        for (delta, &value) in (0..).zip(&batch.values) {
+            let offset = base.map(|base| base + delta);
+            desk.history.record(Fact::Acked(Acked { process, place, value, offset }));
+        }
+    }
+
+    fn give_up(&mut self, desk: &mut Desk<'_>) {
+        if let Some(batch) = self.open.take() {
+            self.forsake(&batch, Written::Perhaps, desk);
         }
         self.identity = None;
-        self.done = None;
+        self.forget();
+    }
+
+    fn forget(&mut self) {
+        self.sequences.clear();
+        self.done.clear();
+        self.zombies.clear();
     }
 
     fn on_fetched(

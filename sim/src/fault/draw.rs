@@ -38,10 +38,12 @@ enum Kind {
     Rot,
     RotOfCopy,
     DiskLies,
+    KillAtSegment,
+    CutAtRelease,
 }
 
 /// Kind, its chance to be switched on in a million, and at most how many a run. A kind keeps its place: it names its stream.
-const KINDS: [(Kind, u64, u64); 24] = [
+const KINDS: [(Kind, u64, u64); 26] = [
     (Kind::Kill, 400_000, 3),
     (Kind::PowerOff, 500_000, 3),
     (Kind::Stop, 200_000, 2),
@@ -66,6 +68,8 @@ const KINDS: [(Kind, u64, u64); 24] = [
     (Kind::Rot, 1_000_000, 4),
     (Kind::RotOfCopy, 300_000, 4),
     (Kind::DiskLies, 300_000, 2),
+    (Kind::KillAtSegment, 100_000, 2),
+    (Kind::CutAtRelease, 100_000, 2),
 ];
 
 /// What a profile makes of a kind's chance and number.
@@ -77,10 +81,11 @@ fn weigh(profile: Profile, (kind, chance, most): (Kind, u64, u64)) -> (u64, u64)
         (Profile::Disk, Kind::DiskErrors | Kind::DiskFull | Kind::DiskSlow) => often,
         (Profile::Disk, Kind::Kill | Kind::PowerOff | Kind::Trigger) => (chance, most),
         (Profile::Power, Kind::PowerOff | Kind::Trigger | Kind::Recovery) => (900_000, most * 3),
-        (Profile::Power, Kind::Kill | Kind::Stop) => often,
-        (Profile::Load, Kind::Pause | Kind::PauseAll | Kind::DiskSlow | Kind::Delay | Kind::Clog) => {
-            (chance, most)
-        }
+        (Profile::Power, Kind::Kill | Kind::Stop | Kind::KillAtSegment | Kind::CutAtRelease) => often,
+        (
+            Profile::Load,
+            Kind::Pause | Kind::PauseAll | Kind::DiskFull | Kind::DiskSlow | Kind::Delay | Kind::Clog,
+        ) => (chance, most),
         (Profile::Disk | Profile::Power | Profile::Load, _) => seldom,
     }
 }
@@ -151,6 +156,19 @@ fn draw(kind: Kind, at: Duration, prng: &mut Prng) -> Fault {
             how: prng.pick(&[Ending::Killed, Ending::PowerOff, Ending::PowerOff]),
             down,
         },
+        // What a killed process left in the page cache is lost only to a cut that comes once nothing else holds it.
+        Kind::KillAtSegment => Fault::CrashDuring {
+            moment: prng.pick(&[Moment::Segment, Moment::Footer]),
+            after: prng.scaled(0, 10),
+            how: Ending::Killed,
+            down: prng.micros(500, 20_000),
+        },
+        Kind::CutAtRelease => Fault::CrashDuring {
+            moment: prng.pick(&[Moment::Release, Moment::Checkpoint]),
+            after: prng.scaled(0, 10),
+            how: Ending::PowerOff,
+            down,
+        },
         Kind::Recovery => Fault::CrashDuring {
             moment: Moment::Boot,
             after: prng.scaled(0, 60),
@@ -159,10 +177,13 @@ fn draw(kind: Kind, at: Duration, prng: &mut Prng) -> Fault {
         },
         Kind::DiskErrors => Fault::DiskErrors {
             kind: prng.pick(&[ErrorKind::Write, ErrorKind::Sync, ErrorKind::Read]),
-            per_million: prng.scaled(1_000, 300_000),
+            per_million: prng.scaled(2_000, 500_000),
             lasting,
         },
-        Kind::DiskFull => Fault::DiskFull { room: prng.scaled(4_096, 1 << 20), lasting },
+        Kind::DiskFull => {
+            let lasting = if prng.chance(300_000) { prng.micros(1_000_000, 5_000_000) } else { lasting };
+            Fault::DiskFull { room: prng.scaled(4_096, 1 << 20), lasting }
+        }
         Kind::DiskSlow => Fault::DiskSlow { factor: prng.between(3, 50), lasting },
         Kind::Reset => Fault::Reset,
         Kind::Loss => link(prng, lasting, |prng| Trouble::Loss { per_million: prng.scaled(1_000, 500_000) }),

@@ -417,11 +417,10 @@ impl Owner {
     /// Removes a stream that no shard needs any more. The checkpoint says so first and goes last: whatever a crash leaves of the
     /// files in between is not walked again.
     pub(in crate::shard) fn remove_stream(&mut self, stream: StreamId, files: Vec<u64>) {
-        let change = if mutant::on(Mutant::CheckpointRemovedFirst) {
-            FileChange::Delete
-        } else {
-            FileChange::Replace { bytes: Checkpoint::RELEASED.encode() }
-        };
+        if mutant::on(Mutant::ReleaseNotNoted) {
+            return self.on_stream_step(stream, files, &Outcome::Done);
+        }
+        let change = FileChange::Replace { bytes: Checkpoint::RELEASED.encode() };
         self.issue_change(Op::RemoveStream { stream, files }, FileId::Checkpoint { stream }, change);
     }
 
