@@ -186,18 +186,8 @@ fn draw(kind: Kind, at: Duration, prng: &mut Prng) -> Fault {
         }
         Kind::DiskSlow => Fault::DiskSlow { factor: prng.between(3, 50), lasting },
         Kind::Reset => Fault::Reset,
-        Kind::Loss => link(prng, lasting, |prng| Trouble::Loss { per_million: prng.scaled(1_000, 500_000) }),
-        Kind::Delay => link(prng, lasting, |prng| Trouble::Delay { micros: prng.scaled(100, 300_000) }),
-        Kind::Reorder => {
-            link(prng, lasting, |prng| Trouble::Reorder { per_million: prng.scaled(10_000, 500_000) })
-        }
-        Kind::Duplicate => {
-            link(prng, lasting, |prng| Trouble::Duplicate { per_million: prng.scaled(10_000, 500_000) })
-        }
-        Kind::Clog => link(prng, lasting, |_| Trouble::Clog),
-        Kind::Cut => {
-            let lasting = if prng.chance(200_000) { prng.micros(1_000_000, 12_000_000) } else { lasting };
-            link(prng, lasting, |_| Trouble::Cut)
+        Kind::Loss | Kind::Delay | Kind::Reorder | Kind::Duplicate | Kind::Clog | Kind::Cut => {
+            draw_link(kind, lasting, prng)
         }
         Kind::OldDisk => {
             let copied_at = Duration::from_nanos(prng.below(at.as_nanos() + 1));
@@ -218,6 +208,23 @@ fn draw(kind: Kind, at: Duration, prng: &mut Prng) -> Fault {
             Fault::DiskLies { lie: prng.pick(&[Lie::LostWrite, Lie::MisdirectedWrite, Lie::MisdirectedRead]) }
         }
     }
+}
+
+/// What ails a link, and for how long.
+#[expect(clippy::wildcard_enum_match_arm, reason = "only the kinds that are troubles of links come here")]
+fn draw_link(kind: Kind, lasting: Duration, prng: &mut Prng) -> Fault {
+    let share = |prng: &mut Prng| prng.scaled(10_000, 500_000);
+    let is_long = kind == Kind::Cut && prng.chance(200_000);
+    let lasting = if is_long { prng.micros(1_000_000, 12_000_000) } else { lasting };
+    link(prng, lasting, |prng| match kind {
+        Kind::Loss => Trouble::Loss { per_million: prng.scaled(1_000, 500_000) },
+        Kind::Delay => Trouble::Delay { micros: prng.scaled(100, 300_000) },
+        Kind::Reorder => Trouble::Reorder { per_million: share(prng) },
+        Kind::Duplicate => Trouble::Duplicate { per_million: share(prng) },
+        Kind::Clog => Trouble::Clog,
+        Kind::Cut => Trouble::Cut,
+        other => panic!("{other:?} is no trouble of a link"),
+    })
 }
 
 fn signed(size: u64, prng: &mut Prng) -> i64 {
