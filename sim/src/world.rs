@@ -11,8 +11,6 @@ mod record;
 mod replace;
 #[cfg(test)]
 mod tests;
-#[cfg(test)]
-mod toy;
 mod turn;
 
 use std::collections::BTreeMap;

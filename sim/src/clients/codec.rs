@@ -141,13 +141,7 @@ pub(crate) const FETCH: Api = Api { key: 1, version: 11 };
 /// The first version that brokers still speak: without sessions, leader epochs and the start of the log.
 pub(crate) const FETCH_OLD: Api = Api { key: 1, version: 4 };
 pub(crate) const LIST_OFFSETS: Api = Api { key: 2, version: 5 };
-#[cfg(test)]
-pub(crate) const METADATA: Api = Api { key: 3, version: 7 };
 pub(crate) const API_VERSIONS: Api = Api { key: 18, version: 2 };
-#[cfg(test)]
-pub(crate) const CREATE_TOPICS: Api = Api { key: 19, version: 4 };
-#[cfg(test)]
-pub(crate) const DELETE_TOPICS: Api = Api { key: 20, version: 3 };
 pub(crate) const INIT_PRODUCER_ID: Api = Api { key: 22, version: 1 };
 
 /// Kafka's error codes, as far as the clients tell them apart.
@@ -155,11 +149,7 @@ pub(crate) mod code {
     pub(crate) const NONE: i16 = 0;
     pub(crate) const OFFSET_OUT_OF_RANGE: i16 = 1;
     pub(crate) const CORRUPT_MESSAGE: i16 = 2;
-    #[cfg(test)]
-    pub(crate) const UNKNOWN_TOPIC_OR_PARTITION: i16 = 3;
     pub(crate) const UNSUPPORTED_VERSION: i16 = 35;
-    #[cfg(test)]
-    pub(crate) const TOPIC_ALREADY_EXISTS: i16 = 36;
     pub(crate) const OUT_OF_ORDER_SEQUENCE_NUMBER: i16 = 45;
     pub(crate) const DUPLICATE_SEQUENCE_NUMBER: i16 = 46;
     pub(crate) const UNKNOWN_PRODUCER_ID: i16 = 59;

@@ -24,7 +24,7 @@ const SPEED: LinkSpeed = LinkSpeed {
     latency_micros: 100,
     split_per_million: 700_000,
     resend_micros: 1_000,
-    give_up_millis: 1_000,
+    give_up_millis: 60_000,
     send_buffer_bytes: 1_000,
 };
 

@@ -59,7 +59,5 @@ fn busiest(node: &mut Node) -> Option<Usage> {
             (usage.connections + usage.requests + usage.keep_jobs + usage.acks > 0).then_some(usage)
         }
         Machine::Boot(_) | Machine::Driven(_) => None,
-        #[cfg(test)]
-        Machine::Toy(_) => None,
     })
 }

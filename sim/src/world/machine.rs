@@ -7,8 +7,6 @@ use highwater_core::shard::{Boot, Effect, Event, Input, Shard};
 use highwater_core::time::{Instant, Now};
 
 use super::node::AUDIT_EVERY;
-#[cfg(test)]
-use super::toy::Toy;
 use crate::det::{Driven, Inner, Lanes, Listener, Setup};
 use crate::params::Tier;
 
@@ -40,16 +38,12 @@ impl Backend {
         let listener = match &machine {
             Machine::Boot(_) | Machine::Driven(_) => None,
             Machine::Shard(_) => Some(Listener),
-            #[cfg(test)]
-            Machine::Toy(_) => Some(Listener),
         };
         let prng = Prng::keyed(core.clone().next_u64(), 1);
         let lanes = match &machine {
             // The rings belong to the shards.
             Machine::Boot(_) => Rc::default(),
             Machine::Shard(_) | Machine::Driven(_) => Rc::clone(lanes),
-            #[cfg(test)]
-            Machine::Toy(_) => Rc::clone(lanes),
         };
         Machine::Driven(Box::new(Driven::new(machine, Setup { prng, shard, lanes, listener })))
     }
@@ -61,8 +55,6 @@ pub(super) enum Machine {
     Boot(Box<Boot>),
     Shard(Box<Shard>),
     Driven(Box<Driven<Self>>),
-    #[cfg(test)]
-    Toy(Box<Toy>),
 }
 
 impl Machine {
@@ -71,8 +63,6 @@ impl Machine {
             Self::Boot(boot) => boot.handle(now, input),
             Self::Shard(shard) => shard.handle(now, input),
             Self::Driven(driven) => driven.handle(now, input),
-            #[cfg(test)]
-            Self::Toy(toy) => toy.handle(now.mono, input),
         }
     }
 
@@ -81,8 +71,6 @@ impl Machine {
             Self::Boot(boot) => boot.poll(now),
             Self::Shard(shard) => shard.poll(now),
             Self::Driven(driven) => driven.poll(now),
-            #[cfg(test)]
-            Self::Toy(toy) => toy.poll(),
         }
     }
 
@@ -91,8 +79,6 @@ impl Machine {
             Self::Boot(boot) => boot.poll_event(),
             Self::Shard(shard) => shard.poll_event(),
             Self::Driven(driven) => driven.poll_event(),
-            #[cfg(test)]
-            Self::Toy(_) => None,
         }
     }
 
@@ -101,8 +87,6 @@ impl Machine {
             Self::Boot(boot) => boot.deadline(),
             Self::Shard(shard) => shard.deadline().map(|(at, _)| at),
             Self::Driven(driven) => driven.deadline(),
-            #[cfg(test)]
-            Self::Toy(toy) => toy.deadline(),
         }
     }
 
@@ -111,8 +95,6 @@ impl Machine {
             // The wrapper in the driver looks after the turns that it sees.
             Self::Boot(_) | Self::Driven(_) => {}
             Self::Shard(shard) => shard.invariants(),
-            #[cfg(test)]
-            Self::Toy(_) => {}
         }
     }
 
@@ -120,8 +102,6 @@ impl Machine {
         match self {
             Self::Boot(_) | Self::Driven(_) => {}
             Self::Shard(shard) => shard.audit(),
-            #[cfg(test)]
-            Self::Toy(_) => {}
         }
     }
 
@@ -131,8 +111,6 @@ impl Machine {
             Self::Boot(boot) => boot.is_done(),
             Self::Driven(driven) => driven.is_done(),
             Self::Shard(_) => false,
-            #[cfg(test)]
-            Self::Toy(_) => false,
         }
     }
 
@@ -142,8 +120,6 @@ impl Machine {
             Self::Boot(boot) => *boot,
             Self::Driven(driven) => driven.into_machine().into_boot(),
             Self::Shard(_) => panic!("only a boot comes before the shards"),
-            #[cfg(test)]
-            Self::Toy(_) => panic!("a toy has no boot"),
         }
     }
 }

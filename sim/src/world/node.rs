@@ -11,8 +11,6 @@ use highwater_core::time::{Duration, Instant, Now};
 use super::clock::Clock;
 use super::look::LOOK_EVERY;
 use super::machine::{Backend, Machine};
-#[cfg(test)]
-use super::toy::{Mutant, Toy};
 use crate::disk::{Disk, DiskFaults};
 use crate::draw::{Draw, Stream};
 use crate::fault::Moment;
@@ -119,9 +117,6 @@ pub(super) struct Node {
     pub(super) errors_before: u64,
     pub(super) boots: Prng,
     pub(super) clock: Clock,
-    /// Run this instead of the core.
-    #[cfg(test)]
-    pub(super) toy: Option<Mutant>,
 }
 
 impl Node {
@@ -145,8 +140,6 @@ impl Node {
             errors_before: 0,
             boots: Stream::Boots(index).of(seed),
             clock: Clock::new(drawn.drift_per_million),
-            #[cfg(test)]
-            toy: None,
         }
     }
 
@@ -183,14 +176,6 @@ impl Node {
         self.clock.start(now, self.boots.below(1 << 50));
         if self.reshards && self.life > 1 {
             self.config.shards = self.boots.pick(&[1, 2, 3, 4]);
-        }
-        #[cfg(test)]
-        if let Some(mutant) = self.toy {
-            self.booting = false;
-            let (host, _) = self.config.advertised.clone().expect("every node has a name");
-            let toy = Machine::Toy(Box::new(Toy::new(mutant, host, &self.disk.list())));
-            self.cores.push(Core::new(toy, self.turns(0)));
-            return;
         }
         let config = Arc::new(self.config.clone());
         let boot = Boot::new(config, self.boots.next_u64(), self.disk.list(), self.clocks(now));
