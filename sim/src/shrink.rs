@@ -1,5 +1,6 @@
 //! Makes a failing plan small: fewer faults, clients and requests, and the same failure. Must not know what the faults do.
 
+use crate::params::Role;
 use crate::plan::Plan;
 use crate::report::{Report, Violation};
 use crate::run::run_plan;
@@ -104,11 +105,13 @@ impl<F: FnMut(&Shrunk) -> bool> Shrinker<F> {
         self.ddmin(|plan| plan.faults.len(), take_away);
     }
 
-    /// The first client makes the topics; without it there is nothing to fail.
+    /// Those that make the topics stay: without topics nobody can finish, which is another failure of the same class.
     fn clients(&mut self) {
-        let count = self.best.plan.params().clients.len();
+        let clients = self.best.plan.params().clients;
+        let others = clients.iter().enumerate().filter(|(_, client)| !matches!(client.role, Role::Admin));
+        let others: Vec<usize> = others.map(|(number, _)| number).collect();
         let present = move |plan: &Plan| -> Vec<usize> {
-            (0..count).filter(|client| !plan.without_clients.contains(client)).collect()
+            others.iter().copied().filter(|client| !plan.without_clients.contains(client)).collect()
         };
         self.ddmin(
             |plan| present(plan).len(),

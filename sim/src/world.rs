@@ -35,6 +35,8 @@ use replace::Copy;
 
 /// Virtual time that the world gives operations, and then the final read, to end once the faults have.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// Virtual time that open operations get at most, however steadily they make progress.
+const DRAINING_MAX: Duration = Duration::from_secs(600);
 /// Until a client knows that a name is nobody's.
 const UNKNOWN_HOST: Duration = Duration::from_millis(1);
 /// The wall clock when a run begins.
@@ -104,9 +106,11 @@ enum Calm {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     Faults,
-    /// Clients finish what is open until then.
+    /// Clients finish what is open until then, or until later as long as records are acknowledged.
     Draining {
         until: Instant,
+        last: Instant,
+        acked: u64,
     },
     /// The node is on its last restart.
     Restarting {
@@ -389,7 +393,9 @@ impl World {
     }
 
     fn on_heal(&mut self) {
-        self.phase = Phase::Draining { until: self.now() + PATIENCE };
+        let until = self.now() + PATIENCE;
+        let last = self.now() + DRAINING_MAX;
+        self.phase = Phase::Draining { until, last, acked: self.operations.of("acked") };
         for node in &mut self.nodes {
             node.heal();
         }
@@ -405,8 +411,13 @@ impl World {
     fn on_watch(&mut self) {
         let now = self.now();
         match self.phase {
-            Phase::Draining { until } => match self.unfinished() {
+            Phase::Draining { until, last, acked } => match self.unfinished() {
                 None => self.begin_last_restart(),
+                // Slow is not stuck.
+                Some(_) if now >= until && now < last && self.operations.of("acked") > acked => {
+                    let until = last.min(now + PATIENCE);
+                    self.phase = Phase::Draining { until, last, acked: self.operations.of("acked") };
+                }
                 Some(what) => self.overdue(until, what),
             },
             Phase::Restarting { until } => {
