@@ -202,6 +202,8 @@ mutants! {
         "An orderly end does not wait for the disk.";
     SendsReordered, "sends-reordered", Driver,
         "The last of several waiting sends goes first.";
+    NamesNotSynced, "names-not-synced", Driver,
+        "A start builds on names whose directory was not synced.";
     TimerIgnored, "timer-ignored", Driver,
         "A sleep does not end at the deadline of the machine.";
 }

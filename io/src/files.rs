@@ -8,8 +8,13 @@ use std::path::{Path, PathBuf};
 use highwater_core::id::{FileId, Offset, PartitionId, StreamId, TopicId, Uuid};
 use highwater_core::shard::FileMeta;
 
+use crate::sys::sync_file_system;
+
 /// Ending of a file that is being made and gets its name when it is whole.
 pub(crate) const TEMPORARY: &str = ".tmp";
+
+/// Directories that a start syncs one by one; beyond that, the file system as a whole is quicker.
+const SYNCED_SINGLY_MAX: usize = 16;
 
 const UUID_CHARS: usize = 22;
 const OFFSET_DIGITS: usize = 20;
@@ -49,22 +54,38 @@ impl Layout {
         }
     }
 
-    /// All files of the core, ordered. Removes what a crash left unfinished; leaves alone what it does not know.
+    /// All files of the core, ordered. Removes what a crash left unfinished; leaves alone what it does not know. Every name
+    /// is durable before it is told of: an earlier process may have ended between a change of names and the sync of their
+    /// directory, and the core builds on what it sees here.
     pub fn list(&self) -> io::Result<Vec<FileMeta>> {
         let mut files = Vec::new();
+        let streams = dirs_of(&self.root.join("wal"))?;
+        let partitions = dirs_of(&self.root.join("partitions"))?;
+        self.sync_names(streams.iter().chain(&partitions).map(|(_, dir)| dir.as_path()))?;
         list_dir(&self.root, &mut files, |name| (name == "superblock").then_some(FileId::Superblock))?;
-        for (name, dir) in dirs_of(&self.root.join("wal"))? {
+        for (name, dir) in streams {
             let Some(stream) = Uuid::parse(&name).map(StreamId) else { continue };
             list_dir(&dir, &mut files, |name| wal_file(stream, name))?;
             remove_if_empty(&dir)?;
         }
-        for (name, dir) in dirs_of(&self.root.join("partitions"))? {
+        for (name, dir) in partitions {
             let Some(partition) = partition_dir(&name) else { continue };
             list_dir(&dir, &mut files, |name| partition_file(partition, name))?;
             remove_if_empty(&dir)?;
         }
         files.sort_unstable();
         Ok(files)
+    }
+
+    /// One flush of the device for each directory, or one of the whole file system where they are many.
+    fn sync_names<'a>(&self, dirs: impl Iterator<Item = &'a Path> + Clone) -> io::Result<()> {
+        if dirs.clone().count() > SYNCED_SINGLY_MAX {
+            return sync_file_system(&fs::File::open(&self.root)?);
+        }
+        for dir in [self.root.as_path(), &self.root.join("wal"), &self.root.join("partitions")] {
+            sync_dir(dir)?;
+        }
+        dirs.into_iter().try_for_each(sync_dir)
     }
 }
 

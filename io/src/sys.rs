@@ -55,6 +55,15 @@ pub(crate) fn pwritev(file: &File, parts: &[libc::iovec], at: u64, flags: i32) -
     checked(unsafe { libc::pwritev2(file.as_raw_fd(), parts.as_ptr(), count, at, flags) })
 }
 
+/// Makes all of the file system durable on which `file` lies.
+pub(crate) fn sync_file_system(file: &File) -> io::Result<()> {
+    // SAFETY: the call takes no memory.
+    match unsafe { libc::syncfs(file.as_raw_fd()) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
 /// Random bytes of the kernel, for seeds.
 pub(crate) fn random_u64() -> io::Result<u64> {
     let mut bytes = [0_u8; 8];

@@ -361,6 +361,11 @@ fn listing_knows_its_files_and_leaves_the_others() {
                 FileMeta { file, len: u64::from(len) }
             })
             .collect();
+    // Enough directories to be synced by one call.
+    for index in 10..50 {
+        put(layout.path(segment(index, 0)), 1);
+        expected.push(FileMeta { file: segment(index, 0), len: 1 });
+    }
     expected.sort_unstable();
     let unknown = ["notes.txt", "wal/x/0.wal", "partitions/lost+found/a", "a.tmp", "wal/b.tmp"];
     unknown.iter().for_each(|name| put(dir.path().join(name), 1));

@@ -6,6 +6,7 @@
 
 mod damage;
 mod file;
+mod names;
 #[cfg(test)]
 mod tests;
 
@@ -15,6 +16,7 @@ use std::sync::Arc;
 use highwater_core::buf::{PageMut, Slice};
 use highwater_core::id::{FileId, OpId};
 use highwater_core::limits::BLOCK_BYTES;
+use highwater_core::mutant::{self, Mutant};
 use highwater_core::prng::Prng;
 use highwater_core::shard::{DiskError, Durability, FileChange, FileMeta, Outcome};
 use highwater_core::time::Duration;
@@ -25,6 +27,7 @@ use crate::report::Counts;
 pub use damage::{Aim, Lie};
 use damage::{Elsewhere, Twin};
 use file::{Extent, File, SECTOR_BYTES};
+use names::Loose;
 
 /// Who waits for an operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -108,6 +111,8 @@ pub struct DiskSpeed {
 pub enum Doubt {
     /// A change of files that was in flight.
     Change,
+    /// A name whose directory was not synced.
+    Name,
     /// Bytes on their way to one sector.
     Sector { bytes: usize },
 }
@@ -133,6 +138,8 @@ struct Fate {
 pub struct Disk {
     /// Copied when they are written to, so that a disk is cheap to clone.
     files: BTreeMap<FileId, Arc<File>>,
+    /// Oldest first.
+    loose: Vec<Loose>,
     in_flight: BTreeMap<Ticket, InFlight>,
     prng: Prng,
     tickets: Ticket,
@@ -151,6 +158,7 @@ impl Disk {
     pub fn new(prng: Prng, speed: DiskSpeed) -> Self {
         Self {
             files: BTreeMap::new(),
+            loose: Vec::new(),
             in_flight: BTreeMap::new(),
             prng,
             tickets: 0,
@@ -175,6 +183,7 @@ impl Disk {
         });
         Self {
             files: self.files.clone(),
+            loose: self.loose.clone(),
             in_flight: in_flight.collect(),
             prng: self.prng.clone(),
             tickets: self.tickets,
@@ -196,12 +205,14 @@ impl Disk {
     pub fn put_back(&mut self, copy: &Self) {
         assert!(copy.in_flight.is_empty(), "a copy is at rest");
         self.in_flight.clear();
+        self.loose.clone_from(&copy.loose);
         self.files.clone_from(&copy.files);
     }
 
     /// Is empty from now on.
     pub fn wipe(&mut self) {
         self.in_flight.clear();
+        self.loose.clear();
         self.files.clear();
     }
 
@@ -222,8 +233,11 @@ impl Disk {
         count
     }
 
-    /// The data directory as a starting process finds it.
-    pub fn list(&self) -> Vec<FileMeta> {
+    /// The data directory as a starting process finds it: what it shows lasts from now on.
+    pub fn list(&mut self) -> Vec<FileMeta> {
+        if !mutant::on(Mutant::NamesNotSynced) {
+            self.loose.clear();
+        }
         self.files.iter().map(|(&file, f)| FileMeta { file, len: f.len() }).collect()
     }
 
@@ -350,7 +364,13 @@ impl Disk {
         }
     }
 
+    /// Changes names or lengths, and syncs the directory.
     fn change(&mut self, file: FileId, change: FileChange) -> Outcome {
+        self.sync_names(file);
+        self.carry_out(file, change)
+    }
+
+    fn carry_out(&mut self, file: FileId, change: FileChange) -> Outcome {
         self.heal(file, &change);
         match change {
             FileChange::Create { len } => {
@@ -405,7 +425,7 @@ impl Disk {
             Request::Read { .. } | Request::Sync { .. } => {}
             Request::Change { file, change } => {
                 if self.prng.chance(fate.kept_per_million) {
-                    let _happened = self.change(file, change);
+                    self.change_loosely(file, change);
                 }
             }
             Request::Write { file, at, parts, .. } => {
@@ -440,29 +460,32 @@ impl Disk {
     pub fn power_off(&mut self) {
         let fate = self.draw_fate();
         let mut prng = self.prng.clone();
-        let (mut kept, mut lost) = (0, 0);
+        let (mut kept, mut lost, mut names) = (0, 0, 0);
         self.cut(&mut |doubt| {
             let keep = prng.chance(fate.kept_per_million);
             match doubt {
                 Doubt::Sector { .. } if keep => kept += 1,
                 Doubt::Sector { .. } => lost += 1,
-                Doubt::Change => {}
+                Doubt::Name if !keep => names += 1,
+                Doubt::Name | Doubt::Change => {}
             }
             match (doubt, keep) {
                 (_, false) => Verdict::Lost,
                 (Doubt::Sector { bytes }, true) if torn(&mut prng, fate) => {
                     Verdict::Torn(prng.place(bytes + 1))
                 }
-                (Doubt::Sector { .. } | Doubt::Change, true) => Verdict::Kept,
+                (Doubt::Sector { .. } | Doubt::Change | Doubt::Name, true) => Verdict::Kept,
             }
         });
         self.prng = prng;
         self.delivered.add_many("sector-kept", kept);
         self.delivered.add_many("sector-lost", lost);
+        self.delivered.add_many("name-lost", names);
     }
 
     /// The power goes: what was in flight reaches the volatile cache, and of all that is there `judge` says what stays.
     fn cut(&mut self, judge: &mut dyn FnMut(Doubt) -> Verdict) {
+        self.cut_names(judge);
         for (_, flight) in core::mem::take(&mut self.in_flight) {
             match flight.request {
                 Request::Change { file, change } => {

@@ -89,7 +89,7 @@ pub(super) struct Rig {
 }
 
 impl Rig {
-    pub(super) fn new(config: Arc<Config>, disk: Disk, start: Start) -> Self {
+    pub(super) fn new(config: Arc<Config>, mut disk: Disk, start: Start) -> Self {
         let now = clocks(start.at);
         let boot = Boot::new(Arc::clone(&config), start.seed, disk.list(), now);
         Self {
