@@ -114,6 +114,8 @@ pub enum Moment {
     CarryForward,
     /// A file of the WAL goes.
     Release,
+    /// The file of a segment gets its name.
+    SegmentCreated,
     /// A file of a segment goes.
     Removal,
     /// A topic is made or deleted, or a producer gets its id.

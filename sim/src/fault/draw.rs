@@ -156,9 +156,9 @@ fn draw(kind: Kind, at: Duration, prng: &mut Prng) -> Fault {
             how: prng.pick(&[Ending::Killed, Ending::PowerOff, Ending::PowerOff]),
             down,
         },
-        // What a killed process left in the page cache is lost only to a cut that comes once nothing else holds it.
+        // What a killed process left unsynced, bytes or a name, is lost only to a cut that comes once nothing else holds it.
         Kind::KillAtSegment => Fault::CrashDuring {
-            moment: prng.pick(&[Moment::Segment, Moment::Footer]),
+            moment: prng.pick(&[Moment::Segment, Moment::SegmentCreated, Moment::Footer]),
             after: prng.scaled(0, 10),
             how: Ending::Killed,
             down: prng.micros(500, 20_000),

@@ -25,6 +25,9 @@ pub(super) fn is_during(moment: Moment, request: &Request, booting: bool) -> boo
         Moment::Release => is_wal(file) && matches!(change, Some(FileChange::Delete)),
         Moment::Checkpoint => writes && matches!(file, FileId::Checkpoint { .. }),
         Moment::Segment => writes && matches!(file, FileId::Segment { .. }),
+        Moment::SegmentCreated => {
+            matches!((file, change), (FileId::Segment { .. }, Some(FileChange::Create { .. })))
+        }
         Moment::Footer => writes && matches!(file, FileId::Footer { .. }),
         Moment::Removal => {
             matches!(file, FileId::Segment { .. } | FileId::Footer { .. })
@@ -59,6 +62,7 @@ pub(super) fn is_at(moment: Moment, event: &Event) -> bool {
         | Moment::Release
         | Moment::Checkpoint
         | Moment::Segment
+        | Moment::SegmentCreated
         | Moment::Footer
         | Moment::Removal => false,
     }
