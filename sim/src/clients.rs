@@ -35,6 +35,8 @@ pub struct Desk<'a> {
     pub topics: &'a [TopicParams],
     /// No new work: finish what is open.
     pub draining: bool,
+    /// How many times as long clients rest as they usually would.
+    pub rest_factor: u64,
     pub history: &'a mut History,
     pub operations: &'a mut Counts,
     pub violation: &'a mut Option<Violation>,
@@ -48,6 +50,12 @@ impl Desk<'_> {
 
     fn topic_named(&self, name: &str) -> Option<usize> {
         self.topics.iter().position(|topic| topic.name == name)
+    }
+
+    /// When a rest of about that length is over.
+    fn after(&self, rest: Duration) -> Instant {
+        let factor = if self.draining { 1 } else { self.rest_factor };
+        self.now + Duration::from_nanos(rest.as_nanos() * factor)
     }
 
     fn clocks(&self) -> Now {

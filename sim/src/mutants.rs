@@ -33,7 +33,7 @@ impl Ground {
     const fn rounds(self) -> u64 {
         match self.profile {
             Profile::Smoke | Profile::Disk | Profile::Power => 1,
-            Profile::Load | Profile::Default => 3,
+            Profile::Load | Profile::Default | Profile::Calm => 3,
         }
     }
 }

@@ -142,6 +142,8 @@ pub struct Params {
     pub topics: Vec<TopicParams>,
     pub clients: Vec<ClientParams>,
     pub speeds: Speeds,
+    /// How many times as long clients rest as they usually would.
+    pub rest_factor: u64,
     /// When the faults end.
     pub faults_end: Duration,
     pub faults: Vec<Planned>,
@@ -162,7 +164,7 @@ impl Params {
         let tuning = options.profile.tuning();
         let faults_end = prng.micros(tuning.span_micros_max / 10, tuning.span_micros_max);
         let speeds = draw_speeds(&mut prng);
-        let nodes = prng.pick(&[1, 1, 1, 1, 1, 1, 1, 2, 2, 3]);
+        let nodes = prng.pick(tuning.nodes);
         let (mut drawn, mut topics, mut clients) = (Vec::new(), Vec::new(), Vec::new());
         for node in 0..nodes {
             let mut prng = Stream::NodeParams(node).of(seed);
@@ -170,7 +172,7 @@ impl Params {
             let memory_bytes = drawn[node].config.memory_bytes;
             let places = draw_topics(&mut prng, (node, memory_bytes), &mut topics);
             let roles = spec::draw_roles(&mut prng, &places, &topics, &tuning);
-            clients.extend(roles.into_iter().map(|role| ClientParams::draw(&mut prng, node, role)));
+            clients.extend(roles.into_iter().map(|role| ClientParams::draw(&mut prng, node, role, &tuning)));
         }
         Self {
             seed,
@@ -179,6 +181,7 @@ impl Params {
             clients,
             topics,
             speeds,
+            rest_factor: tuning.rest_factor,
             faults_end,
             faults: fault::draw_plan(Sketch { seed, options, nodes, until: faults_end }),
             without_clients: BTreeSet::new(),
@@ -253,7 +256,9 @@ fn draw_config(prng: &mut Prng, tuning: &Tuning) -> Config {
             seal_after: prng.micros(500, 50_000),
         },
         // Runs last seconds: retention is looked after as often as that makes sense.
-        retention_check_interval: prng.micros(10_000, 1_000_000),
+        retention_check_interval: Duration::from_nanos(
+            prng.micros(10_000, 1_000_000).as_nanos() * tuning.rest_factor,
+        ),
         ..Config::default()
     }
 }

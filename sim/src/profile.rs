@@ -20,6 +20,8 @@ pub enum Profile {
     Power,
     /// Many clients and large batches against small limits, and few faults.
     Load,
+    /// Three nodes through up to an hour with a request now and then: what only time brings, and how fast time can pass.
+    Calm,
 }
 
 /// What a profile says about what is drawn.
@@ -36,10 +38,16 @@ pub(crate) struct Tuning {
     pub(crate) memory_bytes: [usize; 2],
     /// Of the size of a WAL file.
     pub(crate) wal_doublings_max: u64,
+    /// How long an empty fetch waits; one is picked.
+    pub(crate) wait_millis: [u64; 3],
+    /// How many there are; one is picked.
+    pub(crate) nodes: &'static [usize],
+    /// How many times as long clients rest between requests, and nodes between looks at retention.
+    pub(crate) rest_factor: u64,
 }
 
 impl Profile {
-    pub const ALL: [Self; 5] = [Self::Smoke, Self::Default, Self::Disk, Self::Power, Self::Load];
+    pub const ALL: [Self; 6] = [Self::Smoke, Self::Default, Self::Disk, Self::Power, Self::Load, Self::Calm];
 
     pub fn name(self) -> &'static str {
         match self {
@@ -48,6 +56,7 @@ impl Profile {
             Self::Disk => "disk",
             Self::Power => "power",
             Self::Load => "load",
+            Self::Calm => "calm",
         }
     }
 
@@ -61,6 +70,9 @@ impl Profile {
             pause_micros_max: 20_000,
             memory_bytes: [16 << 20, 64 << 20],
             wal_doublings_max: 3,
+            wait_millis: [10, 50, 500],
+            nodes: &[1, 1, 1, 1, 1, 1, 1, 2, 2, 3],
+            rest_factor: 1,
         };
         match self {
             Self::Smoke => smoke,
@@ -85,6 +97,17 @@ impl Profile {
                 pause_micros_max: 3_000,
                 memory_bytes: [8 << 20, 16 << 20],
                 wal_doublings_max: 2,
+                ..smoke
+            },
+            Self::Calm => Tuning {
+                span_micros_max: 3_600_000_000,
+                producers: (1, 2),
+                consumers: (0, 1),
+                batches_max: 10_000,
+                wait_millis: [500, 500, 500],
+                nodes: &[3],
+                rest_factor: 100,
+                ..smoke
             },
         }
     }

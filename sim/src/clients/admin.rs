@@ -118,7 +118,7 @@ impl Task for Admin {
             return Next::At(self.next_at);
         }
         let Some(asking) = self.choose(turn.desk.draining, turn.prng) else { return Next::Idle };
-        self.next_at = turn.desk.now + turn.prng.micros(1_000, 200_000);
+        self.next_at = turn.desk.after(turn.prng.micros(1_000, 200_000));
         if !Self::ask(asking, turn) {
             turn.desk.complain("client", format!("{asking:?} is not taken"));
         }

@@ -137,7 +137,7 @@ impl Task for Consumer {
         if turn.desk.now < self.next_at {
             return Next::At(self.next_at);
         }
-        self.next_at = turn.desk.now + turn.prng.micros(1_000, self.spec.pause_micros_max);
+        self.next_at = turn.desk.after(turn.prng.micros(1_000, self.spec.pause_micros_max));
         self.jump(turn);
         if turn.prng.chance(self.spec.crash_per_million) { Next::Crash } else { Next::At(self.next_at) }
     }

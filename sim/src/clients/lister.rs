@@ -78,7 +78,7 @@ impl Task for Lister {
         if turn.desk.now < self.next_at {
             return Next::At(self.next_at);
         }
-        self.next_at = turn.desk.now + turn.prng.micros(1_000, 300_000);
+        self.next_at = turn.desk.after(turn.prng.micros(1_000, 300_000));
         self.ask(turn);
         Next::Idle
     }

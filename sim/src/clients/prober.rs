@@ -158,7 +158,7 @@ impl Prober {
             Line::Up(_) if desk.draining && self.open.is_none() => None,
             Line::Up(_) if desk.now < self.next_at => Some(self.next_at),
             Line::Up(conn) => {
-                self.next_at = desk.now + prng.micros(200, 50_000);
+                self.next_at = desk.after(prng.micros(200, 50_000));
                 let (asking, api, body) = self.choose(desk, prng);
                 self.correlation += 1;
                 let parts = vec![Slice::from_vec(frame(api, self.correlation, &body))];

@@ -132,7 +132,7 @@ impl Task for Producer {
             return Next::At(self.next_at);
         }
         self.bursts_left -= 1;
-        self.next_at = turn.desk.now + turn.prng.micros(50, self.spec.pause_micros_max);
+        self.next_at = turn.desk.after(turn.prng.micros(50, self.spec.pause_micros_max));
         self.burst(turn);
         if turn.prng.chance(self.spec.crash_per_million) { Next::Crash } else { Next::At(self.next_at) }
     }

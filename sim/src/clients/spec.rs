@@ -71,18 +71,26 @@ pub struct ClientParams {
     /// How long it waits for an answer, and before it tries again.
     pub patience: Duration,
     pub retry_backoff: Duration,
+    pub metadata_age_max: Duration,
 }
 
 impl ClientParams {
-    pub fn draw(prng: &mut Prng, node: usize, role: Role) -> Self {
+    pub(crate) fn draw(prng: &mut Prng, node: usize, role: Role, tuning: &Tuning) -> Self {
         let patience = Duration::from_millis(prng.pick(&[700, 1_000, 2_000]));
-        Self { node, role, patience, retry_backoff: prng.micros(5_000, 100_000) }
+        Self {
+            node,
+            role,
+            patience,
+            retry_backoff: prng.micros(5_000, 100_000),
+            metadata_age_max: prng.micros(100_000 * tuning.rest_factor, 10_000_000 * tuning.rest_factor),
+        }
     }
 
     /// The one that reads everything once all is over.
     pub fn final_reader(node: usize, places: Vec<Place>) -> Self {
         let (patience, retry_backoff) = (Duration::from_secs(5), Duration::from_millis(5));
-        Self { node, role: Role::FinalReader { places }, patience, retry_backoff }
+        let metadata_age_max = Duration::from_secs(10);
+        Self { node, role: Role::FinalReader { places }, patience, retry_backoff, metadata_age_max }
     }
 }
 
@@ -99,7 +107,7 @@ pub(crate) fn draw_roles(
         roles.push(Role::Producer(draw_producer(prng, all, &lasting, tuning)));
     }
     for _ in 0..prng.between(tuning.consumers.0, tuning.consumers.1) {
-        roles.push(Role::Consumer(draw_consumer(prng, all)));
+        roles.push(Role::Consumer(draw_consumer(prng, all, tuning)));
     }
     if prng.coin() {
         roles.push(Role::Lister { places: some_of(prng, &lasting) });
@@ -141,11 +149,11 @@ fn draw_producer(prng: &mut Prng, all: &[Place], lasting: &[Place], tuning: &Tun
     }
 }
 
-fn draw_consumer(prng: &mut Prng, all: &[Place]) -> ConsumerSpec {
+fn draw_consumer(prng: &mut Prng, all: &[Place], tuning: &Tuning) -> ConsumerSpec {
     ConsumerSpec {
         places: some_of(prng, all),
         from: if prng.coin() { Edge::Earliest } else { Edge::Latest },
-        wait_millis: prng.pick(&[10, 50, 500]),
+        wait_millis: prng.pick(&tuning.wait_millis),
         bytes_min: prng.pick(&[1, 1, 5_000]),
         bytes_max: prng.pick(&[1, 10_000, 1 << 20]),
         partition_bytes_max: prng.pick(&[1, 10_000, 1 << 18]),
@@ -169,7 +177,7 @@ pub(super) fn client_config(params: &ClientParams, prng: &mut Prng) -> ClientCon
     config.reconnect_backoff = prng.micros(200, 50_000);
     config.reconnect_backoff_max = prng.micros(50_000, 500_000);
     config.retry_backoff = params.retry_backoff;
-    config.metadata_age_max = prng.micros(100_000, 10_000_000);
+    config.metadata_age_max = params.metadata_age_max;
     match &params.role {
         Role::Producer(spec) => {
             config.producer.acks = spec.acks;

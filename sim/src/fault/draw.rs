@@ -86,7 +86,7 @@ fn weigh(profile: Profile, (kind, chance, most): (Kind, u64, u64)) -> (u64, u64)
             Profile::Load,
             Kind::Pause | Kind::PauseAll | Kind::DiskFull | Kind::DiskSlow | Kind::Delay | Kind::Clog,
         ) => (chance, most),
-        (Profile::Disk | Profile::Power | Profile::Load, _) => seldom,
+        (Profile::Disk | Profile::Power | Profile::Load | Profile::Calm, _) => seldom,
     }
 }
 
