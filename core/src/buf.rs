@@ -153,18 +153,27 @@ const CLASSES: usize = (PAGE_BYTES_MAX / PAGE_BYTES_MIN).ilog2() as usize + 1;
 
 /// Pages in powers of two between [`PAGE_BYTES_MIN`] and [`PAGE_BYTES_MAX`], bounded in total.
 ///
-/// Invariant: the bytes of all pages that this pool made and has not dropped are at most `bytes_max`.
+/// Invariant: the bytes of all pages that this pool made and has not dropped are at most `bytes_max`, but for one large page.
 pub struct Pool {
     bytes_max: usize,
     /// Bytes of every page that is lent, frozen or idle.
     bytes: usize,
+    /// Of the one page beyond the bound, while it is out.
+    large_bytes: usize,
     idle: [Vec<PageMut>; CLASSES],
     frozen: VecDeque<Arc<PageMut>>,
 }
 
 impl Pool {
     pub fn new(bytes_max: usize) -> Self {
-        Self { bytes_max, bytes: 0, idle: core::array::from_fn(|_| Vec::new()), frozen: VecDeque::new() }
+        let idle = core::array::from_fn(|_| Vec::new());
+        Self { bytes_max, bytes: 0, large_bytes: 0, idle, frozen: VecDeque::new() }
+    }
+
+    /// Bytes of the largest page that this pool can ever lend.
+    pub const fn page_bytes_max(&self) -> usize {
+        let most = if self.bytes_max < PAGE_BYTES_MAX { self.bytes_max } else { PAGE_BYTES_MAX };
+        if most < PAGE_BYTES_MIN { 0 } else { 1 << most.ilog2() }
     }
 
     /// A page of at least `len` bytes; what it holds is left over from its last use. `None` is back-pressure.
@@ -193,10 +202,25 @@ impl Pool {
         Some(PageMut::with_len(len))
     }
 
+    /// A page beyond the bound, for what must get on although it is larger than its share. There is one at a time, and it is not kept.
+    pub fn alloc_large(&mut self, len: usize) -> Option<PageMut> {
+        let len = PAGE_BYTES_MIN << class_of(len)?;
+        self.sweep();
+        if self.large_bytes > 0 {
+            return None;
+        }
+        self.large_bytes = len;
+        Some(PageMut::with_len(len))
+    }
+
     /// Takes a page back that nobody needs any more.
     pub fn give_back(&mut self, page: PageMut) {
         let class = class_of(page.len()).expect("pages of a pool have a class");
         assert!(page.len() == PAGE_BYTES_MIN << class, "the page is of this pool");
+        if page.len() == self.large_bytes {
+            self.large_bytes = 0;
+            return;
+        }
         self.idle[class].push(page);
     }
 
@@ -226,7 +250,7 @@ impl Pool {
     pub fn bytes_in_use(&mut self) -> usize {
         self.sweep();
         let idle: usize = self.idle.iter().flatten().map(PageMut::len).sum();
-        self.bytes - idle
+        self.bytes - idle + self.large_bytes
     }
 
     fn drop_idle(&mut self) {
@@ -282,6 +306,23 @@ mod tests {
         drop(part);
         assert_eq!(pool.bytes_in_use(), 0);
         assert!(pool.alloc(4096).is_some(), "an idle page of another class makes room");
+    }
+
+    #[test]
+    fn there_is_one_large_page_beyond_the_bound() {
+        let mut pool = Pool::new(8192);
+        assert_eq!(pool.page_bytes_max(), 8192);
+        let (page, large) = (pool.alloc(8192).unwrap(), pool.alloc_large(100_000).unwrap());
+        assert!(pool.alloc_large(1).is_none(), "one at a time");
+        let slice = pool.freeze(large);
+        assert_eq!(pool.bytes_in_use(), 8192 + 131_072);
+        drop(slice);
+        assert!(pool.alloc(1).is_none(), "it makes no room for others");
+        let second = pool.alloc_large(8000).unwrap();
+        pool.give_back(page);
+        pool.give_back(second);
+        assert_eq!(pool.bytes_in_use(), 0);
+        assert!(pool.alloc(8192).is_some() && pool.alloc(1).is_none());
     }
 
     #[test]

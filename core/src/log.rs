@@ -101,6 +101,8 @@ pub struct Log {
     config: LogConfig,
     log_start: Offset,
     durable_end: Offset,
+    /// Batches before it are in memory only until a segment holds them.
+    evicted_to: Offset,
     segments: VecDeque<Segment>,
     tail: Tail,
     epochs: LeaderEpochCache,
@@ -119,6 +121,7 @@ impl Log {
             config,
             log_start: start,
             durable_end: start,
+            evicted_to: start,
             segments: VecDeque::from([Segment::new(start)]),
             tail: Tail::default(),
             epochs: LeaderEpochCache::default(),

@@ -178,6 +178,8 @@ mutants! {
         "A partition remembers fetches that were answered.";
     ParkedNotResumed, "parked-not-resumed", Resources,
         "A produce that waits for room is never tried again.";
+    MemoryNotMade, "memory-not-made", Resources,
+        "A produce that finds no page waits for pages that nobody sets free.";
     FullForEver, "full-for-ever", Resources,
         "A disk that was full is never tried again.";
     StarvedNotRetried, "starved-not-retried", Resources,

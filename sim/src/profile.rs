@@ -95,7 +95,7 @@ impl Profile {
                 batches_max: 300,
                 records_max: [20, 100, 300],
                 pause_micros_max: 3_000,
-                memory_bytes: [8 << 20, 16 << 20],
+                memory_bytes: [2 << 20, 16 << 20],
                 wal_doublings_max: 2,
                 ..smoke
             },

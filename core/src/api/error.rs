@@ -59,9 +59,10 @@ pub(super) fn of_partition(error: PartitionError) -> Failure {
         PartitionError::UnknownProducerId => {
             (ErrorCode::UnknownProducerId, "no state of this producer, and its sequence does not begin at 0")
         }
-        PartitionError::BatchTooLarge => {
-            (ErrorCode::RecordListTooLarge, "the batch is larger than a segment")
-        }
+        PartitionError::BatchTooLarge => (
+            ErrorCode::RecordListTooLarge,
+            "the batch is larger than a segment, or than all memory for batches",
+        ),
         PartitionError::InvalidTimestamp => {
             (ErrorCode::InvalidTimestamp, "a timestamp is outside of what the topic accepts")
         }

@@ -8,6 +8,7 @@ use crate::id::Offset;
 use crate::limits::{DESTAGE_BYTES_MAX, DESTAGE_RUN_BYTES};
 use crate::log::segment::{BLOCK, File, Seal, Segment};
 use crate::log::{Extent, Log, TailBatch, footer};
+use crate::mutant::{self, Mutant};
 
 /// How eagerly the active segment is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,6 +119,9 @@ impl Log {
         while let Some(batch) = self.tail.release_next(segment_base, u64::from(until)) {
             released.push(batch.wal_file);
         }
+        if !mutant::on(Mutant::MemoryNotMade) {
+            self.evict(self.evicted_to);
+        }
         released
     }
 
@@ -156,9 +160,10 @@ impl Log {
         Some(core::mem::replace(&mut batch.wal_file, wal_file))
     }
 
-    /// Drops batches before `end` from memory, oldest first, as far as segments hold them. Gives their bytes. `end` is at most the
-    /// high watermark.
+    /// Drops batches before `end` from memory, oldest first, as far as segments hold them, and the others as soon as they do. Gives
+    /// the bytes that went now. What segments hold is below the high watermark.
     pub fn evict(&mut self, end: Offset) -> usize {
+        self.evicted_to = self.evicted_to.max(end);
         let mut freed = 0;
         while let Some(batch) = self.tail.evict_next(end) {
             freed += batch.len as usize;

@@ -167,7 +167,7 @@ pub enum PartitionError {
     /// A batch that was appended long ago; its offset is no longer known.
     DuplicateSequence,
     UnknownProducerId,
-    /// The batch is larger than a segment.
+    /// The batch is larger than a segment, or than all memory for batches.
     BatchTooLarge,
     InvalidTimestamp,
     /// The disk has no room; a retry may succeed.

@@ -57,6 +57,14 @@ enum Keeping {
     Busy,
 }
 
+/// Whether the WAL finds pages for what is to be appended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Memory {
+    Enough,
+    /// The last one who asked got none: nothing is cached, and batches that pin pages go to segments, however small they are.
+    Short,
+}
+
 /// A call to a partition and whom to answer.
 #[derive(Debug)]
 struct Call {
@@ -113,6 +121,8 @@ pub(super) struct Owner {
     dirty: BTreeSet<PartitionId>,
     keep_queue: VecDeque<PartitionId>,
     keep_jobs: usize,
+    /// One found no page to destage through; it goes on when a job ends.
+    destage_starved: bool,
     /// Partitions that were deleted while a job was at work on their files.
     doomed: BTreeMap<PartitionId, Vec<FileId>>,
     wal: Wal,
@@ -146,6 +156,7 @@ pub(super) struct Owner {
     destage_at: Option<Instant>,
     retention_at: Instant,
     full_until: Option<Instant>,
+    memory: Memory,
     /// When calls that wait for memory are tried again, if nothing happens before.
     memory_at: Option<Instant>,
     halted: bool,
@@ -197,6 +208,7 @@ impl Owner {
             dirty,
             keep_queue: VecDeque::new(),
             keep_jobs: 0,
+            destage_starved: false,
             doomed: BTreeMap::new(),
             wal: Wal::new(sizes, stream),
             wal_pool: Pool::new(memory / 2),
@@ -223,6 +235,7 @@ impl Owner {
             destage_at,
             retention_at: now.mono + config.retention_check_interval,
             full_until: None,
+            memory: Memory::Enough,
             memory_at: None,
             halted: false,
             stopping: false,

@@ -5,8 +5,8 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use super::checkpoint::Checkpoint;
-use super::frame::{Content, Entry, Lsn};
-use super::wal::{Append, Wal, WalDone, WalOrder, WalSizes};
+use super::frame::{Content, Entry, HEADER_BYTES, Lsn, entry_bytes};
+use super::wal::{Append, NoRoom, Wal, WalDone, WalOrder, WalSizes};
 use super::walk::{Walk, Walked};
 use crate::batch::{self, BatchBuilder, BatchHeader, NewRecord};
 use crate::buf::{Pool, Slice};
@@ -61,7 +61,7 @@ impl Bench {
     /// Adds a batch to the group that is written next.
     fn push(&mut self, len: usize) {
         let bytes = batch_of(len);
-        assert!(self.wal.reserve(&mut self.pool, bytes.len(), Append::New));
+        assert_eq!(self.wal.reserve(&mut self.pool, bytes.len(), Append::New), Ok(()));
         let entry = Entry {
             partition: PartitionId { topic: TopicId(Uuid([9; 16])), index: 0 },
             segment_base: Offset::ZERO,
@@ -327,4 +327,27 @@ fn any_bytes_are_walked() {
         let found = offsets(&walked);
         assert!(found.windows(2).all(|pair| pair[0] < pair[1]), "in order: {found:?}");
     }
+}
+
+#[test]
+fn a_batch_that_no_page_can_hold_is_told_from_one_that_waits_for_a_page() {
+    let mut bench = bench(1 << 16);
+    bench.pool = Pool::new(64 << 10);
+    let page_bytes = 64 << 10;
+    let fits = page_bytes - HEADER_BYTES - entry_bytes(0);
+    assert_eq!(bench.wal.reserve(&mut bench.pool, fits + 1, Append::New), Err(NoRoom::Ever));
+    let lent = bench.pool.alloc(page_bytes).unwrap();
+    assert_eq!(bench.wal.reserve(&mut bench.pool, fits, Append::New), Err(NoRoom::Memory));
+    bench.pool.give_back(lent);
+    assert_eq!(bench.wal.reserve(&mut bench.pool, fits, Append::New), Ok(()));
+}
+
+#[test]
+fn a_small_batch_does_with_a_small_page_if_no_usual_one_is_left() {
+    let mut bench = bench(1 << 16);
+    bench.pool = Pool::new(20 << 10);
+    let lent = bench.pool.alloc(8 << 10).unwrap();
+    bench.push(100);
+    assert_eq!(bench.wal.bytes_unwritten(), BLOCK_BYTES);
+    drop(lent);
 }

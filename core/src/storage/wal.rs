@@ -86,6 +86,19 @@ pub enum Append {
     CarriedForward,
 }
 
+/// Why a batch cannot be pushed now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoRoom {
+    /// The log is as long as it may be: older batches must be destaged or carried forward.
+    Log,
+    /// Too much waits for the write that is under way.
+    Write,
+    /// The pool has no page: others must come home.
+    Memory,
+    /// Not even all of the pool would do.
+    Ever,
+}
+
 #[derive(Debug)]
 struct Group {
     builder: FrameBuilder,
@@ -203,27 +216,32 @@ impl Wal {
         self.durable
     }
 
-    /// Makes sure that a batch of `len` bytes can be pushed now. False is back-pressure: ask again after a write ended. What is
-    /// carried forward sets older files free, so the bound on the log's size holds for new batches only.
-    pub fn reserve(&mut self, pool: &mut Pool, len: usize, reason: Append) -> bool {
+    /// Makes sure that a batch of `len` bytes can be pushed now. What is carried forward sets older files free, so the bound on the
+    /// log's size holds for new batches only.
+    pub fn reserve(&mut self, pool: &mut Pool, len: usize, reason: Append) -> Result<(), NoRoom> {
         assert!(entry_bytes(len) + HEADER_BYTES <= WAL_FRAME_BYTES_MAX, "a batch is bounded");
+        let needed = (HEADER_BYTES + entry_bytes(len)).next_multiple_of(BLOCK_BYTES);
+        if needed > pool.page_bytes_max() {
+            return Err(NoRoom::Ever);
+        }
         if reason == Append::New && self.live_bytes() >= self.sizes.bytes_max / 4 * 3 {
-            return false;
+            return Err(NoRoom::Log);
         }
         if self.waiting_bytes + len > WAL_WAITING_BYTES_MAX && self.waiting_bytes > 0 {
-            return false;
+            return Err(NoRoom::Write);
         }
         if self.open.as_ref().is_some_and(|group| group.builder.has_room(len)) {
-            return true;
+            return Ok(());
         }
-        let needed = (HEADER_BYTES + entry_bytes(len)).next_multiple_of(BLOCK_BYTES);
-        let Some(page) = pool.alloc(needed.max(self.page_bytes)) else { return false };
+        let least = if mutant::on(Mutant::MemoryNotMade) { needed.max(self.page_bytes) } else { needed };
+        let page = pool.alloc(needed.max(self.page_bytes)).or_else(|| pool.alloc(least));
+        let page = page.ok_or(NoRoom::Memory)?;
         if let Some(group) = self.open.take() {
             self.full.push_back(group);
             self.page_bytes = (self.page_bytes * 2).min(WAL_FRAME_BYTES_USUAL);
         }
         self.open = Some(Group { builder: FrameBuilder::new(page), pushed: Vec::new() });
-        true
+        Ok(())
     }
 
     /// Adds a batch to the group; room was reserved. `patch` may change the copy before its entry is written.

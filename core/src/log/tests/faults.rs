@@ -227,3 +227,14 @@ fn recovery_takes_any_bytes() {
         log.audit();
     }
 }
+
+#[test]
+fn a_batch_that_was_evicted_too_early_goes_as_soon_as_its_segment_holds_it() {
+    let mut model = filled(30, 300, config());
+    model.log.evict(model.log.log_end());
+    assert_eq!(model.log.undestaged().count(), 30, "it is nowhere else");
+    let held = model.log.tail_bytes();
+    assert!(model.log.end_segment().is_some());
+    while model.disk.destage(&mut model.log, Destage::Blocks, Until::Done) {}
+    assert!(held > 0 && model.log.tail_bytes() == 0);
+}

@@ -3,7 +3,7 @@
 
 use alloc::vec::Vec;
 
-use super::{Keeping, Op, Owner, Pin};
+use super::{Keeping, Memory, Op, Owner, Pin};
 use crate::buf::{PageMut, Slice};
 use crate::id::{FileId, Offset, PartitionId, ShardId, StreamId};
 use crate::limits::{BLOCK_BYTES, DESTAGE_JOBS_MAX};
@@ -13,7 +13,7 @@ use crate::shard::message::ShardMessage;
 use crate::shard::{DiskError, DiskStep, Durability, Effect, Event, FileChange, Mark, Outcome};
 use crate::storage::checkpoint::Checkpoint;
 use crate::storage::frame::{Entry, Lsn};
-use crate::storage::wal::Append;
+use crate::storage::wal::{Append, NoRoom};
 use crate::time::Now;
 
 /// Where a destaging stands: the step that is on its way.
@@ -80,7 +80,7 @@ impl Owner {
         if self.full_until.is_some() || self.stopping {
             return;
         }
-        while self.keep_jobs < DESTAGE_JOBS_MAX {
+        while self.keep_jobs < DESTAGE_JOBS_MAX && !self.destage_starved {
             let Some(id) = self.keep_queue.pop_front() else { break };
             self.keep(id);
         }
@@ -109,14 +109,14 @@ impl Owner {
             self.start_destage(id, plan);
         } else if log.undestaged().next().is_none() {
             self.dirty.remove(&id);
-        } else if self.wal.is_pressed() && !self.wal.carrying_pays() {
+        } else if self.memory == Memory::Short || self.wal.is_pressed() && !self.wal.carrying_pays() {
             self.end_segment(id);
         } else {
             self.carry_forward(id);
         }
     }
 
-    /// The WAL holds little but the last bytes of many partitions: this one's go to disk with the end of their segment.
+    /// The WAL or its pages hold little but the last bytes of many partitions: this one's go to disk with the end of their segment.
     fn end_segment(&mut self, id: PartitionId) {
         let partition = self.partitions.get_mut(&id).expect("looked up by the caller");
         if let Some(base) = partition.replica.log.end_segment() {
@@ -127,17 +127,23 @@ impl Owner {
     }
 
     fn start_destage(&mut self, id: PartitionId, plan: DestagePlan) {
-        let len =
-            usize::try_from(plan.until - plan.at).expect("a run is bounded").next_multiple_of(BLOCK_BYTES);
+        let most = self.destage_pool.page_bytes_max();
+        let bytes = usize::try_from(plan.until - plan.at).expect("a run is bounded").min(most);
+        let len = bytes.next_multiple_of(BLOCK_BYTES);
         let Some(mut page) = self.destage_pool.alloc(len) else {
             self.events.push_back(Event::Marked(Mark::DestageStarved));
+            if self.keep_jobs > 0 {
+                self.destage_starved = true;
+                self.queue_keep(id);
+            }
             return;
         };
         fill(&mut page, len, &plan.bytes);
-        let bytes = self.destage_pool.freeze(page).cut(0, len);
+        let page = self.destage_pool.freeze(page).cut(0, len);
         let create = plan.create == CreateFile::Yes;
         let step = if create { Step::Create } else { Step::Write };
-        let DestagePlan { segment_base, at, until, .. } = plan;
+        let DestagePlan { segment_base, at, .. } = plan;
+        let (bytes, until) = (page, at + bytes as u64);
         self.partitions.get_mut(&id).expect("it was looked up").keeping = Keeping::Busy;
         self.keep_jobs += 1;
         self.issue_step(DestageJob { partition: id, segment_base, at, until, bytes, step });
@@ -199,6 +205,7 @@ impl Owner {
             Step::Write | Step::Cut => Step::Sync,
             Step::Sync => {
                 self.on_destaged(&job);
+                self.unpark(now);
                 return;
             }
         };
@@ -243,6 +250,7 @@ impl Owner {
     /// The job on a partition's files is over. If the partition was deleted meanwhile, its files go now.
     fn end_job(&mut self, id: PartitionId) {
         self.keep_jobs -= 1;
+        self.destage_starved = false;
         match self.partitions.get_mut(&id) {
             Some(partition) => partition.keeping = Keeping::Idle,
             None => self.delete_doomed(id),
@@ -252,11 +260,7 @@ impl Owner {
     /// Writes the last bytes of a partition to the WAL again if they hold up a stream of an earlier life, or the older half of a
     /// log that grows too long.
     fn carry_forward(&mut self, id: PartitionId) {
-        let threshold = if self.wal.is_pressed() || self.cache_bytes > self.config.memory_bytes / 4 {
-            self.wal.carry_until()
-        } else {
-            Lsn(0)
-        };
+        let threshold = if self.wal.is_pressed() { self.wal.carry_until() } else { Lsn(0) };
         let partition = self.partitions.get_mut(&id).expect("looked up by the caller");
         if partition.carried > 0 {
             return;
@@ -285,8 +289,10 @@ impl Owner {
             })
             .collect();
         for (entry, bytes) in batches {
-            if !self.wal.reserve(&mut self.wal_pool, bytes.len(), Append::CarriedForward) {
-                break;
+            match self.wal.reserve(&mut self.wal_pool, bytes.len(), Append::CarriedForward) {
+                Ok(()) => {}
+                Err(NoRoom::Memory) => return self.end_segment(id),
+                Err(NoRoom::Log | NoRoom::Write | NoRoom::Ever) => return,
             }
             self.wal.push(entry, &bytes, Append::CarriedForward, |_| {});
             self.partitions.get_mut(&id).expect("looked up by the caller").carried += 1;
@@ -443,14 +449,14 @@ impl Owner {
     }
 }
 
-/// Copies the parts into the page and pads with zeroes up to `len`.
+/// Copies the parts into the page up to `len`, and pads with zeroes from their end to there.
 fn fill(page: &mut PageMut, len: usize, parts: &[Slice]) {
     let mut at = 0;
-    let out = page.as_mut_slice();
+    let out = &mut page.as_mut_slice()[..len];
     for part in parts {
-        out[at..at + part.len()].copy_from_slice(part);
-        at += part.len();
+        let fits = part.len().min(len - at);
+        out[at..at + fits].copy_from_slice(&part[..fits]);
+        at += fits;
     }
-    assert!(at <= len, "the parts are the run");
-    out[at..len].fill(0);
+    out[at..].fill(0);
 }

@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::{Call, Owner};
+use super::{Call, Memory, Owner};
 use crate::batch::{self, BatchInfo, BatchView, NO_PRODUCER};
 use crate::config::TimestampType;
 use crate::id::{Offset, PartitionId, ShardId};
@@ -14,7 +14,7 @@ use crate::replica::{
 use crate::shard::message::{CallId, ShardMessage};
 use crate::shard::{Event, Mark, Sequenced};
 use crate::storage::frame::Entry;
-use crate::storage::wal::Append;
+use crate::storage::wal::{Append, NoRoom};
 use crate::time::{Now, Timestamp};
 
 /// A produce whose batch is in the log and not yet where its acks want it.
@@ -60,17 +60,21 @@ impl Owner {
     }
 
     fn try_produce(&mut self, now: Now, from: ShardId, call: CallId, op: &ProduceOp) -> Verdict {
-        let Some(partition) = self.partitions.get_mut(&op.partition) else {
+        if !self.partitions.contains_key(&op.partition) {
             return Verdict::Reply(PartitionReply::Failed(PartitionError::Unknown));
-        };
-        if !self.wal.reserve(&mut self.wal_pool, op.batch.len(), Append::New) {
-            return if self.wal.is_disk_full() {
-                self.events.push_back(Event::Marked(Mark::ProduceRefused));
-                Verdict::Reply(PartitionReply::Failed(PartitionError::StorageFull))
-            } else {
-                Verdict::NoRoom
-            };
         }
+        match self.reserve(op.batch.len()) {
+            Ok(()) => {}
+            Err(NoRoom::Ever) => {
+                return Verdict::Reply(PartitionReply::Failed(PartitionError::BatchTooLarge));
+            }
+            Err(NoRoom::Log | NoRoom::Write | NoRoom::Memory) if self.wal.is_disk_full() => {
+                self.events.push_back(Event::Marked(Mark::ProduceRefused));
+                return Verdict::Reply(PartitionReply::Failed(PartitionError::StorageFull));
+            }
+            Err(NoRoom::Log | NoRoom::Write | NoRoom::Memory) => return Verdict::NoRoom,
+        }
+        let partition = self.partitions.get_mut(&op.partition).expect("looked up above");
         let append_time = (partition.timestamp == TimestampType::LogAppendTime).then_some(now.wall);
         let mut info = op.checked.info;
         info.max_timestamp = append_time.unwrap_or(op.checked.max_timestamp);
@@ -211,7 +215,7 @@ impl Owner {
 
     /// Appends a batch of the shard's own. `None` if the WAL has no room for it now.
     pub(in crate::shard) fn append_own(&mut self, now: Now, id: PartitionId, batch: &[u8]) -> Option<Offset> {
-        if !self.wal.reserve(&mut self.wal_pool, batch.len(), Append::New) {
+        if self.reserve(batch.len()).is_err() {
             self.hurry();
             return None;
         }
@@ -223,6 +227,24 @@ impl Owner {
         let Placed::New(placement) = placed else { unreachable!("the shard's batches have no producer id") };
         self.copy(&Copied { partition: id, batch, info, stamp: None }, &placement);
         Some(placement.base)
+    }
+
+    /// Room in the WAL for a new batch; what is only cached gives way to it.
+    fn reserve(&mut self, len: usize) -> Result<(), NoRoom> {
+        let mut room = self.wal.reserve(&mut self.wal_pool, len, Append::New);
+        if mutant::on(Mutant::MemoryNotMade) {
+            return room;
+        }
+        while room == Err(NoRoom::Memory) && self.cache_bytes > 0 {
+            self.evict(self.cache_bytes / 2);
+            room = self.wal.reserve(&mut self.wal_pool, len, Append::New);
+        }
+        match room {
+            Ok(()) => self.memory = Memory::Enough,
+            Err(NoRoom::Memory) => self.memory = Memory::Short,
+            Err(NoRoom::Log | NoRoom::Write | NoRoom::Ever) => {}
+        }
+        room
     }
 
     pub(super) fn refuse_parked(&mut self) {

@@ -2,7 +2,7 @@
 
 use alloc::collections::BTreeMap;
 
-use super::{Op, Owner, Pin};
+use super::{Memory, Op, Owner, Pin};
 use crate::id::{FileId, Offset, PartitionId};
 use crate::mutant::{self, Mutant};
 use crate::shard::{DiskError, DiskStep, Durability, Effect, Event, FileChange, Outcome};
@@ -22,7 +22,7 @@ impl Owner {
         while let Some(order) = self.wal.next_order(now.mono, &mut self.wal_pool) {
             self.carry_out(order);
         }
-        self.evict();
+        self.evict(self.cache_bytes_max());
     }
 
     fn carry_out(&mut self, order: WalOrder) {
@@ -159,10 +159,17 @@ impl Owner {
         }
     }
 
-    /// Lets the pages of the oldest frames go while the tail cache is over its share; what is not destaged stays.
-    fn evict(&mut self) {
-        let budget = self.config.memory_bytes / 4;
-        while self.cache_bytes > budget {
+    /// What the tail cache may hold.
+    fn cache_bytes_max(&self) -> usize {
+        match self.memory {
+            Memory::Enough => self.config.memory_bytes / 4,
+            Memory::Short => 0,
+        }
+    }
+
+    /// Lets the pages of the oldest frames go while the tail cache holds more than `bytes_max`; what is not destaged stays until it is.
+    pub(super) fn evict(&mut self, bytes_max: usize) {
+        while self.cache_bytes > bytes_max {
             let Some(frame) = self.cache.pop_front() else { break };
             self.cache_bytes -= frame.page_bytes;
             for (partition, end) in frame.ends {
