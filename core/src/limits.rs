@@ -131,6 +131,9 @@ pub const DESTAGE_RUN_BYTES: u64 = 64 * 1024;
 /// One read of a segment is at most this long, except where a single batch is longer.
 pub const SEGMENT_READ_BYTES_MAX: u32 = 1024 * 1024;
 
+/// The pages for reads suffice for this many at once, but for those of one batch that is longer than its share.
+pub const READS_AT_ONCE_MIN: usize = 4;
+
 /// Longest distance of two entries of a segment's index, whatever `index.interval.bytes` says.
 pub const INDEX_INTERVAL_BYTES_MAX: u32 = 64 * 1024;
 

@@ -6,11 +6,15 @@ use alloc::vec::Vec;
 use crate::batch::{BatchError, BatchView, Batches, HEADER_BYTES, Scratch};
 use crate::buf::Slice;
 use crate::id::Offset;
-use crate::limits::{INDEX_INTERVAL_BYTES_MAX, SEGMENT_READ_BYTES_MAX};
+use crate::limits::{BATCH_BYTES_MAX, INDEX_INTERVAL_BYTES_MAX, SEGMENT_READ_BYTES_MAX};
 use crate::log::segment::{BLOCK, Segment};
 use crate::log::{Log, TailBatch};
 use crate::mutant::{self, Mutant};
 use crate::time::Timestamp;
+
+/// The longest read: one batch of the largest size, from the block that it begins in.
+#[expect(clippy::cast_possible_truncation, reason = "64 MiB and a block fit 32 bits")]
+const DISK_READ_BYTES_MAX: u32 = BATCH_BYTES_MAX as u32 + BLOCK;
 
 /// What a read returns when the first batch does not fit into `bytes_max`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +57,8 @@ pub struct DiskRead {
     /// The base offset of the first batch: no CRC covers the offsets in a batch, so that they are held to one another.
     pub base: Offset,
     pub len: u32,
+    /// With less than this many bytes it tells nothing.
+    pub needed: u32,
     /// Bytes of the file that may be read; behind it a write may be under way.
     pub file_end: u64,
 }
@@ -63,7 +69,7 @@ pub enum Selected {
     /// Whole batches in a row.
     Batches(Slice),
     Empty,
-    /// The page ends too early: read again from the same place, this long.
+    /// The page ends too early: read on from where its last whole batch ends.
     NeedMore(DiskRead),
     Faulty,
 }
@@ -264,13 +270,27 @@ impl DiskRead {
             skip,
             base: segment.index.base_at(position),
             len,
+            needed: 0,
             file_end: u64::from(segment.destaged),
         })
     }
 
-    /// This read, long enough for `len` bytes; `None` if the file has not that many.
-    fn longer(self, len: u32) -> Option<Self> {
-        (len > self.len && self.at + u64::from(len) <= self.file_end).then_some(Self { len, ..self })
+    /// The read that goes on with the batch `base` at `place` of this one and reaches to `end`; `None` if the file does not go that
+    /// far, or if no batch is that long.
+    fn on_from(self, place: usize, base: Offset, end: u32) -> Option<Self> {
+        let place = u32::try_from(place).ok()?;
+        let passed = place - place % BLOCK;
+        let (at, needed) = (self.at + u64::from(passed), end - passed);
+        let there = u32::try_from(self.file_end.checked_sub(at)?).ok()?;
+        let is_sound = needed <= there && needed <= DISK_READ_BYTES_MAX && (passed > 0 || needed > self.len);
+        let len = self.len.max(needed).min(there);
+        is_sound.then_some(Self { at, skip: place - passed, base, len, needed, ..self })
+    }
+
+    /// This read, no longer than `most` unless it needs to be.
+    #[must_use]
+    pub fn at_most(self, most: u32) -> Self {
+        Self { len: self.len.min(most.max(self.needed).max(BLOCK)), ..self }
     }
 
     /// The batch at `place` of the page, which is cut to what was asked for.
@@ -301,7 +321,7 @@ impl DiskRead {
                     if start.is_some() {
                         break;
                     }
-                    return self.longer(needed).map_or(Selected::Faulty, Selected::NeedMore);
+                    return self.on_from(place, next, needed).map_or(Selected::Faulty, Selected::NeedMore);
                 }
                 Step::End | Step::Wrong if start.is_some() => break,
                 Step::End | Step::Wrong => return Selected::Faulty,
@@ -343,8 +363,11 @@ impl DiskRead {
             let view = match self.step(&page, place) {
                 Step::Batch(view) => view,
                 Step::Incomplete(needed) => {
-                    let longer = self.longer(needed).map_or(TimestampScan::Faulty, TimestampScan::NeedMore);
-                    return if next > query.from { TimestampScan::GoOn(next) } else { longer };
+                    if next > query.from {
+                        return TimestampScan::GoOn(next);
+                    }
+                    let read = self.on_from(place, next, needed);
+                    return read.map_or(TimestampScan::Faulty, TimestampScan::NeedMore);
                 }
                 Step::End => {
                     return if next > query.from { TimestampScan::GoOn(next) } else { TimestampScan::Faulty };

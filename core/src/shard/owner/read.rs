@@ -7,7 +7,7 @@ use super::{Call, Op, Owner};
 use crate::batch::{BatchView, Scratch};
 use crate::buf::Slice;
 use crate::id::{FileId, LeaderEpoch, Offset, PartitionId};
-use crate::limits::FAULTY_TOLD_MAX;
+use crate::limits::{BLOCK_BYTES, FAULTY_TOLD_MAX, READS_AT_ONCE_MIN};
 use crate::log::{
     DiskRead, ReadPlan, Selected, TimestampOffset, TimestampPlan, TimestampQuery, TimestampScan, Wanted,
 };
@@ -90,8 +90,14 @@ impl Owner {
         true
     }
 
-    fn read_disk(&mut self, job: ReadJob) {
-        let Some(page) = self.read_pool.alloc(job.read.len as usize) else {
+    /// A read takes at most this part of the pool, so that some go on at once. A batch that is longer has a page to itself.
+    fn read_disk(&mut self, mut job: ReadJob) {
+        let usual = self.read_pool.page_bytes_max() / READS_AT_ONCE_MIN;
+        job.read = job.read.at_most(u32::try_from(usual).unwrap_or(u32::MAX));
+        let len = job.read.len as usize;
+        let is_usual = len <= usual.max(BLOCK_BYTES);
+        let page = if is_usual { self.read_pool.alloc(len) } else { self.read_pool.alloc_large(len) };
+        let Some(page) = page else {
             self.events.push_back(Event::Marked(Mark::ReadStarved));
             return self.on_starved(job.call);
         };
