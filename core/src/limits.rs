@@ -140,8 +140,8 @@ pub const INDEX_INTERVAL_BYTES_MAX: u32 = 64 * 1024;
 /// A footer holds one CRC for each stretch of a segment of this length.
 pub const FOOTER_CRC_BYTES: usize = 64 * 1024;
 
-/// Longest footer that is read back; a longer one is not one of ours.
-pub const FOOTER_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Longest copy of a footer that is read back, of two in its file; a longer one is not one of ours.
+pub const FOOTER_BYTES_MAX: usize = 32 * 1024 * 1024;
 
 /// Longest stretch of lost bytes that one stand-in covers when a log is recovered.
 pub const HOLE_BYTES_MAX: u32 = 1024 * 1024;

@@ -136,6 +136,8 @@ mutants! {
         "A producer of an older epoch may write.";
     ProducersNotRebuilt, "producers-not-rebuilt", Producers,
         "Recovery does not fold batches into the state of producers.";
+    OneFooterCopy, "one-footer-copy", Producers,
+        "The second copy of a footer is not looked at.";
     DuplicateAckedAtOnce, "duplicate-acked-at-once", Producers,
         "A duplicate is acknowledged before its original is durable.";
     ReadBeyondDurable, "read-beyond-durable", Commit,

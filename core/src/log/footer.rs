@@ -1,5 +1,6 @@
-//! The footer of a sealed segment: all that can be told of it without reading it. Written once; may always be made again from the
-//! segment, so what is in doubt is not believed: first the envelope's CRC, then the archive's own check, then its sense.
+//! The footer of a sealed segment: all that can be told of it without reading it. Written once, and twice in its file: it can be
+//! made again from its segment, but once that is deleted nothing else tells of the producers. What is in doubt is not believed: first
+//! the envelope's CRC, then the archive's own check, then its sense.
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
@@ -9,7 +10,7 @@ use rkyv::util::AlignedVec;
 use rkyv::{Archive, Deserialize, Serialize};
 
 use crate::id::{LeaderEpoch, Offset, ProducerEpoch, ProducerId};
-use crate::limits::{FOOTER_BYTES_MAX, FOOTER_CRC_BYTES, PRODUCER_BATCHES_RETAINED};
+use crate::limits::{BLOCK_BYTES, FOOTER_BYTES_MAX, FOOTER_CRC_BYTES, PRODUCER_BATCHES_RETAINED};
 use crate::log::index::{Index, IndexEntry};
 use crate::log::producer_state::{Producer, ProducerState, RetainedBatch};
 use crate::log::segment::Segment;
@@ -103,7 +104,8 @@ pub(super) fn encode(segment: &Segment, epochs: &[EpochStart], faulty: &[Extent]
     let crc = envelope_crc(&bytes, &payload);
     bytes.extend_from_slice(&crc.to_be_bytes());
     bytes.extend_from_slice(&payload);
-    bytes
+    bytes.resize(bytes.len().next_multiple_of(BLOCK_BYTES), 0);
+    bytes.repeat(2)
 }
 
 fn envelope_crc(head: &[u8], payload: &[u8]) -> u32 {
@@ -113,8 +115,24 @@ fn envelope_crc(head: &[u8], payload: &[u8]) -> u32 {
     hasher.finalize()
 }
 
-/// The footer in `bytes`, if it is one of this version and undamaged. What follows it is ignored.
+/// The footer in the file `bytes`, if a copy of it is of this version and undamaged.
 pub fn decode(bytes: &[u8]) -> Option<Footer> {
+    let second = || {
+        let (_, second) = bytes.split_at(bytes.len() / 2);
+        decode_copy(second).filter(|_| !mutant::on(Mutant::OneFooterCopy))
+    };
+    decode_copy(bytes).or_else(second)
+}
+
+/// The file with two good copies, if one of them is damaged and the other is not.
+pub fn repaired(bytes: &[u8]) -> Option<Vec<u8>> {
+    let (first, second) = bytes.split_at_checked(bytes.len() / 2).filter(|(one, two)| one != two)?;
+    let good = [first, second].into_iter().find(|copy| decode_copy(copy).is_some())?;
+    Some(good.repeat(2))
+}
+
+/// The footer that `bytes` begin with. What follows it is ignored.
+fn decode_copy(bytes: &[u8]) -> Option<Footer> {
     let (head, rest) = bytes.split_at_checked(ENVELOPE_BYTES)?;
     let (head, crc) = head.split_at(ENVELOPE_BYTES - 4);
     let mut expected = Vec::with_capacity(8);

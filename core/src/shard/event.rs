@@ -123,7 +123,7 @@ pub enum Event {
     },
     /// One copy of the superblock was damaged or of an older form; both are written again.
     SuperblockRepaired,
-    /// A footer was missing or wrong and is made again from its segment.
+    /// A footer was missing or wrong and is made again, from its segment or its second copy.
     FooterRebuilt {
         partition: PartitionId,
         base: Offset,

@@ -1,6 +1,6 @@
 //! Damage that a disk does by itself: bits that rot, writes that go nowhere or elsewhere, reads from elsewhere. The atlas says
-//! where it may strike so that a good copy of everything remains: with one copy of the data that is one of two copies in a file,
-//! and what can be made again. Must not know what the bytes mean beyond that.
+//! where it may strike so that a good copy of everything remains: with one copy of the data that is one of two copies in a file.
+//! Must not know what the bytes mean beyond that.
 
 use std::sync::Arc;
 
@@ -92,17 +92,22 @@ impl Disk {
     fn expendable(&self, file: FileId, len: u64, favourite: Twin) -> Option<(u64, u64)> {
         let block = BLOCK_BYTES as u64;
         match file {
-            FileId::Footer { .. } => Some((0, len)),
+            // A footer can be made again from its segment, but not once that is deleted.
+            FileId::Footer { .. } => Some(self.twin(file, favourite, (len / 2, len))),
             FileId::Superblock | FileId::Checkpoint { .. } if len > block => {
-                let second = self.struck.get(&file).copied().unwrap_or(favourite);
-                Some(match second {
-                    Twin::First => (0, block),
-                    Twin::Second => (block, len),
-                })
+                Some(self.twin(file, favourite, (block, len)))
             }
             FileId::Superblock | FileId::Checkpoint { .. } | FileId::Wal { .. } | FileId::Segment { .. } => {
                 None
             }
+        }
+    }
+
+    /// One of two copies, of which the second begins and ends there; the one that was struck before, if one was.
+    fn twin(&self, file: FileId, favourite: Twin, (second, end): (u64, u64)) -> (u64, u64) {
+        match self.struck.get(&file).copied().unwrap_or(favourite) {
+            Twin::First => (0, second),
+            Twin::Second => (second, end),
         }
     }
 

@@ -96,7 +96,13 @@ fn an_older_footer_left_does_not_stand_in_for_a_rotten_one() {
     delete_all(&mut model, Until::Done);
     write_and_age(&mut model, 3..5);
     delete_all(&mut model, Until::Write);
-    model.disk.footers.get_mut(&Offset(3)).unwrap()[20] ^= 1;
+    let footer = model.disk.footers.get_mut(&Offset(3)).unwrap();
+    let second = footer.len() / 2;
+    footer[20] ^= 1;
+    let (log, _) = model.disk.recover(&model.config);
+    assert!(!log.producers().is_empty(), "there is a second copy");
+    let footer = model.disk.footers.get_mut(&Offset(3)).unwrap();
+    footer[second + 20] ^= 1;
     let (log, _) = model.disk.crash(&model.config, &mut Prng::new(1));
     assert!(log.producers().is_empty(), "what is not known to be the newest would refuse what comes next");
 }

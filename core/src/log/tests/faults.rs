@@ -113,18 +113,27 @@ fn rot_under_a_good_footer_is_not_served() {
 }
 
 #[test]
-fn a_footer_with_any_bit_flipped_is_not_believed() {
+fn a_footer_with_any_bit_flipped_is_read_from_its_other_copy_or_not_believed() {
     let small = LogConfig { segment_bytes: 6_000, ..config() };
     let mut model = filled(30, 300, small);
     destage_all(&mut model);
     let bytes = model.disk.footers.values().next().unwrap().clone();
     assert!(footer::decode(&bytes).is_some());
-    for bit in 0..bytes.len() * 8 {
+    assert!(footer::repaired(&bytes).is_none(), "nothing is wrong");
+    let second = bytes.len() / 2;
+    let payload_bytes = u32::from_be_bytes(*bytes[8..].first_chunk().unwrap());
+    let len = 16 + usize::try_from(payload_bytes).unwrap();
+    for bit in 0..len * 8 {
         let mut flipped = bytes.clone();
-        flipped[bit / 8] ^= 1 << (bit % 8);
-        assert!(footer::decode(&flipped).is_none(), "bit {bit}");
+        for copy in [second * (bit % 2), second * (1 - bit % 2)] {
+            let good = footer::repaired(&flipped);
+            assert!(footer::decode(&flipped).is_some(), "bit {bit} of one copy");
+            assert!(good.is_none_or(|good| good == bytes), "bit {bit} of one copy");
+            flipped[copy + bit / 8] ^= 1 << (bit % 8);
+        }
+        assert!(footer::decode(&flipped).is_none() && footer::repaired(&flipped).is_none(), "bit {bit}");
     }
-    for len in 0..bytes.len() {
+    for len in 0..len {
         assert!(footer::decode(&bytes[..len]).is_none(), "{len} bytes");
     }
 }
@@ -136,7 +145,9 @@ fn a_sealed_segment_with_a_bad_footer_is_gone_through() {
     destage_all(&mut model);
     let (base, footer) = model.disk.footers.iter_mut().nth(1).unwrap();
     let base = *base;
+    let second = footer.len() / 2;
     footer[40] ^= 1;
+    footer[second + 40] ^= 1;
     let (_, report) = model.disk.recover(&model.config);
     assert_eq!(report.rebuilt_footers, [base]);
     recover(&mut model);

@@ -10,6 +10,7 @@ use super::{Disk, Step};
 use crate::buf::Slice;
 use crate::id::{FileId, LeaderEpoch, Offset, PartitionId};
 use crate::limits::FOOTER_BYTES_MAX;
+use crate::log::footer;
 use crate::log::recovery::{Cut, FootersLeft, Intact, LogRecovery, RecoveryReport, SegmentFile, WalBatch};
 use crate::log::{Log, LogConfig};
 use crate::mutant::{self, Mutant};
@@ -26,6 +27,9 @@ pub(super) struct PartitionBoot {
     newest_epoch: Option<LeaderEpoch>,
     files: PartitionFiles,
     footers: BTreeMap<Offset, Slice>,
+    /// Footers of which one copy was damaged, with what their files are to be instead.
+    repairs: VecDeque<(Offset, Slice)>,
+    repaired: Vec<Offset>,
     wal: Vec<WalBatch>,
     at: At,
 }
@@ -51,7 +55,8 @@ impl PartitionBoot {
         let wal = entries.into_iter().map(|(stream, walked)| wal_batch(stream, walked)).collect();
         let of_segments = files.footers.keys().copied().filter(|base| files.segments.contains_key(base));
         let at = At::Footers(files.footers_left().last().into_iter().chain(of_segments).collect());
-        Self { partition, config, newest_epoch, files, footers: BTreeMap::new(), wal, at }
+        let (footers, repairs, repaired) = (BTreeMap::new(), VecDeque::new(), Vec::new());
+        Self { partition, config, newest_epoch, files, footers, repairs, repaired, wal, at }
     }
 
     pub(super) fn next(&mut self) -> Step {
@@ -59,7 +64,15 @@ impl PartitionBoot {
             match &mut self.at {
                 At::Footers(left) => match left.front() {
                     Some(&base) => return Step::Do(self.read_footer(base)),
-                    None => self.start_recovery(),
+                    None => match self.repairs.pop_front() {
+                        Some((base, bytes)) => {
+                            self.repaired.push(base);
+                            let file = FileId::Footer { partition: self.partition, base };
+                            let change = FileChange::Replace { bytes };
+                            return Step::Do(Disk::Change { file, change });
+                        }
+                        None => self.start_recovery(),
+                    },
                 },
                 At::Recover(recovery) => match recovery.next_read() {
                     Some(read) => {
@@ -89,7 +102,7 @@ impl PartitionBoot {
 
     fn read_footer(&self, base: Offset) -> Disk {
         let len = self.files.footers.get(&base).copied().unwrap_or(0);
-        let len = usize::try_from(len).unwrap_or(usize::MAX).min(FOOTER_BYTES_MAX);
+        let len = usize::try_from(len).unwrap_or(usize::MAX).min(2 * FOOTER_BYTES_MAX);
         Disk::Read { file: FileId::Footer { partition: self.partition, base }, at: 0, len }
     }
 
@@ -128,6 +141,7 @@ impl PartitionBoot {
         match &mut self.at {
             At::Footers(left) => {
                 if let Some(base) = left.pop_front() {
+                    self.repairs.extend(footer::repaired(&bytes).map(|good| (base, Slice::from_vec(good))));
                     self.footers.insert(base, bytes);
                 }
             }
@@ -137,7 +151,8 @@ impl PartitionBoot {
     }
 
     pub(super) fn finish(self) -> (PartitionId, Log, RecoveryReport) {
-        let At::Sync(_, log, report) = self.at else { unreachable!("the partition was read to its end") };
+        let At::Sync(_, log, mut report) = self.at else { unreachable!("the partition was read to its end") };
+        report.rebuilt_footers.extend(self.repaired);
         (self.partition, *log, report)
     }
 }
