@@ -161,8 +161,11 @@ pub const WAL_WAITING_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Bytes that recovery reads at a time, unless a single frame or batch is larger.
 pub const RECOVERY_READ_BYTES: usize = 1024 * 1024;
 
-/// Destaging, sealing and deleting jobs of one shard at a time.
+/// Destaging and sealing jobs of one shard at a time.
 pub const DESTAGE_JOBS_MAX: usize = 8;
+
+/// Partitions of one shard that delete segments at a time. They do not wait for destaging: a full disk is waiting for them.
+pub const RETIRE_JOBS_MAX: usize = 8;
 
 /// Offsets that cannot be read of which a shard remembers that it told; then it tells again.
 pub const FAULTY_TOLD_MAX: usize = 1024;

@@ -121,6 +121,9 @@ pub(super) struct Owner {
     dirty: BTreeSet<PartitionId>,
     keep_queue: VecDeque<PartitionId>,
     keep_jobs: usize,
+    /// Partitions that retention has not looked at yet, and its jobs.
+    retire_due: BTreeSet<PartitionId>,
+    retire_jobs: usize,
     /// One found no page to destage through; it goes on when a job ends.
     destage_starved: bool,
     /// Partitions that were deleted while a job was at work on their files.
@@ -208,6 +211,8 @@ impl Owner {
             dirty,
             keep_queue: VecDeque::new(),
             keep_jobs: 0,
+            retire_due: BTreeSet::new(),
+            retire_jobs: 0,
             destage_starved: false,
             doomed: BTreeMap::new(),
             wal: Wal::new(sizes, stream),
@@ -341,7 +346,7 @@ impl Owner {
         }
         if self.retention_at <= now.mono {
             self.retention_at = now.mono + self.config.retention_check_interval;
-            self.check_retention(now);
+            self.check_retention();
         }
     }
 
@@ -445,7 +450,7 @@ impl Owner {
         usage.parked = self.parked.len();
         usage.early = self.early.len();
         usage.watches = self.watches.len().max(self.watch_tokens.len());
-        usage.keep_jobs = self.keep_jobs;
+        usage.keep_jobs = self.keep_jobs + self.retire_jobs;
         usage.doomed = self.doomed.len();
     }
 

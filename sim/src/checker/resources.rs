@@ -1,7 +1,7 @@
 //! What a shard holds is bounded by its configuration at all times, and nothing once nobody wants anything of it: no page, no
 //! request, no watch and no connection is lost.
 
-use highwater_core::limits::{CONNECTION_REQUESTS_MAX, DESTAGE_JOBS_MAX};
+use highwater_core::limits::{CONNECTION_REQUESTS_MAX, DESTAGE_JOBS_MAX, RETIRE_JOBS_MAX};
 use highwater_core::shard::Usage;
 
 use super::{Checker, Look, When};
@@ -14,14 +14,14 @@ const NAME: &str = "resources";
 pub(super) struct Resources;
 
 /// What is broken of the bounds that always hold.
-fn beyond(usage: &Usage, partitions: usize) -> Option<&'static str> {
+fn beyond(usage: &Usage) -> Option<&'static str> {
     let Usage { connections, requests, deadlines, .. } = *usage;
     if requests > connections * CONNECTION_REQUESTS_MAX {
         Some("more requests than connections may have")
     } else if deadlines > requests {
         Some("deadlines of requests that are over")
-    } else if usage.keep_jobs > DESTAGE_JOBS_MAX + partitions + usage.doomed {
-        Some("more jobs than partitions")
+    } else if usage.keep_jobs > DESTAGE_JOBS_MAX + RETIRE_JOBS_MAX {
+        Some("more jobs than may be at work")
     } else {
         None
     }
@@ -58,7 +58,7 @@ impl Checker for Resources {
 
     fn on_look(&mut self, look: &Look) -> Result<(), Violation> {
         let Look { node, shard, usage, .. } = look;
-        if let Some(what) = beyond(usage, look.partitions.len()) {
+        if let Some(what) = beyond(usage) {
             return Err(Violation::new(NAME, format!("node {node} shard {shard}: {what}: {usage:?}")));
         }
         // On more shards the request may live on another one than the watch; one whose time is over ends with its last read.

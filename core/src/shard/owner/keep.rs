@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use super::{Keeping, Memory, Op, Owner, Pin};
 use crate::buf::{PageMut, Slice};
 use crate::id::{FileId, Offset, PartitionId, ShardId, StreamId};
-use crate::limits::{BLOCK_BYTES, DESTAGE_JOBS_MAX};
+use crate::limits::{BLOCK_BYTES, DESTAGE_JOBS_MAX, RETIRE_JOBS_MAX};
 use crate::log::{CreateFile, Destage, DestagePlan};
 use crate::mutant::{self, Mutant};
 use crate::shard::message::ShardMessage;
@@ -77,7 +77,14 @@ impl Owner {
         if self.destage_at.is_none() && !self.dirty.is_empty() {
             self.destage_at = Some(now.mono + self.config.wal.destage_interval);
         }
-        if self.full_until.is_some() || self.stopping {
+        if self.stopping {
+            return;
+        }
+        while self.retire_jobs < RETIRE_JOBS_MAX {
+            let Some(id) = self.retire_due.pop_first() else { break };
+            self.retire(now, id);
+        }
+        if self.full_until.is_some() {
             return;
         }
         while self.keep_jobs < DESTAGE_JOBS_MAX && !self.destage_starved {
@@ -251,6 +258,16 @@ impl Owner {
     fn end_job(&mut self, id: PartitionId) {
         self.keep_jobs -= 1;
         self.destage_starved = false;
+        self.on_idle(id);
+    }
+
+    /// The same, of a job that retention wanted.
+    fn end_retirement(&mut self, id: PartitionId) {
+        self.retire_jobs -= 1;
+        self.on_idle(id);
+    }
+
+    fn on_idle(&mut self, id: PartitionId) {
         match self.partitions.get_mut(&id) {
             Some(partition) => partition.keeping = Keeping::Idle,
             None => self.delete_doomed(id),
@@ -316,13 +333,11 @@ impl Owner {
         self.release(old);
     }
 
-    pub(super) fn check_retention(&mut self, now: Now) {
-        let ids: Vec<PartitionId> = self.partitions.keys().copied().collect();
-        for id in ids {
-            if id == PartitionId::METADATA {
-                continue;
-            }
-            self.retire(now, id);
+    /// All partitions shall be looked at for what is past its retention, a few at once and each before any comes again.
+    pub(super) fn check_retention(&mut self) {
+        if self.retire_due.is_empty() {
+            let ids = self.partitions.keys().copied();
+            self.retire_due = ids.filter(|id| *id != PartitionId::METADATA).collect();
         }
     }
 
@@ -339,7 +354,7 @@ impl Owner {
             && let Some(base) = log.needs_file(now, high_watermark)
         {
             partition.keeping = Keeping::Busy;
-            self.keep_jobs += 1;
+            self.retire_jobs += 1;
             let file = FileId::Segment { partition: id, base };
             self.issue_change(Op::CreateActive { partition: id, base }, file, FileChange::Create { len: 0 });
             return;
@@ -354,7 +369,7 @@ impl Owner {
                 return self.events.push_back(Event::SegmentDeleted { partition: id, base });
             }
             partition.keeping = Keeping::Busy;
-            self.keep_jobs += 1;
+            self.retire_jobs += 1;
             let file = if mutant::on(Mutant::NewestDeletedFirst) { newest } else { base };
             self.issue_remove(id, file, Remove::Segment);
         }
@@ -386,14 +401,18 @@ impl Owner {
         if let Some(base) = left {
             self.issue_remove(id, base, Remove::Footer);
         } else {
-            self.end_job(id);
+            self.end_retirement(id);
             self.retire(now, id);
         }
     }
 
     pub(super) fn on_active_created(&mut self, now: Now, id: PartitionId, base: Offset, outcome: Outcome) {
         match outcome {
-            Outcome::Failed { error: DiskError::Full, .. } => self.on_full(now),
+            Outcome::Failed { error: DiskError::Full, .. } => {
+                self.end_retirement(id);
+                self.on_full(now);
+                return;
+            }
             Outcome::Failed { error, .. } => {
                 self.halt(FileId::Segment { partition: id, base }, error, DiskStep::Create);
                 return;
@@ -405,7 +424,7 @@ impl Owner {
                 }
             }
         }
-        self.end_job(id);
+        self.end_retirement(id);
         self.retire(now, id);
     }
 
