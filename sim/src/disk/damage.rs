@@ -10,6 +10,7 @@ use highwater_core::shard::FileChange;
 use serde::{Deserialize, Serialize};
 
 use super::Disk;
+use super::file::SECTOR_BYTES;
 use crate::draw::Draw;
 
 /// Where rot may strike.
@@ -57,7 +58,8 @@ pub(super) struct Elsewhere {
 }
 
 impl Disk {
-    /// Flips one durable bit somewhere.
+    /// Flips one durable bit somewhere; of what may rot for the sake of a good copy, one in each of about a third of the files:
+    /// one in many is seldom the one that matters.
     pub fn rot(&mut self, aim: Aim) {
         let second = self.prng.pick(&[Twin::First, Twin::Second]);
         let candidates: Vec<(FileId, u64, u64)> = self
@@ -75,8 +77,21 @@ impl Disk {
         if candidates.is_empty() {
             return;
         }
-        let (file, from, end) = self.prng.pick(&candidates);
-        let at = from + self.prng.below(end - from);
+        let picked = self.prng.pick(&candidates);
+        self.flip_one(picked, aim);
+        if aim == Aim::Atlas {
+            for candidate in candidates {
+                if candidate != picked && self.prng.chance(333_333) {
+                    self.flip_one(candidate, aim);
+                }
+            }
+        }
+    }
+
+    fn flip_one(&mut self, (file, from, end): (FileId, u64, u64), aim: Aim) {
+        // Copies fill whole blocks, and many say all in their first sector.
+        let within = if aim == Aim::Atlas && self.prng.coin() { SECTOR_BYTES as u64 } else { u64::MAX };
+        let at = from + self.prng.below(within.min(end - from));
         let mask = 1 << self.prng.below(8);
         self.files.get_mut(&file).map(Arc::make_mut).expect("picked among them").flip(at, mask);
         if aim == Aim::Atlas {
