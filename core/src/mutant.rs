@@ -110,8 +110,8 @@ mutants! {
         "A file of the WAL is written again while its frames are needed.";
     RecoveredNotSynced, "recovered-not-synced", Recovery,
         "Frames that were read back are built on without a sync.";
-    SegmentsNotSynced, "segments-not-synced", Recovery,
-        "Segments that were read back are built on without a sync.";
+    SegmentsBelieved, "segments-believed", Recovery,
+        "What a segment shows is believed before what the WAL has, and not synced.";
     FooterCrcIgnored, "footer-crc-ignored", Recovery,
         "The CRC of a footer is not looked at.";
     RotEndsLog, "rot-ends-log", Recovery,
@@ -124,6 +124,10 @@ mutants! {
         "A stream of an earlier life goes before its last holder lets go.";
     ReleaseNotNoted, "release-not-noted", Recovery,
         "The files of a released stream go while its checkpoint still asks for them.";
+    ReleasedRefused, "released-refused", Recovery,
+        "The checkpoint of a released stream is not understood.";
+    SecondCopyIgnored, "second-copy-ignored", Recovery,
+        "Only the first copy of a superblock or a checkpoint is read.";
     LastMetadataSkipped, "last-metadata-skipped", Recovery,
         "The last record of the metadata is not replayed.";
     DuplicateAppended, "duplicate-appended", Producers,
@@ -140,6 +144,8 @@ mutants! {
         "The second copy of a footer is not looked at.";
     DuplicateAckedAtOnce, "duplicate-acked-at-once", Producers,
         "A duplicate is acknowledged before its original is durable.";
+    FirstSequenceFree, "first-sequence-free", Producers,
+        "A producer that is not known may begin with any sequence once others are known.";
     ReadBeyondDurable, "read-beyond-durable", Commit,
         "A read is given batches whose write has not ended.";
     HighWatermarkAhead, "high-watermark-ahead", Commit,
@@ -162,6 +168,14 @@ mutants! {
         "Files of condemned segments go newest first.";
     RetentionTooEager, "retention-too-eager", Retention,
         "A segment goes although the rest is smaller than what is to be kept.";
+    DeletedFooterLost, "deleted-footer-lost", Retention,
+        "No footer is left where the log starts.";
+    ActiveFileAhead, "active-file-ahead", Retention,
+        "The file that keeps the next offset begins at what is not durable.";
+    TakenWhileRead, "taken-while-read", Retention,
+        "A segment that goes while it is read is called rotten.";
+    DeletionToldEarly, "deletion-told-early", Retention,
+        "A deletion is told before the file is gone.";
     DeletionForgotten, "deletion-forgotten", Controller,
         "A restart brings deleted topics back.";
     ProducerIdsHandedTwice, "producer-ids-handed-twice", Controller,
@@ -184,6 +198,10 @@ mutants! {
         "A produce that finds no page waits for pages that nobody sets free.";
     FullForEver, "full-for-ever", Resources,
         "A disk that was full is never tried again.";
+    FetchHoldsAndWaits, "fetch-holds-and-waits", Resources,
+        "A fetch that holds pages waits for more.";
+    StopWaitsForEver, "stop-waits-for-ever", Resources,
+        "A node that ends waits for all requests, however long.";
     StarvedNotRetried, "starved-not-retried", Resources,
         "A connection that found no memory is never tried again.";
     ShortWriteForgotten, "short-write-forgotten", Driver,
@@ -208,6 +226,8 @@ mutants! {
         "The last of several waiting sends goes first.";
     NamesNotSynced, "names-not-synced", Driver,
         "A start builds on names whose directory was not synced.";
+    LateTimerSpins, "late-timer-spins", Driver,
+        "A driver that is late and whose mesh is full does not sleep.";
     TimerIgnored, "timer-ignored", Driver,
         "A sleep does not end at the deadline of the machine.";
 }

@@ -218,7 +218,8 @@ impl<R: Rt, A: Machine, D: Disk, M: Mesh> Driver<R, A, D, M> {
 
     /// When the machine wants to be polled. While the mesh is full it is not, however late it gets: room in the mesh rings.
     fn machine_deadline(&self) -> Option<Instant> {
-        if self.mesh.is_full() || mutant::on(Mutant::TimerIgnored) { None } else { self.machine.deadline() }
+        let is_full = self.mesh.is_full() && !mutant::on(Mutant::LateTimerSpins);
+        if is_full || mutant::on(Mutant::TimerIgnored) { None } else { self.machine.deadline() }
     }
 
     /// Carries effects out until there are none, or until the mesh is full: what the others sent is taken first then.

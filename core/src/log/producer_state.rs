@@ -69,7 +69,9 @@ impl ProducerState {
             return Ok(Verdict::New);
         }
         let Some(producer) = self.producers.get(&info.producer_id) else {
+            let free = mutant::on(Mutant::FirstSequenceFree) && !self.producers.is_empty();
             return match history {
+                History::Whole if free => Ok(Verdict::New),
                 History::Whole if self.producers.len() < PRODUCERS_PER_PARTITION_MAX => in_order(info, 0),
                 History::Whole | History::Trimmed => Ok(Verdict::New),
             };

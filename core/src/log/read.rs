@@ -119,7 +119,9 @@ impl Log {
         let mut end = 0;
         for batch in Batches::new(batches) {
             let Ok(batch) = batch else { break };
-            if self.epochs.epoch_of(batch.base_offset().max(self.log_start)) != Some(batch.leader_epoch()) {
+            let base = batch.base_offset();
+            let base = if mutant::on(Mutant::TakenWhileRead) { base } else { base.max(self.log_start) };
+            if self.epochs.epoch_of(base) != Some(batch.leader_epoch()) {
                 break;
             }
             end += batch.len();

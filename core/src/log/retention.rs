@@ -58,6 +58,7 @@ impl Log {
         let mut behind = self.segments.iter().filter(|segment| segment.base > blocked);
         let next = behind.next().expect("the active segment is not among those due");
         let has_later = next.file == File::Present || behind.any(|segment| segment.file == File::Present);
+        let next = if mutant::on(Mutant::ActiveFileAhead) { self.active() } else { next };
         (!has_later && !mutant::on(Mutant::LastFileDeleted)).then_some(next.base)
     }
 
@@ -76,7 +77,8 @@ impl Log {
     /// A footer that a deleted segment left and that may go now, since a newer one tells all that it told. Comes once the file of
     /// the segment that was deleted last is gone.
     pub fn pop_footer_left(&mut self) -> Option<Offset> {
-        if self.footers_left.len() > 1 { self.footers_left.pop_front() } else { None }
+        let kept = usize::from(!mutant::on(Mutant::DeletedFooterLost));
+        if self.footers_left.len() > kept { self.footers_left.pop_front() } else { None }
     }
 
     /// The bases of deleted segments that have a footer still.

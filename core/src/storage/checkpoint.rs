@@ -8,6 +8,7 @@ use super::frame::Lsn;
 use super::wrap::Envelope;
 use crate::buf::Slice;
 use crate::limits::BLOCK_BYTES;
+use crate::mutant::{self, Mutant};
 
 /// The file is no longer than that.
 pub const CHECKPOINT_BYTES_MAX: usize = 2 * BLOCK_BYTES;
@@ -47,7 +48,11 @@ impl Checkpoint {
 
     /// Reads a checkpoint from untrusted bytes: the first copy that is sound. They were written as one.
     pub fn decode(bytes: &[u8]) -> Option<Self> {
-        Self::decode_copy(bytes).or_else(|| Self::decode_copy(bytes.get(BLOCK_BYTES..)?))
+        let first = Self::decode_copy(bytes);
+        if mutant::on(Mutant::SecondCopyIgnored) {
+            return first;
+        }
+        first.or_else(|| Self::decode_copy(bytes.get(BLOCK_BYTES..)?))
     }
 
     fn decode_copy(bytes: &[u8]) -> Option<Self> {
@@ -62,6 +67,7 @@ impl Checkpoint {
             && i64::try_from(self.at).is_ok()
             && lsns.contains(&self.lsn)
             && self.last_lsn.is_none_or(|last| last < u64::MAX)
+            && !(self.is_released() && mutant::on(Mutant::ReleasedRefused))
     }
 
     pub fn first_lsn(&self) -> Lsn {

@@ -132,7 +132,7 @@ impl PartitionBoot {
         let At::Cut(_, log, report) = core::mem::replace(&mut self.at, At::Moving) else { return };
         let bases = self.files.segments.keys().copied();
         let trusted =
-            |base: &Offset| self.files.footers.contains_key(base) || mutant::on(Mutant::SegmentsNotSynced);
+            |base: &Offset| self.files.footers.contains_key(base) || mutant::on(Mutant::SegmentsBelieved);
         let open = bases.filter(|base| !trusted(base)).collect();
         self.at = At::Sync(open, log, report);
     }

@@ -368,6 +368,9 @@ impl Owner {
             if mutant::on(Mutant::LogStartNotKept) {
                 return self.events.push_back(Event::SegmentDeleted { partition: id, base });
             }
+            if mutant::on(Mutant::DeletionToldEarly) {
+                self.events.push_back(Event::SegmentDeleted { partition: id, base });
+            }
             partition.keeping = Keeping::Busy;
             self.retire_jobs += 1;
             let file = if mutant::on(Mutant::NewestDeletedFirst) { newest } else { base };
@@ -394,7 +397,8 @@ impl Owner {
         what: Remove,
         outcome: &Outcome,
     ) {
-        if what == Remove::Segment && matches!(outcome, Outcome::Done) {
+        let told = mutant::on(Mutant::DeletionToldEarly);
+        if what == Remove::Segment && matches!(outcome, Outcome::Done) && !told {
             self.events.push_back(Event::SegmentDeleted { partition: id, base });
         }
         let left = self.partitions.get_mut(&id).and_then(|partition| partition.replica.log.pop_footer_left());

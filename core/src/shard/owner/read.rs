@@ -11,6 +11,7 @@ use crate::limits::{BLOCK_BYTES, FAULTY_TOLD_MAX, READS_AT_ONCE_MIN};
 use crate::log::{
     DiskRead, ReadPlan, Selected, TimestampOffset, TimestampPlan, TimestampQuery, TimestampScan, Wanted,
 };
+use crate::mutant::{self, Mutant};
 use crate::replica::{
     FetchOp, ListOffsetsOp, OffsetReply, OffsetTarget, PartitionError, PartitionOp, PartitionReply,
     ReadReply, Readiness, Replica, Starved,
@@ -111,6 +112,7 @@ impl Owner {
         let id = call.op.partition();
         if let PartitionOp::Fetch(op) = &call.op
             && op.starved == Starved::ReadsNothing
+            && !mutant::on(Mutant::FetchHoldsAndWaits)
             && let Some(partition) = self.partitions.get(&id)
             && let Progress::Reply(reply) =
                 read_reply(&partition.replica, wanted(&partition.replica, op), Vec::new())
@@ -137,7 +139,7 @@ impl Owner {
             self.reply(job.call.from, job.call.call, PartitionReply::Failed(PartitionError::Unknown));
             return;
         };
-        if job.read.segment_base < partition.replica.log.log_start() {
+        if job.read.segment_base < partition.replica.log.log_start() && !mutant::on(Mutant::TakenWhileRead) {
             // Retention took the segment while it was read: what is left of the log answers.
             return self.read(job.call);
         }
