@@ -120,6 +120,16 @@ pub enum Moment {
     Removal,
     /// A topic is made or deleted, or a producer gets its id.
     Metadata,
+    /// A read of a running node.
+    Read,
+    /// A durable write of more than one part.
+    WideWrite,
+    /// A partition has been read back.
+    Recovered,
+    /// A stream of an earlier life is gone.
+    StreamRemoved,
+    /// A batch is sent again before it is durable.
+    DuplicateInFlight,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

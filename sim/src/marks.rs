@@ -24,7 +24,7 @@ const OF_ROT: [&str; 4] = ["Rot", "Faulty", "CheckpointLost", "SuperblockRepaire
 const LEANS: [(&str, Profile, &str); 6] = [
     ("Halted", Profile::Disk, "the disk seldom fails elsewhere"),
     ("StorageRoomAgain", Profile::Disk, "the disk is seldom full elsewhere"),
-    ("ProduceRefused", Profile::Load, "memory fills behind a full disk only if there is little of it"),
+    ("ProduceRefused", Profile::Load, "elsewhere little waits when a disk is found full"),
     ("ReadStarved", Profile::Load, "elsewhere there is more memory than clients can use"),
     ("DestageStarved", Profile::Load, "elsewhere there is more memory than clients can use"),
     ("ConnectionStarved", Profile::Load, "elsewhere there is more memory than clients can use"),

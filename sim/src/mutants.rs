@@ -29,11 +29,11 @@ impl Ground {
         Self { profile: Profile::Default, rot: Rot::Off },
     ];
 
-    /// How many rounds it takes until it gets a seed: those that take long have fewer.
+    /// How many rounds it takes until it gets a seed: those that take long, or excuse much, have fewer.
     const fn rounds(self) -> u64 {
-        match self.profile {
-            Profile::Smoke | Profile::Disk | Profile::Power => 1,
-            Profile::Load | Profile::Default | Profile::Calm => 3,
+        match (self.profile, self.rot) {
+            (Profile::Smoke | Profile::Disk | Profile::Power, Rot::Off) => 1,
+            (Profile::Load | Profile::Default | Profile::Calm, _) | (_, Rot::On) => 3,
         }
     }
 }
@@ -98,12 +98,13 @@ pub fn hunt(mutant: Mutant, bounds: &Bounds, cpu_millis: impl Fn() -> u64) -> Tr
         if !round.is_multiple_of(ground.rounds()) {
             continue;
         }
-        let seed = round / ground.rounds() + 1;
         trial.cpu_millis = cpu_millis() - began;
         if trial.seeds >= bounds.seeds_max || trial.cpu_millis >= bounds.millis_max {
             break;
         }
         trial.seeds += 1;
+        // Each ground has seeds of its own: one seed draws the same topics everywhere.
+        let seed = trial.seeds;
         // A bare machine has no driver.
         let tier = if mutant.area() == Area::Driver { Tier::T1 } else { Tier::T0 };
         let sound = Options { profile: ground.profile, rot: ground.rot, tier, ..Options::default() };

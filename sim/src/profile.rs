@@ -34,6 +34,10 @@ pub(crate) struct Tuning {
     pub(crate) consumers: (u64, u64),
     pub(crate) batches_max: u64,
     pub(crate) records_max: [u64; 3],
+    /// Of a producer's batch.
+    pub(crate) batch_bytes: [usize; 3],
+    /// Of most values, at most.
+    pub(crate) value_bytes_max: u64,
     pub(crate) pause_micros_max: u64,
     pub(crate) memory_bytes: [usize; 2],
     /// Of the size of a WAL file.
@@ -67,6 +71,8 @@ impl Profile {
             consumers: (0, 3),
             batches_max: 200,
             records_max: [1, 5, 50],
+            batch_bytes: [100, 1_000, 16 << 10],
+            value_bytes_max: 2_000,
             pause_micros_max: 20_000,
             memory_bytes: [16 << 20, 64 << 20],
             wal_doublings_max: 3,
@@ -94,6 +100,8 @@ impl Profile {
                 consumers: (2, 4),
                 batches_max: 300,
                 records_max: [20, 100, 300],
+                batch_bytes: [1_000, 16 << 10, 256 << 10],
+                value_bytes_max: 16_000,
                 pause_micros_max: 3_000,
                 memory_bytes: [2 << 20, 16 << 20],
                 wal_doublings_max: 2,

@@ -410,6 +410,9 @@ impl Owner {
             self.events.push_back(Event::StorageFull);
         }
         self.full_until = Some(now.mono + FULL_RETRY);
+        if !self.parked.is_empty() {
+            self.events.push_back(Event::Marked(Mark::ProduceRefused));
+        }
         self.refuse_parked();
     }
 

@@ -74,6 +74,8 @@ pub(super) struct Prober {
     correlation: i32,
     heard: Vec<u8>,
     asking: Option<(Asking, Instant)>,
+    /// It waits for next to no time, so that what it sends again is still under way.
+    hasty: bool,
     identity: Option<(i64, i16)>,
     sequences: BTreeMap<Place, i32>,
     /// Sent, and not known to be there.
@@ -98,6 +100,7 @@ impl Prober {
             correlation: 0,
             heard: Vec::new(),
             asking: None,
+            hasty: false,
             identity: None,
             sequences: BTreeMap::new(),
             open: None,
@@ -130,7 +133,8 @@ impl Prober {
     }
 
     fn on_lost(&mut self, desk: &mut Desk<'_>, prng: &mut Prng) {
-        self.line = Line::Down { until: desk.now + prng.micros(200, 100_000) };
+        let pause = if self.hasty { prng.micros(1, 300) } else { prng.micros(200, 100_000) };
+        self.line = Line::Down { until: desk.now + pause };
         self.heard.clear();
         if self.asking.take().is_some() {
             desk.operations.add("probe-lost");
@@ -164,7 +168,9 @@ impl Prober {
                 let parts = vec![Slice::from_vec(frame(api, self.correlation, &body))];
                 desk.acts.push(Act::Send { conn, parts });
                 desk.operations.add("probe");
-                let deadline = desk.now + self.patience;
+                self.hasty = self.open.is_some() && prng.chance(300_000);
+                let patience = if self.hasty { prng.micros(50, 3_000) } else { self.patience };
+                let deadline = desk.now + patience;
                 self.asking = Some((asking, deadline));
                 Some(deadline)
             }

@@ -13,6 +13,9 @@ use super::Disk;
 use super::file::SECTOR_BYTES;
 use crate::draw::Draw;
 
+/// Copies fill whole blocks; many say all in their first bytes.
+const HEAD_BYTES: u64 = 64;
+
 /// Where rot may strike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Aim {
@@ -89,8 +92,10 @@ impl Disk {
     }
 
     fn flip_one(&mut self, (file, from, end): (FileId, u64, u64), aim: Aim) {
-        // Copies fill whole blocks, and many say all in their first sector.
-        let within = if aim == Aim::Atlas && self.prng.coin() { SECTOR_BYTES as u64 } else { u64::MAX };
+        let within = match aim {
+            Aim::Atlas => self.prng.pick(&[HEAD_BYTES, SECTOR_BYTES as u64, u64::MAX]),
+            Aim::Anywhere => u64::MAX,
+        };
         let at = from + self.prng.below(within.min(end - from));
         let mask = 1 << self.prng.below(8);
         self.files.get_mut(&file).map(Arc::make_mut).expect("picked among them").flip(at, mask);

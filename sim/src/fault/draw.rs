@@ -38,12 +38,18 @@ enum Kind {
     Rot,
     RotOfCopy,
     DiskLies,
-    KillAtSegment,
     CutAtRelease,
+    CutAtDuplicate,
+    CutInWideWrite,
+    CutAtMetadata,
+    KillThenCut,
+    KillAtSegmentThenCut,
+    SyncErrorThenCut,
+    StopAtRead,
 }
 
 /// Kind, its chance to be switched on in a million, and at most how many a run. A kind keeps its place: it names its stream.
-const KINDS: [(Kind, u64, u64); 26] = [
+const KINDS: [(Kind, u64, u64); 32] = [
     (Kind::Kill, 400_000, 3),
     (Kind::PowerOff, 500_000, 3),
     (Kind::Stop, 200_000, 2),
@@ -68,8 +74,14 @@ const KINDS: [(Kind, u64, u64); 26] = [
     (Kind::Rot, 1_000_000, 4),
     (Kind::RotOfCopy, 300_000, 4),
     (Kind::DiskLies, 300_000, 2),
-    (Kind::KillAtSegment, 100_000, 2),
     (Kind::CutAtRelease, 100_000, 2),
+    (Kind::CutAtDuplicate, 200_000, 2),
+    (Kind::CutInWideWrite, 200_000, 2),
+    (Kind::CutAtMetadata, 200_000, 2),
+    (Kind::KillThenCut, 200_000, 2),
+    (Kind::KillAtSegmentThenCut, 300_000, 3),
+    (Kind::SyncErrorThenCut, 100_000, 2),
+    (Kind::StopAtRead, 200_000, 3),
 ];
 
 /// What a profile makes of a kind's chance and number.
@@ -79,18 +91,22 @@ fn weigh(profile: Profile, (kind, chance, most): (Kind, u64, u64)) -> (u64, u64)
     match (profile, kind) {
         (_, Kind::Rot | Kind::DiskLies) | (Profile::Smoke | Profile::Default, _) => (chance, most),
         (Profile::Disk, Kind::DiskErrors | Kind::DiskFull | Kind::DiskSlow) => often,
-        (Profile::Disk, Kind::Kill | Kind::PowerOff | Kind::Trigger) => (chance, most),
+        (Profile::Disk, Kind::SyncErrorThenCut | Kind::KillAtSegmentThenCut) => (400_000, most),
+        (Profile::Disk, Kind::Kill | Kind::PowerOff | Kind::Trigger | Kind::CutAtDuplicate) => (chance, most),
         (Profile::Power, Kind::PowerOff | Kind::Trigger | Kind::Recovery) => (900_000, most * 3),
-        (Profile::Power, Kind::Kill | Kind::Stop | Kind::KillAtSegment | Kind::CutAtRelease) => often,
-        (
-            Profile::Load,
-            Kind::Pause | Kind::PauseAll | Kind::DiskFull | Kind::DiskSlow | Kind::Delay | Kind::Clog,
-        ) => (chance, most),
+        (Profile::Power, Kind::Kill | Kind::Stop | Kind::CutAtRelease) => often,
+        (Profile::Power, Kind::KillThenCut | Kind::KillAtSegmentThenCut) => often,
+        (Profile::Power, Kind::CutAtDuplicate | Kind::CutInWideWrite | Kind::CutAtMetadata) => (chance, most),
+        (Profile::Load, Kind::CutInWideWrite) => (400_000, 1),
+        (Profile::Load, Kind::DiskFull) => (500_000, most),
+        (Profile::Load, Kind::Pause | Kind::PauseAll | Kind::DiskSlow | Kind::Delay | Kind::Clog) => {
+            (chance, most)
+        }
         (Profile::Disk | Profile::Power | Profile::Load | Profile::Calm, _) => seldom,
     }
 }
 
-const MOMENTS: [Moment; 16] = [
+const MOMENTS: [Moment; 18] = [
     Moment::DurableWrite,
     Moment::CachedWrite,
     Moment::Sync,
@@ -107,6 +123,8 @@ const MOMENTS: [Moment; 16] = [
     Moment::Release,
     Moment::Removal,
     Moment::Metadata,
+    Moment::Recovered,
+    Moment::StreamRemoved,
 ];
 
 /// What the plan of a run is drawn from.
@@ -135,12 +153,39 @@ pub fn draw_plan(sketch: Sketch) -> Vec<Planned> {
             for nth in 0..prng.between(1, most) {
                 let number = (node as u64) << 16 | index << 8 | nth;
                 let at = Duration::from_nanos(prng.below(sketch.until.as_nanos()));
-                plan.push(Planned { number, at, node, fault: draw(kind, at, &mut prng) });
+                // The first topics are made at once.
+                let at = if kind == Kind::CutAtMetadata && nth == 0 { Duration::ZERO } else { at };
+                let fault = draw(kind, at, &mut prng);
+                let second = draw_second(kind, &mut prng);
+                plan.push(Planned { number, at, node, fault });
+                plan.extend(second.map(|fault| Planned { number: number | SECOND, at, node, fault }));
             }
         }
     }
     plan.sort_by_key(|planned| planned.at);
     plan
+}
+
+/// In the number of the second fault of a pair.
+const SECOND: u64 = 1 << 7;
+
+/// What a killed process left in the page cache, or what a failed sync did not write, is lost only to a cut that comes once nothing
+/// else holds it: the fault that follows another one.
+#[expect(clippy::wildcard_enum_match_arm, reason = "few kinds come in pairs")]
+fn draw_second(kind: Kind, prng: &mut Prng) -> Option<Fault> {
+    let (moment, after) = match kind {
+        Kind::KillThenCut => (Moment::Recovered, prng.between(1, 12)),
+        Kind::KillAtSegmentThenCut => (Moment::StreamRemoved, prng.below(2)),
+        Kind::SyncErrorThenCut => (Moment::Checkpoint, prng.scaled(1, 8)),
+        _ => return None,
+    };
+    Some(Fault::CrashDuring { moment, after, how: Ending::PowerOff, down: prng.micros(500, 100_000) })
+}
+
+/// Crashes at one moment and of one sort.
+fn draw_crash(prng: &mut Prng, moments: &[Moment], after_max: u64, how: Ending) -> Fault {
+    let (moment, after) = (prng.pick(moments), prng.scaled(0, after_max));
+    Fault::CrashDuring { moment, after, how, down: prng.micros(500, 20_000) }
 }
 
 fn draw(kind: Kind, at: Duration, prng: &mut Prng) -> Fault {
@@ -156,18 +201,22 @@ fn draw(kind: Kind, at: Duration, prng: &mut Prng) -> Fault {
             how: prng.pick(&[Ending::Killed, Ending::PowerOff, Ending::PowerOff]),
             down,
         },
-        // What a killed process left unsynced, bytes or a name, is lost only to a cut that comes once nothing else holds it.
-        Kind::KillAtSegment => Fault::CrashDuring {
-            moment: prng.pick(&[Moment::Segment, Moment::SegmentCreated, Moment::Footer]),
-            after: prng.scaled(0, 10),
-            how: Ending::Killed,
-            down: prng.micros(500, 20_000),
-        },
-        Kind::CutAtRelease => Fault::CrashDuring {
-            moment: prng.pick(&[Moment::Release, Moment::Checkpoint]),
-            after: prng.scaled(0, 10),
-            how: Ending::PowerOff,
-            down,
+        Kind::CutAtRelease => draw_crash(prng, &[Moment::Release, Moment::Checkpoint], 10, Ending::PowerOff),
+        Kind::StopAtRead => draw_crash(prng, &[Moment::Read], 10, Ending::Stopped),
+        Kind::CutAtDuplicate => draw_crash(prng, &[Moment::DuplicateInFlight], 3, Ending::PowerOff),
+        Kind::CutInWideWrite => draw_crash(prng, &[Moment::WideWrite], 6, Ending::PowerOff),
+        Kind::CutAtMetadata => draw_crash(prng, &[Moment::Metadata], 12, Ending::PowerOff),
+        Kind::KillThenCut => draw_crash(prng, &[Moment::DurableWrite], 40, Ending::Killed),
+        Kind::KillAtSegmentThenCut => draw_crash(
+            prng,
+            &[Moment::Segment, Moment::SegmentCreated, Moment::Sync, Moment::Sync, Moment::Footer],
+            6,
+            Ending::Killed,
+        ),
+        Kind::SyncErrorThenCut => Fault::DiskErrors {
+            kind: ErrorKind::Sync,
+            per_million: prng.between(300_000, 900_000),
+            lasting: prng.micros(50_000, 1_000_000),
         },
         Kind::Recovery => Fault::CrashDuring {
             moment: Moment::Boot,

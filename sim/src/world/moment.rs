@@ -1,7 +1,7 @@
 //! Which moments an operation or an event of the core is. Must not know what is done about them.
 
 use highwater_core::id::{FileId, PartitionId};
-use highwater_core::shard::{Durability, Event, FileChange};
+use highwater_core::shard::{Durability, Event, FileChange, Mark};
 
 use crate::disk::Request;
 use crate::fault::Moment;
@@ -33,7 +33,17 @@ pub(super) fn is_during(moment: Moment, request: &Request, booting: bool) -> boo
             matches!(file, FileId::Segment { .. } | FileId::Footer { .. })
                 && matches!(change, Some(FileChange::Delete))
         }
-        Moment::AckOwed | Moment::Seal | Moment::CarryForward | Moment::Metadata => false,
+        Moment::Read => !writes && !booting,
+        Moment::WideWrite => {
+            matches!(request, Request::Write { parts, durability: Durability::Durable, .. } if parts.len() > 1)
+        }
+        Moment::AckOwed
+        | Moment::Seal
+        | Moment::CarryForward
+        | Moment::Metadata
+        | Moment::Recovered
+        | Moment::StreamRemoved
+        | Moment::DuplicateInFlight => false,
     }
 }
 
@@ -52,7 +62,12 @@ pub(super) fn is_at(moment: Moment, event: &Event) -> bool {
         Moment::Metadata => {
             matches!(event, Event::Appended { partition, .. } if *partition == PartitionId::METADATA)
         }
+        Moment::Recovered => matches!(event, Event::Recovered { .. }),
+        Moment::StreamRemoved => matches!(event, Event::Marked(Mark::StreamRemoved)),
+        Moment::DuplicateInFlight => matches!(event, Event::Marked(Mark::DuplicateInFlight)),
         Moment::DurableWrite
+        | Moment::Read
+        | Moment::WideWrite
         | Moment::CachedWrite
         | Moment::Sync
         | Moment::Change

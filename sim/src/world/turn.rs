@@ -117,7 +117,9 @@ impl World {
         }
         if let Some(mut armed) = crash {
             let life = target.life;
-            if armed.moment == Moment::AckOwed || armed.prng.coin() {
+            // Whoever sent it again is to hear of it first.
+            let is_late = armed.moment == Moment::DuplicateInFlight;
+            if !is_late && (armed.moment == Moment::AckOwed || armed.prng.coin()) {
                 return self.on_end(node, life, armed.how, armed.down);
             }
             let wait = armed.prng.micros(1, 3_000);
@@ -203,6 +205,9 @@ impl World {
         let (ticket, latency) = target.disk.submit(owner, request);
         self.heap.after(latency, Occurrence::Disk { node, life, ticket });
         if let Some(mut armed) = armed {
+            if armed.how == Ending::Stopped {
+                return self.end(node, armed.how, armed.down);
+            }
             let wait = Duration::from_nanos(armed.prng.below(latency.as_nanos().max(1)));
             self.heap.after(wait, Occurrence::End { node, life, how: armed.how, down: armed.down });
         }
