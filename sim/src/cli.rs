@@ -18,6 +18,7 @@ mod pin;
 mod replay;
 mod run;
 mod sandbox;
+mod scenarios;
 mod seeds;
 mod shrink;
 mod sweep;
@@ -47,6 +48,7 @@ enum Command {
     Pin(pin::Pin),
     Sweep(sweep::Sweep),
     Mutants(mutants::Mutants),
+    Scenarios(scenarios::Scenarios),
     Sandbox(sandbox::Sandbox),
     Mad(mad::Mad),
 }
@@ -87,6 +89,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Pin(pin) => pin.run(),
         Command::Sweep(sweep) => sweep.run(),
         Command::Mutants(mutants) => mutants.run(),
+        Command::Scenarios(scenarios) => scenarios.run(),
         Command::Sandbox(sandbox) => sandbox.run(),
         Command::Mad(mad) => mad.run(),
     };

@@ -26,6 +26,7 @@ pub mod plan;
 pub mod profile;
 pub mod report;
 pub mod run;
+pub mod scenario;
 pub mod seed;
 pub mod shrink;
 pub mod story;

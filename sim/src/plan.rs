@@ -29,6 +29,9 @@ pub struct Plan {
     /// Steps after which the run has failed to end, where that is less than usual.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub steps_max: Option<u64>,
+    /// The invariant that the planted bug of this plan breaks, where the plan is to show that it is found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub breaks: Option<String>,
     pub options: Options,
     #[serde(default, rename = "fault", skip_serializing_if = "Vec::is_empty")]
     pub faults: Vec<Planned>,
@@ -42,6 +45,7 @@ impl Plan {
             operations_max: None,
             without_clients: BTreeSet::new(),
             steps_max: None,
+            breaks: None,
             options,
             faults: Params::draw(seed, options).faults,
         }

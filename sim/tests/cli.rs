@@ -170,6 +170,23 @@ fn pin_writes_a_plan_once() {
 }
 
 #[test]
+fn scenario_must_be_clean_and_show_its_bug() {
+    let folder = folder("scenarios");
+    assert_eq!(text(&folder, &["pin", "2", "--profile", "smoke", "--dir", "pinned", "--name", "two"]).0, 0);
+    let (code, said) = text(&folder, &["scenarios", "--dir", "pinned"]);
+    if !cfg!(feature = "mutants") {
+        return assert_eq!(code, 2, "{said}");
+    }
+    assert!(code == 0 && said.contains("1 scenarios"), "{said}");
+    // There is no driver on tier T0 to show it.
+    let plan = std::fs::read_to_string(folder.join("pinned/two.toml")).unwrap();
+    let blind = plan.replace("[options]", "breaks = \"liveness\"\n[options]\nmutant = \"timer-ignored\"");
+    std::fs::write(folder.join("pinned/blind.toml"), blind).unwrap();
+    let (code, said) = text(&folder, &["scenarios", "--dir", "pinned"]);
+    assert!(code == 1 && said.contains("timer-ignored is not found"), "{said}");
+}
+
+#[test]
 fn diff_names_where_runs_part() {
     let folder = folder("diff");
     let same = ["diff", "2", "2", "--profile", "smoke"];
@@ -216,6 +233,7 @@ fn readme_shows_commands_that_run() {
         let (code, text) = match words.as_slice() {
             ["cargo", "sim", arguments @ ..] => {
                 let needs_mutants = arguments.contains(&"--mutant")
+                    || arguments.contains(&"scenarios")
                     || (arguments.contains(&"mutants") && !arguments.contains(&"--list"));
                 if needs_mutants && !cfg!(feature = "mutants") {
                     let (code, text) = text(&folder, arguments);

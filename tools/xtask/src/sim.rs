@@ -12,13 +12,14 @@ use crate::steps::{Output, cargo};
 type Batch = &'static str;
 
 /// What must be clean for every commit.
-const STEP: [Batch; 9] = [
+const STEP: [Batch; 10] = [
     "check --seeds 1..101 --profile smoke --jobs 2",
     "check --seeds 1..16 --profile default --jobs 2",
     "check --seeds 1..16 --profile disk --jobs 2",
     "check --seeds 1..16 --profile power --jobs 2",
     "check --seeds 1..16 --profile load --jobs 2",
     "check --seeds 1..51 --profile smoke --tier t1 --jobs 2",
+    "scenarios",
     "sweep --workload 0 --every 7",
     "model --replicas 3",
     "model --rule all",
@@ -44,9 +45,9 @@ const CANARY: Batch = "run --mutant ack-on-running-flush --profile smoke --seeds
 const NIGHT: [Batch; 15] = [
     "run --seeds 1..2001 --profile smoke --jobs 2 --keep-going",
     "run --seeds 1..2001 --profile default --jobs 2 --keep-going --require-marks",
-    "run --seeds 1..2001 --profile disk --jobs 2 --keep-going",
+    "run --seeds 1..2001 --profile disk --jobs 2 --keep-going --require-marks",
     "run --seeds 1..2001 --profile power --jobs 2 --keep-going",
-    "run --seeds 1..2001 --profile load --jobs 2 --keep-going",
+    "run --seeds 1..2001 --profile load --jobs 2 --keep-going --require-marks",
     "run --seeds 1..501 --profile smoke --tier t1 --jobs 2 --keep-going",
     "mutants",
     "sweep --workload 0",
