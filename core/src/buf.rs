@@ -202,25 +202,43 @@ impl Pool {
         Some(PageMut::with_len(len))
     }
 
-    /// A page beyond the bound, for what must get on although it is larger than its share. There is one at a time, and it is not kept.
+    /// A page of just `len` bytes beyond the bound, for what must get on although others hold all that there is. There is one at a
+    /// time, and it is not kept.
     pub fn alloc_large(&mut self, len: usize) -> Option<PageMut> {
-        let len = PAGE_BYTES_MIN << class_of(len)?;
         self.sweep();
-        if self.large_bytes > 0 {
+        if self.large_bytes > 0 || len > PAGE_BYTES_MAX {
             return None;
         }
         self.large_bytes = len;
         Some(PageMut::with_len(len))
     }
 
+    /// Moves the first `filled` bytes of a page to one of just `len` beyond the bound, or gives the page back: another has that.
+    pub fn enlarge(&mut self, page: PageMut, filled: usize, len: usize) -> Result<PageMut, PageMut> {
+        let is_large = page.len() == self.large_bytes;
+        if is_large {
+            self.large_bytes = 0;
+        }
+        let Some(mut larger) = self.alloc_large(len) else {
+            self.large_bytes = if is_large { page.len() } else { self.large_bytes };
+            return Err(page);
+        };
+        larger.as_mut_slice()[..filled].copy_from_slice(&page.as_slice()[..filled]);
+        if !is_large {
+            self.give_back(page);
+        }
+        Ok(larger)
+    }
+
     /// Takes a page back that nobody needs any more.
     pub fn give_back(&mut self, page: PageMut) {
-        let class = class_of(page.len()).expect("pages of a pool have a class");
-        assert!(page.len() == PAGE_BYTES_MIN << class, "the page is of this pool");
+        // Of two pages of that length it does not matter which one counts as the large one.
         if page.len() == self.large_bytes {
             self.large_bytes = 0;
             return;
         }
+        let class = class_of(page.len()).expect("pages of a pool have a class");
+        assert!(page.len() == PAGE_BYTES_MIN << class, "the page is of this pool");
         self.idle[class].push(page);
     }
 
@@ -315,7 +333,7 @@ mod tests {
         let (page, large) = (pool.alloc(8192).unwrap(), pool.alloc_large(100_000).unwrap());
         assert!(pool.alloc_large(1).is_none(), "one at a time");
         let slice = pool.freeze(large);
-        assert_eq!(pool.bytes_in_use(), 8192 + 131_072);
+        assert_eq!(pool.bytes_in_use(), 8192 + 100_000);
         drop(slice);
         assert!(pool.alloc(1).is_none(), "it makes no room for others");
         let second = pool.alloc_large(8000).unwrap();

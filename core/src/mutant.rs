@@ -192,6 +192,8 @@ mutants! {
         "The page of a destaging is never free again.";
     WatchNotForgotten, "watch-not-forgotten", Resources,
         "A partition remembers fetches that were answered.";
+    FramesHoldAll, "frames-hold-all", Resources,
+        "Frames that came in part wait for the pages that they hold.";
     ParkedNotResumed, "parked-not-resumed", Resources,
         "A produce that waits for room is never tried again.";
     MemoryNotMade, "memory-not-made", Resources,

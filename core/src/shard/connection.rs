@@ -2,7 +2,8 @@
 //! and that many bytes, an answer is some slices.
 //!
 //! A frame is decoded from one contiguous page. A page that a frame does not fit is replaced by one twice as large, so memory
-//! follows the bytes that came and never the length that was announced.
+//! follows the bytes that came and never the length that was announced. Frames that came in part could hold all pages there are and
+//! wait for one another: one connection at a time goes on beyond the pool, in a page that ends where its frame does.
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
@@ -95,7 +96,9 @@ impl Inbox {
         let next = if rest.is_empty() {
             Buffer::Empty
         } else {
-            let mut page = pool.alloc(rest.len() + 1).ok_or(Stuck::NoMemory)?;
+            let len = rest.len() + 1;
+            let page = pool.alloc(len).or_else(|| pool.alloc_large(exact_len(rest, len)));
+            let mut page = page.ok_or(Stuck::NoMemory)?;
             page.as_mut_slice()[..rest.len()].copy_from_slice(rest);
             Buffer::Held { page, filled: rest.len() }
         };
@@ -109,6 +112,7 @@ impl Inbox {
     /// A page to read into, and from where on. `Err` if the pool has none; `Ok(None)` while one is lent or frames wait.
     pub(super) fn lend(
         &mut self,
+        now: Instant,
         page_bytes_max: usize,
         pool: &mut Pool,
     ) -> Result<Option<(PageMut, u32)>, Stuck> {
@@ -125,16 +129,15 @@ impl Inbox {
                 (pool.alloc(page_bytes).ok_or(Stuck::NoMemory)?, 0)
             }
             Buffer::Held { page, filled } if filled < page.len() => (page, filled),
-            Buffer::Held { page, filled } => {
-                let Some(mut larger) = pool.alloc(2 * page.len()) else {
+            Buffer::Held { page, filled } => match grow(page, filled, pool) {
+                Ok(larger) => (larger, filled),
+                Err(page) => {
                     self.buffer = Buffer::Held { page, filled };
                     return Err(Stuck::NoMemory);
-                };
-                larger.as_mut_slice()[..filled].copy_from_slice(&page.as_slice()[..filled]);
-                pool.give_back(page);
-                (larger, filled)
-            }
+                }
+            },
         };
+        self.progress = now;
         self.buffer = Buffer::Lent { filled };
         let at = u32::try_from(filled).expect("a page is below 4 GiB");
         Ok(Some((page, at)))
@@ -144,11 +147,12 @@ impl Inbox {
         self.whole.is_some()
     }
 
-    /// When an incomplete frame will have stood still for too long.
+    /// When its peer will have left a frame incomplete for too long.
     pub(super) fn stalls_at(&self) -> Option<Instant> {
         let incomplete = match &self.buffer {
-            Buffer::Empty => false,
-            Buffer::Lent { filled } | Buffer::Held { filled, .. } => *filled > 0,
+            Buffer::Lent { filled } => *filled > 0,
+            // What it waits for is not the peer.
+            Buffer::Empty | Buffer::Held { .. } => false,
         };
         (incomplete && self.whole.is_none()).then(|| self.progress + FRAME_STALL_MAX)
     }
@@ -160,6 +164,29 @@ impl Inbox {
             pages.push(page);
         }
     }
+}
+
+/// A page of twice the length, or else one beyond the pool.
+fn grow(page: PageMut, filled: usize, pool: &mut Pool) -> Result<PageMut, PageMut> {
+    let len = 2 * page.len().max(RECEIVE_PAGE_BYTES_MIN);
+    if let Some(mut larger) = pool.alloc(len) {
+        larger.as_mut_slice()[..filled].copy_from_slice(&page.as_slice()[..filled]);
+        pool.give_back(page);
+        return Ok(larger);
+    }
+    if mutant::on(Mutant::FramesHoldAll) {
+        return Err(page);
+    }
+    let len = exact_len(&page.as_slice()[..filled], len);
+    pool.enlarge(page, filled, len)
+}
+
+/// At most `len`, and not beyond the end of the frame that `bytes` begin: a page beyond the pool must not hold parts of the next.
+fn exact_len(bytes: &[u8], len: usize) -> usize {
+    let frame = announced(bytes)
+        .and_then(|len| usize::try_from(len).ok())
+        .map_or(0, |len| len.min(REQUEST_BYTES_MAX));
+    len.min(PREFIX + frame)
 }
 
 fn announced(bytes: &[u8]) -> Option<i32> {
@@ -309,7 +336,9 @@ pub fn fuzz(data: &[u8]) {
     let (mut inbox, mut pool) = (Inbox::new(Instant::from_nanos(0)), Pool::new(POOL_BYTES));
     let (mut sent, mut taken) = (0, 0);
     while sent < stream.len().min(POOL_BYTES / 8) {
-        let lent = inbox.lend(usize::MAX, &mut pool).expect("the pool is larger than the input");
+        let lent = inbox
+            .lend(Instant::from_nanos(0), usize::MAX, &mut pool)
+            .expect("the pool is larger than the input");
         let (mut page, at) = lent.expect("no page is lent and no frame waits");
         let at = at as usize;
         let len = (stream.len() - sent).min(usize::from(read_max) + 1).min(page.len() - at);

@@ -336,7 +336,7 @@ impl Home {
             return;
         }
         if !starved && !self.stopping && connection.has_room() {
-            match connection.inbox.lend(page_bytes_max, pool) {
+            match connection.inbox.lend(now.mono, page_bytes_max, pool) {
                 Ok(Some((into, at))) => self.effects.push_back(Effect::Recv { conn, into, at }),
                 Ok(None) => {
                     // Frames are left although there is room for more: their turn comes again, after others had theirs.

@@ -22,7 +22,8 @@ fn frame(body: &[u8]) -> Vec<u8> {
 fn feed(inbox: &mut Inbox, pool: &mut Pool, mut bytes: &[u8], read_max: usize) -> Result<Vec<Slice>, Stuck> {
     let mut frames = Vec::new();
     while !bytes.is_empty() {
-        let (mut page, at) = inbox.lend(usize::MAX, pool).expect("memory").expect("all frames were taken");
+        let (mut page, at) =
+            inbox.lend(NOW, usize::MAX, pool).expect("memory").expect("all frames were taken");
         let at = at as usize;
         let len = bytes.len().min(read_max).min(page.len() - at);
         page.as_mut_slice()[at..at + len].copy_from_slice(&bytes[..len]);
@@ -67,7 +68,7 @@ fn a_bad_length_is_met_after_the_frames_before_it() {
         stream.extend(bad.to_be_bytes());
         let mut inbox = Inbox::new(NOW);
         let mut pool = Pool::new(1 << 20);
-        let (mut page, _) = inbox.lend(usize::MAX, &mut pool).expect("memory").expect("nothing is lent");
+        let (mut page, _) = inbox.lend(NOW, usize::MAX, &mut pool).expect("memory").expect("nothing is lent");
         page.as_mut_slice()[..stream.len()].copy_from_slice(&stream);
         inbox.on_received(NOW, page, stream.len());
         assert_eq!(inbox.next_frame(&mut pool).expect("whole").as_slice(), b"good");
@@ -97,7 +98,7 @@ fn the_next_page_follows_recent_frames_and_shrinks_again() {
     let large = frame(&vec![1; 40_000]);
     feed(&mut inbox, &mut pool, &large, usize::MAX).expect("good");
     let next = |inbox: &mut Inbox, pool: &mut Pool| {
-        let (mut page, at) = inbox.lend(usize::MAX, pool).expect("memory").expect("nothing is lent");
+        let (mut page, at) = inbox.lend(NOW, usize::MAX, pool).expect("memory").expect("nothing is lent");
         let len = page.len();
         let small = frame(b"ping");
         page.as_mut_slice()[at as usize..at as usize + small.len()].copy_from_slice(&small);
@@ -116,8 +117,13 @@ fn an_incomplete_frame_stalls_and_a_whole_one_does_not() {
     let mut inbox = Inbox::new(NOW);
     assert_eq!(inbox.stalls_at(), None, "silence is no stall");
     feed(&mut inbox, &mut pool, &frame(b"abc")[..5], 5).expect("good");
-    assert_eq!(inbox.stalls_at(), Some(NOW + FRAME_STALL_MAX));
-    feed(&mut inbox, &mut pool, &frame(b"abc")[5..], 5).expect("good");
+    assert_eq!(inbox.stalls_at(), None, "nothing is asked of the peer");
+    let later = NOW + FRAME_STALL_MAX;
+    let (mut page, at) = inbox.lend(later, usize::MAX, &mut pool).expect("memory").expect("nothing is lent");
+    assert_eq!(inbox.stalls_at(), Some(later + FRAME_STALL_MAX));
+    page.as_mut_slice()[at as usize..at as usize + 2].copy_from_slice(b"bc");
+    inbox.on_received(later, page, 2);
+    assert_eq!(inbox.next_frame(&mut pool).expect("whole").as_slice(), b"abc");
     assert_eq!(inbox.stalls_at(), None);
 }
 
@@ -126,22 +132,56 @@ fn without_memory_nothing_is_lost() {
     let mut pool = Pool::new(4096);
     let hoard: Vec<_> = core::iter::from_fn(|| pool.alloc(1024)).collect();
     let mut inbox = Inbox::new(NOW);
-    assert!(matches!(inbox.lend(usize::MAX, &mut pool), Err(Stuck::NoMemory)));
+    assert!(matches!(inbox.lend(NOW, usize::MAX, &mut pool), Err(Stuck::NoMemory)));
     hoard.into_iter().for_each(|page| pool.give_back(page));
     let stream = [frame(b"one"), frame(&[5; 600])[..9].to_vec()].concat();
-    let (mut page, _) = inbox.lend(usize::MAX, &mut pool).expect("memory").expect("nothing is lent");
+    let (mut page, _) = inbox.lend(NOW, usize::MAX, &mut pool).expect("memory").expect("nothing is lent");
     page.as_mut_slice()[..stream.len()].copy_from_slice(&stream);
     inbox.on_received(NOW, page, stream.len());
     let hoard: Vec<_> = core::iter::from_fn(|| pool.alloc(1024)).collect();
+    let large = pool.alloc_large(5000).expect("there is one");
     assert_eq!(
         inbox.next_frame(&mut pool),
         Err(Stuck::NoMemory),
         "the rest of the page needs one of its own"
     );
+    pool.give_back(large);
     hoard.into_iter().for_each(|page| pool.give_back(page));
     assert_eq!(inbox.next_frame(&mut pool).expect("whole").as_slice(), b"one");
     let rest = feed(&mut inbox, &mut pool, &frame(&[5; 600])[9..], 100).expect("good");
     assert_eq!(rest[0].as_slice(), [5; 600]);
+}
+
+/// Gives what is left of the stream to the page that is lent; whether any of it was taken.
+fn pour(inbox: &mut Inbox, pool: &mut Pool, stream: &[u8], sent: &mut usize) -> bool {
+    let Ok(Some((mut page, at))) = inbox.lend(NOW, usize::MAX, pool) else { return false };
+    let at = at as usize;
+    let len = (stream.len() - *sent).min(page.len() - at).min(3_000);
+    assert!(len > 0, "a page beyond the pool ends with its frame");
+    page.as_mut_slice()[at..at + len].copy_from_slice(&stream[*sent..*sent + len]);
+    *sent += len;
+    inbox.on_received(NOW, page, len);
+    true
+}
+
+#[test]
+fn large_frames_that_hold_all_pages_end_one_after_the_other() {
+    let mut pool = Pool::new(64 << 10);
+    let streams: Vec<Vec<u8>> = (0..5).map(|n| [frame(&[n; 90_000]), frame(&[n; 10])].concat()).collect();
+    let mut inboxes: Vec<(Inbox, usize, usize)> = streams.iter().map(|_| (Inbox::new(NOW), 0, 0)).collect();
+    for _ in 0..1_000 {
+        for ((inbox, sent, frames), stream) in inboxes.iter_mut().zip(&streams) {
+            if *sent == stream.len() || !pour(inbox, &mut pool, stream, sent) {
+                continue;
+            }
+            while let Ok(body) = inbox.next_frame(&mut pool) {
+                assert_eq!(body.len(), [90_000, 10][*frames]);
+                *frames += 1;
+            }
+            assert!(pool.bytes_in_use() <= (64 << 10) + 90_004, "the pool and one frame");
+        }
+    }
+    assert!(inboxes.iter().all(|(_, _, frames)| *frames == 2), "none waits for ever");
 }
 
 #[test]

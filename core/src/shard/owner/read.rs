@@ -97,7 +97,11 @@ impl Owner {
         job.read = job.read.at_most(u32::try_from(usual).unwrap_or(u32::MAX));
         let len = job.read.len as usize;
         let is_usual = len <= usual.max(BLOCK_BYTES);
-        let page = if is_usual { self.read_pool.alloc(len) } else { self.read_pool.alloc_large(len) };
+        let page = if is_usual {
+            self.read_pool.alloc(len)
+        } else {
+            self.read_pool.alloc_large(len.next_multiple_of(BLOCK_BYTES))
+        };
         let Some(page) = page else {
             self.events.push_back(Event::Marked(Mark::ReadStarved));
             return self.on_starved(job.call);
