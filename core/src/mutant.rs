@@ -202,8 +202,6 @@ mutants! {
         "A disk that was full is never tried again.";
     FetchHoldsAndWaits, "fetch-holds-and-waits", Resources,
         "A fetch that holds pages waits for more.";
-    StopWaitsForEver, "stop-waits-for-ever", Resources,
-        "A node that ends waits for all requests, however long.";
     StarvedNotRetried, "starved-not-retried", Resources,
         "A connection that found no memory is never tried again.";
     ShortWriteForgotten, "short-write-forgotten", Driver,

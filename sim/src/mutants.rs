@@ -29,9 +29,11 @@ impl Ground {
         Self { profile: Profile::Default, rot: Rot::Off },
     ];
 
-    /// How many rounds it takes until it gets a seed: those that take long, or excuse much, have fewer.
-    const fn rounds(self) -> u64 {
+    /// How many rounds it takes until it gets a seed: those that take long, or excuse much, have fewer. What is old enough to go is
+    /// rare where runs are short.
+    fn rounds(self, area: Area) -> u64 {
         match (self.profile, self.rot) {
+            (Profile::Load | Profile::Default, Rot::Off) if area == Area::Retention => 1,
             (Profile::Smoke | Profile::Disk | Profile::Power, Rot::Off) => 1,
             (Profile::Load | Profile::Default | Profile::Calm, _) | (_, Rot::On) => 3,
         }
@@ -95,7 +97,7 @@ pub fn hunt(mutant: Mutant, bounds: &Bounds, cpu_millis: impl Fn() -> u64) -> Tr
     let mut trial = Trial { mutant, catch: None, seeds: 0, cpu_millis: 0 };
     let grounds = bounds.grounds.iter().copied();
     for (round, ground) in (0_u64..).flat_map(|round| grounds.clone().map(move |ground| (round, ground))) {
-        if !round.is_multiple_of(ground.rounds()) {
+        if !round.is_multiple_of(ground.rounds(mutant.area())) {
             continue;
         }
         trial.cpu_millis = cpu_millis() - began;

@@ -126,8 +126,7 @@ impl Home {
     /// shard may have ended already and never answer, so that the wait is bounded.
     pub(crate) fn on_stop(&mut self, now: Now) {
         self.stopping = true;
-        let waits_for_ever = mutant::on(Mutant::StopWaitsForEver);
-        self.stopping_until = (!waits_for_ever).then(|| now.mono + STOP_WAIT_MAX);
+        self.stopping_until = Some(now.mono + STOP_WAIT_MAX);
         let fetches = self.deadlines.iter().map(|(_, call)| *call);
         let fetches: Vec<CallId> =
             fetches.filter(|call| self.requests.timer(*call) == Timer::Fetch).collect();
