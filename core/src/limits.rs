@@ -134,6 +134,9 @@ pub const SEGMENT_READ_BYTES_MAX: u32 = 1024 * 1024;
 /// The pages for reads suffice for this many at once, but for those of one batch that is longer than its share.
 pub const READS_AT_ONCE_MIN: usize = 4;
 
+/// So many places in one read of a segment are looked at for a whole batch behind a rotten one.
+pub const RESYNC_TRIES_MAX: usize = 64;
+
 /// Longest distance of two entries of a segment's index, whatever `index.interval.bytes` says.
 pub const INDEX_INTERVAL_BYTES_MAX: u32 = 64 * 1024;
 

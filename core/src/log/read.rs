@@ -97,7 +97,8 @@ pub enum TimestampScan {
     /// Nothing here: ask the log again from this offset on.
     GoOn(Offset),
     NeedMore(DiskRead),
-    Faulty,
+    /// The batch with this offset cannot be read.
+    Faulty(Offset),
 }
 
 /// A question for the first record at or after a time, among the batches that end above `from` and below `upto`.
@@ -369,15 +370,19 @@ impl DiskRead {
                         return TimestampScan::GoOn(next);
                     }
                     let read = self.on_from(place, next, needed);
-                    return read.map_or(TimestampScan::Faulty, TimestampScan::NeedMore);
+                    return read.map_or(TimestampScan::Faulty(next), TimestampScan::NeedMore);
                 }
                 Step::End => {
-                    return if next > query.from { TimestampScan::GoOn(next) } else { TimestampScan::Faulty };
+                    return if next > query.from {
+                        TimestampScan::GoOn(next)
+                    } else {
+                        TimestampScan::Faulty(next)
+                    };
                 }
-                Step::Wrong => return TimestampScan::Faulty,
+                Step::Wrong => return TimestampScan::Faulty(next),
             };
             if view.base_offset() != next || view.check_crc().is_err() {
-                return TimestampScan::Faulty;
+                return TimestampScan::Faulty(next);
             }
             if view.last_offset() >= query.upto {
                 return TimestampScan::GoOn(query.upto);
@@ -388,7 +393,7 @@ impl DiskRead {
                         return TimestampScan::Found(TimestampOffset { timestamp, offset });
                     }
                     Ok(None) => {}
-                    Err(_) => return TimestampScan::Faulty,
+                    Err(_) => return TimestampScan::Faulty(next),
                 }
             }
             next = view.end_offset();

@@ -13,6 +13,7 @@ use crate::id::{LeaderEpoch, Offset};
 use crate::log::footer::{self, Footer};
 use crate::log::segment::{BlockCrcs, File, Seal, Segment};
 use crate::log::{Extent, Log, LogConfig};
+pub use hole::is_stand_in;
 use rebuild::{Rebuild, Step};
 
 /// A segment file as it stands in the directory.
@@ -38,6 +39,14 @@ pub struct FootersLeft {
 pub enum Intact {
     Yes,
     Faulty,
+}
+
+/// Whether the WAL still has all that it should.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WalState {
+    Whole,
+    /// Frames have rotted, with batches that nothing else names.
+    Lacking,
 }
 
 /// One entry of the WAL.
@@ -99,11 +108,17 @@ pub struct LogRecovery {
     /// The end of all that the WAL names: offsets below it were given away.
     seen_end: Offset,
     newest_epoch: Option<LeaderEpoch>,
+    wal_state: WalState,
 }
 
 impl LogRecovery {
     /// `wal` in the order of the WAL. Entries of one batch may repeat; the later one keeps its WAL file.
-    pub fn new(config: LogConfig, files: Vec<SegmentFile>, left: FootersLeft, wal: Vec<WalBatch>) -> Self {
+    pub fn new(
+        config: LogConfig,
+        files: Vec<SegmentFile>,
+        left: FootersLeft,
+        (wal, wal_state): (Vec<WalBatch>, WalState),
+    ) -> Self {
         let mut log = Log::new(config, Offset::ZERO);
         log.segments.clear();
         let (ahead, seen_end) = sources(files, wal);
@@ -112,8 +127,8 @@ impl LogRecovery {
         }
         log.footers_left = left.bases;
         let report = RecoveryReport::default();
-        let mut recovery =
-            Self { log, report, ahead, current: None, read: None, seen_end, newest_epoch: None };
+        let (current, read, newest_epoch) = (None, None, None);
+        let mut recovery = Self { log, report, ahead, current, read, seen_end, newest_epoch, wal_state };
         recovery.run();
         recovery
     }
@@ -183,7 +198,7 @@ impl LogRecovery {
         let limit = self.ahead.front().map(|next| next.base);
         match good_footer(&source, limit) {
             Some(footer) => self.log.take_sealed(footer, limit),
-            None => self.current = Some(Rebuild::begin(&mut self.log, source, limit)),
+            None => self.current = Some(Rebuild::begin(&mut self.log, source, (limit, self.wal_state))),
         }
     }
 }

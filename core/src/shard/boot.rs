@@ -27,8 +27,9 @@ use super::{
 use crate::buf::{PageMut, Slice};
 use crate::config::{Config, TimestampType, TopicConfig};
 use crate::controller::Controller;
-use crate::id::{FileId, Offset, OpId, PartitionId, ShardId, StreamId, TopicId, Uuid};
+use crate::id::{FileId, LeaderEpoch, Offset, OpId, PartitionId, ShardId, StreamId, TopicId, Uuid};
 use crate::log::Log;
+use crate::log::recovery::WalState;
 use crate::prng::Prng;
 use crate::storage::superblock::{Copies, SUPERBLOCK_BYTES, Superblock};
 use crate::storage::walk::WalkedEntry;
@@ -91,6 +92,7 @@ pub struct Boot {
     streams_left: VecDeque<StreamId>,
     /// What the streams hold, with the number of the stream.
     entries: BTreeMap<PartitionId, Vec<(u32, WalkedEntry)>>,
+    wal_state: WalState,
     partitions_left: VecDeque<PartitionId>,
     logs: BTreeMap<PartitionId, Log>,
     controller: Option<Controller>,
@@ -128,6 +130,7 @@ impl Boot {
             streams: Vec::new(),
             streams_left,
             entries: BTreeMap::new(),
+            wal_state: WalState::Whole,
             partitions_left: VecDeque::new(),
             logs: BTreeMap::new(),
             controller: None,
@@ -319,6 +322,9 @@ impl Boot {
         let (walked, files) = stream.finish();
         let number = u32::try_from(self.streams.len()).expect("few streams stand at once");
         let stream = walked.stream;
+        if checkpoint_lost || !walked.rotten.is_empty() {
+            self.wal_state = WalState::Lacking;
+        }
         if checkpoint_lost {
             self.events.push_back(Event::CheckpointLost { stream });
         }
@@ -339,9 +345,12 @@ impl Boot {
         let config = topic.map_or_else(metadata_topic_config, |topic| topic.config.clone());
         let files = self.inventory.partitions.get(&id).cloned().unwrap_or_default();
         let entries = self.entries.remove(&id).unwrap_or_default();
-        let newest_epoch =
-            self.controller.as_ref().and_then(|c| c.image().partition(id)?.leader_epoch.into());
-        PartitionBoot::new(id, log_config(&config), (files, entries), newest_epoch)
+        // The metadata have one leader, this node, and its first epoch.
+        let newest_epoch = match &self.controller {
+            Some(controller) => controller.image().partition(id).map(|state| state.leader_epoch),
+            None => Some(LeaderEpoch(0)),
+        };
+        PartitionBoot::new(id, log_config(&config), (files, entries, self.wal_state), newest_epoch)
     }
 
     fn on_partition_over(&mut self, partition: PartitionBoot) {

@@ -190,6 +190,21 @@ fn a_torn_batch_under_a_sound_table_ends_the_log_too() {
 }
 
 #[test]
+fn a_frame_in_the_place_of_another_costs_only_that_other() {
+    let mut bench = bench(1 << 20);
+    for _ in 0..5 {
+        bench.write(100);
+    }
+    let file = bench.files.values_mut().next().unwrap();
+    // The fourth frame goes to the place of the second.
+    file.copy_within(3 * 4_096..4 * 4_096, 4_096);
+    file[3 * 4_096..4 * 4_096].fill(0);
+    let walked = bench.walk();
+    assert_eq!(offsets(&walked), [0, 2, 3, 4]);
+    assert_eq!(walked.rotten, [(Lsn(2), Lsn(2))]);
+}
+
+#[test]
 fn a_broken_frame_that_was_durable_is_rot() {
     for place in [0, 30, 70, 140] {
         let mut bench = bench(1 << 20);

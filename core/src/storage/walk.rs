@@ -3,7 +3,7 @@
 //!
 //! Frames are accepted while stream, number and chain agree. At the first place where they do not, the rest of the log is
 //! searched for a frame that was written when the missing one was known to be durable. If there is one, the missing one has
-//! rotted: it is reported, and the walk goes on behind it. If there is none, the tail was torn by the crash: nobody was told
+//! rotted: it is reported, and the walk goes on with the next number that there is, wherever a disk has put it. If there is none, the tail was torn by the crash: nobody was told
 //! that it is durable, and it ends there.
 
 pub mod fuzz;
@@ -73,11 +73,8 @@ enum Mode {
         broken_at: u64,
     },
     /// Looking block by block for a proof that the expected frame was durable.
-    Search {
-        broken_file: u64,
-        broken_at: u64,
-    },
-    /// It was: looking block by block for the first frame behind it.
+    Search,
+    /// It was: the walk goes on at the next frame that there is.
     Resume,
     Done,
 }
@@ -102,6 +99,11 @@ pub struct Walk {
     expected: Option<Lsn>,
     prev_crc: Option<u32>,
     window: Option<(u64, u64, Slice)>,
+    /// What a search has found: the lowest frame with its file and place, and whether any is a proof.
+    found: Option<(Lsn, u64, u64)>,
+    is_proven: bool,
+    broken_from: Option<(u64, u64)>,
+    is_fickle: bool,
     entries: Vec<WalkedEntry>,
     /// Frames with a batch that does not match its entry, not proven durable so far.
     suspects: Vec<Lsn>,
@@ -135,6 +137,10 @@ impl Walk {
             expected,
             prev_crc: None,
             window: None,
+            found: None,
+            is_proven: false,
+            broken_from: None,
+            is_fickle: false,
             entries: Vec::new(),
             suspects: Vec::new(),
             unproven: Vec::new(),
@@ -229,7 +235,7 @@ impl Walk {
 
     fn is_candidate(&self, lsn: Lsn) -> bool {
         match (self.mode, self.expected) {
-            (Mode::Search { .. } | Mode::Resume, Some(expected)) => lsn > expected,
+            (Mode::Search | Mode::Resume, Some(expected)) => lsn >= expected,
             (_, Some(expected)) => lsn == expected || mutant::on(Mutant::OldFramesBelieved),
             (_, None) => true,
         }
@@ -238,18 +244,20 @@ impl Walk {
     fn on_frame(&mut self, frame: ReadFrame, bytes: &Slice) {
         let header = frame.header;
         match self.mode {
-            Mode::Search { broken_file, broken_at } => {
-                if self.is_proof(header.proven_durable) && !mutant::on(Mutant::RotEndsLog) {
-                    self.mode = Mode::Resume;
-                    (self.file, self.at) = (broken_file, broken_at);
-                } else {
-                    self.at += BLOCK_BYTES as u64;
-                }
+            Mode::Search => {
+                let here = (header.lsn, self.file, self.at);
+                self.found = Some(self.found.map_or(here, |found| found.min(here)));
+                let proof = self.is_proof(header.proven_durable) && !mutant::on(Mutant::RotEndsLog);
+                // The next frame in another place than its own needs no proof.
+                let follows = self.expected == Some(header.lsn) && self.prev_crc == Some(header.prev_crc);
+                self.is_proven |= proof || follows;
+                self.on_nothing();
                 return;
             }
             Mode::Resume => {
                 // Without a first number nobody knows whether anything stood before this frame.
-                self.rotten.extend(self.expected.map(|first| (first, Lsn(header.lsn.0 - 1))));
+                let missing = self.expected.filter(|first| *first < header.lsn);
+                self.rotten.extend(missing.map(|first| (first, Lsn(header.lsn.0 - 1))));
             }
             Mode::Follow | Mode::NextFile { .. } => {
                 let chained = self.prev_crc.is_none_or(|crc| crc == header.prev_crc);
@@ -313,21 +321,39 @@ impl Walk {
                 self.mode = Mode::NextFile { broken_file: self.file, broken_at: self.at };
                 (self.file, self.at) = (next, 0);
             }
-            (Mode::Follow, None) => {
-                self.mode = Mode::Search { broken_file: self.file, broken_at: self.at };
-            }
-            (Mode::NextFile { broken_file, broken_at }, _) => {
-                self.mode = Mode::Search { broken_file, broken_at };
-                (self.file, self.at) = (broken_file, broken_at);
-            }
-            (Mode::Search { .. } | Mode::Resume, _)
-                if self.at + 2 * BLOCK_BYTES as u64 <= self.file_len() =>
-            {
+            (Mode::Follow, None) => self.search(self.file, self.at),
+            (Mode::NextFile { broken_file, broken_at }, _) => self.search(broken_file, broken_at),
+            (Mode::Search, _) if self.at + 2 * BLOCK_BYTES as u64 <= self.file_len() => {
                 self.at += BLOCK_BYTES as u64;
             }
-            (Mode::Search { .. } | Mode::Resume, Some(next)) => (self.file, self.at) = (next, 0),
-            (Mode::Search { .. } | Mode::Resume, None) => self.on_end(),
+            (Mode::Search, Some(next)) => (self.file, self.at) = (next, 0),
+            (Mode::Search, None) => self.on_searched(),
+            // The disk says this time what it did not say before.
+            (Mode::Resume, _) if !self.is_fickle => {
+                self.is_fickle = true;
+                self.search(self.file, self.at);
+            }
+            (Mode::Resume, _) => self.on_end(),
             (Mode::Done, _) => {}
+        }
+    }
+
+    /// Searches from the first broken place on: what is missing there may stand further on, with more that is whole before it.
+    fn search(&mut self, file: u64, at: u64) {
+        self.mode = Mode::Search;
+        let first = self.broken_from.map_or((file, at), |first| first.min((file, at)));
+        self.broken_from = Some(first);
+        (self.file, self.at) = first;
+        (self.found, self.is_proven) = (None, false);
+    }
+
+    fn on_searched(&mut self) {
+        match self.found.filter(|_| self.is_proven) {
+            Some((_, file, at)) => {
+                self.mode = Mode::Resume;
+                (self.file, self.at) = (file, at);
+            }
+            None => self.on_end(),
         }
     }
 

@@ -16,7 +16,7 @@ const PREFIX_BYTES: i32 = 12;
 const MAGIC: usize = 16;
 const CRC: usize = 17;
 const ATTRIBUTES: usize = 21;
-const LAST_OFFSET_DELTA: usize = 23;
+pub(super) const LAST_OFFSET_DELTA: usize = 23;
 
 /// One stand-in.
 pub(super) struct Hole {
@@ -52,4 +52,12 @@ fn stand_in(extent: Extent, len: usize, epoch: LeaderEpoch) -> Vec<u8> {
     let wrong = !crc32c(&bytes[ATTRIBUTES..]);
     bytes[CRC..ATTRIBUTES].copy_from_slice(&wrong.to_be_bytes());
     bytes
+}
+
+/// Whether bytes are a stand-in as it was made.
+pub fn is_stand_in(bytes: &[u8]) -> bool {
+    match bytes.get(CRC..ATTRIBUTES) {
+        Some(crc) if bytes.len() >= HEADER_BYTES => crc == (!crc32c(&bytes[ATTRIBUTES..])).to_be_bytes(),
+        Some(_) | None => bytes.iter().all(|byte| *byte == 0),
+    }
 }

@@ -4,13 +4,13 @@
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
-use super::hole::holes;
-use super::{Cut, Intact, RecoveryRead, RecoveryReport, Source, WalBatch};
+use super::hole::{LAST_OFFSET_DELTA, holes, is_stand_in};
+use super::{Cut, Intact, RecoveryRead, RecoveryReport, Source, WalBatch, WalState};
 use crate::batch::{BatchError, BatchInfo, BatchView, HEADER_BYTES, NO_PRODUCER};
 use crate::buf::Slice;
 use crate::id::{LeaderEpoch, Offset};
-use crate::limits::SEGMENT_READ_BYTES_MAX;
-use crate::log::segment::{BLOCK, BlockCrcs, File, Segment, len_of};
+use crate::limits::{RESYNC_TRIES_MAX, SEGMENT_READ_BYTES_MAX};
+use crate::log::segment::{BLOCK, File, Segment, len_of};
 use crate::log::{Extent, Log, TailBatch};
 use crate::mutant::{self, Mutant};
 use crate::time::Timestamp;
@@ -20,14 +20,6 @@ pub(super) enum Step {
     Read(RecoveryRead),
     GoOn,
     Ended,
-}
-
-/// The segment before the run of rotten batches at its present end.
-#[derive(Debug)]
-struct Good {
-    len: u32,
-    end: Offset,
-    crcs: BlockCrcs,
 }
 
 #[derive(Debug)]
@@ -47,13 +39,19 @@ pub(super) struct Rebuild {
     staged: Vec<TailBatch>,
     /// The batches on disk that reach into the block in which `disk_end` lies.
     block_tail: Vec<TailBatch>,
-    good: Option<Good>,
+    wal_state: WalState,
+    /// Where the disk may have a copy of what is rotten in this file of the WAL. It says nothing of what the WAL has before it.
+    copy_of: Option<(u32, u64)>,
     /// Bytes that the next batch is known to have.
     needed: usize,
 }
 
 impl Rebuild {
-    pub(super) fn begin(log: &mut Log, source: Source, limit: Option<Offset>) -> Self {
+    pub(super) fn begin(
+        log: &mut Log,
+        source: Source,
+        (limit, wal_state): (Option<Offset>, WalState),
+    ) -> Self {
         let mut segment = Segment::new(source.base);
         if source.file.is_some() {
             segment.file = File::Present;
@@ -70,7 +68,8 @@ impl Rebuild {
             disk_timestamp_max: None,
             staged: Vec::new(),
             block_tail: Vec::new(),
-            good: None,
+            wal_state,
+            copy_of: None,
             needed: 0,
         }
     }
@@ -90,8 +89,10 @@ impl Rebuild {
             // Of a batch that is rotten in the WAL the disk may have a good copy.
             let elsewhere = place.checked_add(len_of(&batch.bytes)).is_some_and(|end| end <= self.scan_end);
             let believed = batch.intact == Intact::Yes && !mutant::on(Mutant::SegmentsBelieved);
-            if believed || !elsewhere {
+            if believed || !elsewhere || is_stand_in(&batch.bytes) {
                 self.take_wal(log, batch);
+            } else {
+                self.copy_of = Some((place, batch.wal_file));
             }
             return Step::GoOn;
         }
@@ -129,7 +130,6 @@ impl Rebuild {
         if extent.base > log.log_end() {
             log.lose(Extent { base: log.log_end(), last: Offset(extent.base.0 - 1) });
         }
-        self.good = None;
         let info = match batch.intact {
             Intact::Yes => info_of(&batch.bytes, extent),
             Intact::Faulty => None,
@@ -186,7 +186,16 @@ impl Rebuild {
     }
 
     /// All up to the present end of the segment is on disk, last of all `found`: what the WAL had before it was destaged too.
+    /// Where the WAL lacks batches, the disk may have one of those and yet not what came before it.
     fn on_disk(&mut self, segment: &Segment, found: impl IntoIterator<Item = TailBatch>) {
+        let mut found = found.into_iter().peekable();
+        if self.wal_state == WalState::Lacking
+            && found.peek().is_some()
+            && let Some(wal_file) = self.staged.last().map(|batch| batch.wal_file)
+        {
+            self.staged.extend(found.map(|batch| TailBatch { wal_file, ..batch }));
+            return;
+        }
         let end = segment.len;
         self.block_tail.append(&mut self.staged);
         self.block_tail.extend(found);
@@ -220,6 +229,9 @@ impl Rebuild {
                 Ok((view, _)) if self.continues(log, &view, bound) => {
                     let possible = newest.is_none_or(|newest| view.leader_epoch() <= newest);
                     let whole = possible && view.check_crc().is_ok();
+                    if !whole && !is_followed(&page[first + view.len()..], view.last_offset().next()) {
+                        return self.give_up(log, &page[first..]);
+                    }
                     self.take_disk(log, &page, &view, view.info().ok().filter(|_| whole));
                 }
                 Err(BatchError::Incomplete { needed })
@@ -229,7 +241,7 @@ impl Rebuild {
                     return;
                 }
                 Ok(_) | Err(_) => {
-                    self.give_up(log);
+                    self.give_up(log, &page[first..]);
                     return;
                 }
             }
@@ -248,73 +260,72 @@ impl Rebuild {
     fn take_disk(&mut self, log: &mut Log, page: &Slice, view: &BatchView<'_>, info: Option<BatchInfo>) {
         let extent = Extent { base: view.base_offset(), last: view.last_offset() };
         let bytes = page.cut_to(view.bytes());
-        let batch = match info {
-            Some(info) => {
-                self.good = None;
-                let batch = staged(log.active(), extent, &info, view.leader_epoch(), bytes);
-                log.recover(&info, extent, &batch);
-                batch
-            }
-            None => {
-                let lost =
-                    Lost { extent, len: len_of(view.bytes()), epoch: view.leader_epoch(), wal_file: 0 };
-                let segment = log.active();
-                self.good.get_or_insert_with(|| Good {
-                    len: segment.len,
-                    end: segment.end,
-                    crcs: segment.crcs.clone(),
-                });
-                let batch = lost.batch(segment, bytes);
-                log.lose(extent);
-                let segment = log.active_mut();
-                segment.crcs.feed(batch.slice());
-                segment.len += batch.len;
-                segment.end = extent.last.next();
-                batch
-            }
+        let place = log.active().len;
+        let copy_of = self.copy_of.take().filter(|(at, _)| *at == place).map(|(_, wal_file)| wal_file);
+        let wal_file = copy_of.unwrap_or(0);
+        let Some(info) = info else {
+            let lost = Lost { extent, len: len_of(view.bytes()), epoch: view.leader_epoch(), wal_file };
+            return match copy_of {
+                Some(_) => self.lose_in_tail(log, lost),
+                None => self.lose_on_disk(log, lost),
+            };
         };
-        self.on_disk(log.active(), [batch]);
+        let batch = staged(log.active(), extent, &info, view.leader_epoch(), bytes);
+        log.recover(&info, extent, &batch);
+        match copy_of {
+            Some(wal_file) => self.staged.push(TailBatch { wal_file, ..batch }),
+            None => self.on_disk(log.active(), [batch]),
+        }
     }
 
-    /// The file holds no batch here. What the WAL or the next segment proves to have been here is lost.
-    fn give_up(&mut self, log: &mut Log) {
-        let place = log.active().len;
-        if let Some(next) = self.next_wal(place) {
-            self.lose_until_wal(log, next);
-            return;
+    /// The file holds no batch here. What the WAL, a batch behind, or the next segment proves to have been here is lost.
+    fn give_up(&mut self, log: &mut Log, rest: &[u8]) {
+        let (place, base) = (log.active().len, log.log_end());
+        let bound = (self.bound(place) - place) as usize;
+        let rest = &rest[..rest.len().min(bound)];
+        if let Some((len, view)) = next_whole(rest, base) {
+            return self.skip(log, (len, view.base_offset(), view.leader_epoch()));
         }
+        if let Some(next) = self.next_wal(place) {
+            return self.lose_until_wal(log, next);
+        }
+        let Some(limit) = self.limit else { return self.lose_rest(log, rest) };
         self.scan_end = place;
-        if let Some(limit) = self.limit.filter(|limit| *limit > log.log_end()) {
-            let extent = Extent { base: log.log_end(), last: Offset(limit.0 - 1) };
-            log.lose(extent);
+        if limit > base {
+            log.lose(Extent { base, last: Offset(limit.0 - 1) });
             let segment = log.active_mut();
             segment.len = self.file_len;
             segment.end = limit;
             self.scan_end = self.file_len;
-            self.good = None;
             self.on_disk(segment, []);
         }
     }
 
-    /// Undoes the rotten batches at the end of the last segment, which nothing after them proves.
-    fn forget_rotten_end(&mut self, log: &mut Log) {
-        let Some(good) = self.good.take() else { return };
-        let segment = log.active_mut();
-        segment.len = good.len;
-        segment.end = good.end;
-        segment.crcs = good.crcs;
-        log.faulty.retain_mut(|extent| {
-            extent.last = extent.last.min(Offset(good.end.0 - 1));
-            extent.base <= extent.last
-        });
-        self.on_disk(log.active(), []);
+    /// Nothing says what was at the end of the log. What no entry of the WAL covers was durable, so that bytes are rot unless they
+    /// are the zeros behind the end.
+    fn lose_rest(&mut self, log: &mut Log, rest: &[u8]) {
+        match rest.iter().rposition(|byte| *byte != 0) {
+            Some(last) => {
+                let len = (last + 1).max(HEADER_BYTES).min(rest.len());
+                self.skip(log, (len, end_claimed(rest, log.log_end()), LeaderEpoch(0)));
+            }
+            None => self.scan_end = log.active().len,
+        }
+    }
+
+    /// Goes on behind so many bytes, at that later offset.
+    fn skip(&mut self, log: &mut Log, (len, next, epoch): (usize, Offset, LeaderEpoch)) {
+        let extent = Extent { base: log.log_end(), last: Offset(next.0 - 1) };
+        if self.fits(log, extent, len) {
+            let len = u32::try_from(len).expect("it fits a segment");
+            self.lose_on_disk(log, Lost { extent, len, epoch, wal_file: 0 });
+        } else {
+            self.scan_end = log.active().len;
+        }
     }
 
     /// The segment as it is now becomes part of the log.
     pub(super) fn end(mut self, log: &mut Log, report: &mut RecoveryReport) {
-        if self.limit.is_none() {
-            self.forget_rotten_end(log);
-        }
         let (len, disk_end) = (log.active().len, self.disk_end);
         let block_end = u64::from(disk_end).next_multiple_of(u64::from(BLOCK));
         // Only whole blocks of an active segment are written: the block that the disk's last batch ends in has what follows too.
@@ -413,6 +424,38 @@ fn staged(
         bytes: Some(bytes),
         wal_file: 0,
     }
+}
+
+/// The next batch that is whole, behind `end`, and its place. It is as near as the lost bytes could have offsets, and the log
+/// goes on behind it: bytes that a disk has put there may be a batch of another log.
+fn next_whole(rest: &[u8], end: Offset) -> Option<(usize, BatchView<'_>)> {
+    let near = |place: usize, view: &BatchView<'_>| {
+        usize::try_from(view.base_offset().since(end)).is_ok_and(|lost| (1..=place).contains(&lost))
+    };
+    (1..rest.len().saturating_sub(HEADER_BYTES))
+        .filter_map(|place| Some((place, BatchView::parse(&rest[place..]).ok()?.0)))
+        .filter(|(place, view)| near(*place, view))
+        .take(RESYNC_TRIES_MAX)
+        .find(|(place, view)| {
+            view.check_crc().is_ok() && is_followed(&rest[place + view.len()..], view.last_offset().next())
+        })
+}
+
+/// Whether the log goes on, or ends, right behind a rotten batch: then its length is right.
+fn is_followed(rest: &[u8], next: Offset) -> bool {
+    match BatchView::parse(rest) {
+        Ok((view, _)) => view.base_offset() == next,
+        Err(BatchError::Incomplete { .. }) => true,
+        Err(_) => rest.iter().all(|byte| *byte == 0),
+    }
+}
+
+/// Where a batch that is lost ended if its header says so, and behind one offset if not.
+fn end_claimed(rest: &[u8], base: Offset) -> Offset {
+    let delta = rest.get(LAST_OFFSET_DELTA..LAST_OFFSET_DELTA + 4).and_then(|bytes| bytes.try_into().ok());
+    let delta = delta.map_or(0, i32::from_be_bytes);
+    let possible = usize::try_from(delta).is_ok_and(|delta| delta < rest.len());
+    Offset(base.0 + 1 + if possible { i64::from(delta) } else { 0 })
 }
 
 /// What the log keeps of a batch, if it is exactly the one that is expected.

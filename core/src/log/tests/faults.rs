@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::model::{Model, Sent, config};
+use super::model::{Kept, Model, Sent, config};
 use super::world::Until;
 use crate::batch::HEADER_BYTES;
 use crate::id::Offset;
@@ -82,6 +82,41 @@ fn a_gap_in_the_wal_keeps_its_offsets() {
     assert_eq!(lost.len(), 4);
     assert_eq!((lost[0].base, lost[3].last), (gone[0].base, gone[3].last));
     assert_eq!(model.log.log_end(), model.end());
+}
+
+/// A model whose last segment is on disk up to its end, in no WAL.
+fn on_disk_alone() -> Model {
+    let mut model = filled(30, 300, config());
+    while model.disk.destage(&mut model.log, Destage::Blocks, Until::Done) {}
+    let segment = model.disk.segments.get_mut(&Offset::ZERO).unwrap();
+    let end = |kept: &Kept| kept.position as usize + kept.bytes.len();
+    model.kept.retain(|kept| end(kept) <= segment.len());
+    segment.truncate(end(model.kept.last().unwrap()));
+    model.disk.wal.clear();
+    model
+}
+
+#[test]
+fn rot_at_the_end_of_the_last_segment_is_told() {
+    for (back, at) in (1..=3).flat_map(|back| (0..HEADER_BYTES + 20).map(move |at| (back, at))) {
+        let mut model = on_disk_alone();
+        let rotten = &model.kept[model.kept.len() - back];
+        let extent = Extent { base: rotten.base, last: rotten.last };
+        let place = rotten.position as usize + at;
+        model.disk.segments.get_mut(&Offset::ZERO).unwrap()[place] ^= 4;
+        let end = model.kept.last().unwrap().last.next();
+        recover(&mut model);
+        assert!(model.log.log_end() >= end, "byte {at}, {back} from the end");
+        let lost = lost(&model);
+        if lost.is_empty() {
+            assert!(EPOCH.contains(&at), "byte {at} of a batch, {back} from the end");
+            continue;
+        }
+        assert!(lost.contains(&extent), "byte {at} of a batch, {back} from the end: {lost:?}");
+        let faulty = model.log.faulty();
+        let told = |lost: &Extent| faulty.iter().any(|told| told.base <= lost.base && lost.base <= told.last);
+        assert!(lost.iter().all(told), "byte {at}, {back} from the end: {lost:?} and {faulty:?}");
+    }
 }
 
 #[test]

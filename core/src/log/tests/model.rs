@@ -290,7 +290,7 @@ impl Model {
                     TimestampScan::Found(found) => return Some(Some(found)),
                     TimestampScan::GoOn(next) => break next,
                     TimestampScan::NeedMore(more) => read = more.at_most(most),
-                    TimestampScan::Faulty => return None,
+                    TimestampScan::Faulty(_) => return None,
                 }
             };
         }

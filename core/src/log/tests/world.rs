@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use crate::buf::Slice;
 use crate::id::Offset;
 use crate::limits::BLOCK_BYTES;
+use crate::log::recovery::WalState;
 use crate::log::{
     CreateFile, Destage, DiskRead, FootersLeft, Intact, Log, LogConfig, LogRecovery, RecoveryReport,
     SegmentFile, WalBatch,
@@ -170,7 +171,8 @@ impl Disk {
         });
         let bases = self.footers_left().collect();
         let left = FootersLeft { bases, newest: self.footers_left().last().and_then(footer) };
-        let mut recovery = LogRecovery::new(config.clone(), files.collect(), left, self.wal.clone());
+        let mut recovery =
+            LogRecovery::new(config.clone(), files.collect(), left, (self.wal.clone(), WalState::Whole));
         let mut reads = 0;
         while let Some(read) = recovery.next_read() {
             reads += 1;

@@ -11,7 +11,9 @@ use crate::buf::Slice;
 use crate::id::{FileId, LeaderEpoch, Offset, PartitionId};
 use crate::limits::FOOTER_BYTES_MAX;
 use crate::log::footer;
-use crate::log::recovery::{Cut, FootersLeft, Intact, LogRecovery, RecoveryReport, SegmentFile, WalBatch};
+use crate::log::recovery::{
+    Cut, FootersLeft, Intact, LogRecovery, RecoveryReport, SegmentFile, WalBatch, WalState,
+};
 use crate::log::{Log, LogConfig};
 use crate::mutant::{self, Mutant};
 use crate::shard::FileChange;
@@ -23,7 +25,7 @@ use crate::storage::walk::WalkedEntry;
 pub(super) struct PartitionBoot {
     pub(super) partition: PartitionId,
     config: LogConfig,
-    /// As the metadata has it; the metadata log itself is read without.
+    /// As the metadata has it.
     newest_epoch: Option<LeaderEpoch>,
     files: PartitionFiles,
     footers: BTreeMap<Offset, Slice>,
@@ -31,6 +33,7 @@ pub(super) struct PartitionBoot {
     repairs: VecDeque<(Offset, Slice)>,
     repaired: Vec<Offset>,
     wal: Vec<WalBatch>,
+    wal_state: WalState,
     at: At,
 }
 
@@ -49,14 +52,14 @@ impl PartitionBoot {
     pub(super) fn new(
         partition: PartitionId,
         config: LogConfig,
-        (files, entries): (PartitionFiles, Vec<(u32, WalkedEntry)>),
+        (files, entries, wal_state): (PartitionFiles, Vec<(u32, WalkedEntry)>, WalState),
         newest_epoch: Option<LeaderEpoch>,
     ) -> Self {
         let wal = entries.into_iter().map(|(stream, walked)| wal_batch(stream, walked)).collect();
         let of_segments = files.footers.keys().copied().filter(|base| files.segments.contains_key(base));
         let at = At::Footers(files.footers_left().last().into_iter().chain(of_segments).collect());
         let (footers, repairs, repaired) = (BTreeMap::new(), VecDeque::new(), Vec::new());
-        Self { partition, config, newest_epoch, files, footers, repairs, repaired, wal, at }
+        Self { partition, config, newest_epoch, files, footers, repairs, repaired, wal, wal_state, at }
     }
 
     pub(super) fn next(&mut self) -> Step {
@@ -117,7 +120,7 @@ impl PartitionBoot {
             .map(|(&base, &len)| SegmentFile { base, len, footer: self.footers.remove(&base) })
             .collect();
         let wal = core::mem::take(&mut self.wal);
-        let mut recovery = LogRecovery::new(self.config.clone(), files, left, wal);
+        let mut recovery = LogRecovery::new(self.config.clone(), files, left, (wal, self.wal_state));
         recovery.limit_epochs(self.newest_epoch);
         self.at = At::Recover(Box::new(recovery));
     }
@@ -169,7 +172,7 @@ fn wal_batch(stream: u32, walked: WalkedEntry) -> WalBatch {
         wal_file: Pin::Legacy(stream).encode(),
         intact: match content {
             Content::Sound => Intact::Yes,
-            Content::Broken => Intact::Faulty,
+            Content::Broken | Content::StandIn => Intact::Faulty,
         },
     }
 }

@@ -1,6 +1,8 @@
 //! Reading one WAL stream of an earlier life, then making it last: what was read may have been on its way to the disk when the node
 //! was killed, and what lies behind its end must not come back in a later recovery.
 
+use alloc::boxed::Box;
+
 use super::inventory::StreamFiles;
 use super::{Disk, Step};
 use crate::buf::Slice;
@@ -21,7 +23,7 @@ pub(super) struct StreamBoot {
 #[derive(Debug)]
 enum At {
     Checkpoint,
-    Walk(Walk, Option<WalkRead>),
+    Walk(Box<Walk>, Option<WalkRead>),
     /// Frames that may not be on disk are written once more: a sync says nothing of pages that an earlier one failed to write.
     Rewrite(Walked),
     Fence(Walked),
@@ -34,7 +36,7 @@ impl StreamBoot {
     pub(super) fn new(stream: StreamId, files: StreamFiles) -> Self {
         let at = match files.checkpoint {
             Some(_) => At::Checkpoint,
-            None => At::Walk(Walk::new(stream, files.files.clone(), None), None),
+            None => At::Walk(Box::new(Walk::new(stream, files.files.clone(), None)), None),
         };
         Self { stream, files, at, checkpoint_lost: false }
     }
@@ -99,7 +101,8 @@ impl StreamBoot {
             At::Checkpoint => {
                 let checkpoint = Checkpoint::decode(&bytes);
                 self.checkpoint_lost = checkpoint.is_none();
-                self.at = At::Walk(Walk::new(self.stream, self.files.files.clone(), checkpoint), None);
+                let walk = Walk::new(self.stream, self.files.files.clone(), checkpoint);
+                self.at = At::Walk(Box::new(walk), None);
             }
             At::Walk(walk, read) => {
                 let read = read.take().expect("a read was asked for");

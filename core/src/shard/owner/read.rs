@@ -170,7 +170,7 @@ impl Owner {
                     plan_timestamp(&partition.replica, TimestampQuery { from, ..query }, &mut self.scratch)
                 }
                 TimestampScan::NeedMore(read) => Progress::Disk(read, job.purpose),
-                TimestampScan::Faulty => self.faulty(id, query.from),
+                TimestampScan::Faulty(offset) => self.faulty(id, offset),
             },
         };
         self.go_on(job.call, progress);
