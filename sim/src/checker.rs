@@ -12,6 +12,7 @@ mod no_silent_gap;
 mod producer_state;
 mod repeatable_read;
 mod resources;
+mod rot_is_told;
 mod state_matches_log;
 
 pub use look::{Look, When};
@@ -90,6 +91,7 @@ impl Checkers {
             Box::new(producer_state::ProducerState::new(rules)),
             Box::new(repeatable_read::RepeatableRead::new(rules)),
             Box::new(resources::Resources),
+            Box::new(rot_is_told::RotIsTold::new(rules)),
             Box::new(state_matches_log::StateMatchesLog::default()),
         ])
     }

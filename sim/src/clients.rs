@@ -21,6 +21,7 @@ use highwater_core::id::ConnId;
 use highwater_core::prng::Prng;
 use highwater_core::time::{Duration, Instant, Now, Timestamp};
 
+pub(crate) use self::fetching::records;
 use crate::history::History;
 use crate::params::{ClientParams, Role, TopicParams};
 use crate::report::{Counts, Violation};

@@ -24,7 +24,7 @@ use highwater_core::time::Duration;
 use crate::bytes::joined;
 use crate::draw::Draw;
 use crate::report::Counts;
-pub use damage::{Aim, Lie};
+pub use damage::{Aim, Lie, Note, Strike};
 use damage::{Elsewhere, Twin};
 use file::{Extent, File, SECTOR_BYTES};
 use names::Loose;
@@ -149,6 +149,8 @@ pub struct Disk {
     struck: BTreeMap<FileId, Twin>,
     /// What it will do otherwise than it says.
     lies: BTreeSet<Lie>,
+    /// What is to be known of damage and of what it strikes, if anybody wants to know.
+    pub notes: Option<Vec<Note>>,
     pub faults: DiskFaults,
     pub speed: DiskSpeed,
     pub delivered: Counts,
@@ -165,6 +167,7 @@ impl Disk {
             completed: 0,
             struck: BTreeMap::new(),
             lies: BTreeSet::new(),
+            notes: None,
             faults: DiskFaults::default(),
             speed,
             delivered: Counts::default(),
@@ -190,6 +193,7 @@ impl Disk {
             completed: self.completed,
             struck: self.struck.clone(),
             lies: self.lies.clone(),
+            notes: None,
             faults: self.faults.clone(),
             speed: self.speed.clone(),
             delivered: self.delivered.clone(),
@@ -262,6 +266,7 @@ impl Disk {
             "contract: {owner:?} names one operation at a time"
         );
         let latency = self.latency(&request);
+        self.note_logging(&request);
         self.tickets += 1;
         self.in_flight.insert(self.tickets, InFlight { owner, request, issued_after: self.completed });
         (self.tickets, latency)
@@ -326,15 +331,24 @@ impl Disk {
 
     fn perform(&mut self, request: Request, issued_after: u64) -> Outcome {
         match request {
-            Request::Write { file, .. }
+            Request::Write { file, at, parts, .. }
                 if self.files.contains_key(&file) && self.lies_about(Lie::LostWrite) =>
             {
+                self.note_struck(Strike::Lie, file, at..at + parts_len(&parts));
                 Outcome::Done
             }
             Request::Write { file, at, parts, durability } => {
                 let misdirected = self.files.contains_key(&file) && self.lies_about(Lie::MisdirectedWrite);
                 let place = Elsewhere { file, at };
-                let Elsewhere { file, at } = if misdirected { self.elsewhere(file, at) } else { place };
+                let Elsewhere { file, at } = if misdirected {
+                    self.note_struck(Strike::Lie, file, at..at + parts_len(&parts));
+                    let Elsewhere { file, at } = self.elsewhere(file, at);
+                    self.note_struck(Strike::Lie, file, at..at + parts_len(&parts));
+                    Elsewhere { file, at }
+                } else {
+                    self.note_logged(file, at);
+                    place
+                };
                 let completed = self.completed + 1;
                 let Some(f) = self.file_mut(file) else { return failed(DiskError::NotFound) };
                 let bytes = joined(&parts);
@@ -352,6 +366,9 @@ impl Disk {
             }
             Request::Read { file, at, mut into } => {
                 let misdirected = self.files.contains_key(&file) && self.lies_about(Lie::MisdirectedRead);
+                if misdirected {
+                    self.note_struck(Strike::Lie, file, at..at + into.len() as u64);
+                }
                 let place = Elsewhere { file, at };
                 let Elsewhere { file, at } = if misdirected { self.elsewhere(file, at) } else { place };
                 let Some(f) = self.files.get(&file) else {

@@ -1,10 +1,14 @@
 //! What happened, as the clients and the core's events tell it: a stream of facts for the checkers. Judges nothing.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use highwater_core::client::{ClientError, Written};
+use highwater_core::id::{FileId, PartitionId, StreamId};
 use highwater_core::shard::Event;
 use serde::{Deserialize, Serialize};
+
+use crate::disk::Strike;
 
 /// A partition of a topic of this run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -149,6 +153,43 @@ pub enum Ending {
     PowerOff,
 }
 
+/// A batch as it goes to a write-ahead log, and what its records hold.
+#[derive(Debug, Clone)]
+pub struct Logging {
+    pub partition: PartitionId,
+    pub base: i64,
+    pub last: i64,
+    pub values: Vec<(i64, Option<Value>)>,
+}
+
+/// A frame of a write-ahead log on its way to the disk.
+#[derive(Debug, Clone)]
+pub struct Frame {
+    pub stream: StreamId,
+    pub lsn: u64,
+    /// It says that all up to this frame is on disk.
+    pub proves: u64,
+    pub file: FileId,
+    pub bytes: Range<u64>,
+    pub batches: Vec<Logging>,
+}
+
+/// What is known of a disk that damages what it holds.
+#[derive(Debug, Clone)]
+pub enum DiskNote {
+    Logging(Frame),
+    /// The write that began there is on disk.
+    Logged {
+        file: FileId,
+        at: u64,
+    },
+    Struck {
+        strike: Strike,
+        file: FileId,
+        bytes: Range<u64>,
+    },
+}
+
 /// One thing that happened.
 #[derive(Debug, Clone)]
 pub enum Fact {
@@ -189,6 +230,16 @@ pub enum Fact {
         process: Process,
         place: Place,
     },
+    /// The last reader was told that this cannot be read.
+    Unreadable {
+        place: Place,
+        offset: i64,
+    },
+    /// Only where bits rot.
+    Disk {
+        node: usize,
+        note: DiskNote,
+    },
     /// Something that must have ended by now has not.
     Overdue {
         what: String,
@@ -228,8 +279,10 @@ impl Fact {
             Self::Listed(of) => Some(of.place),
             Self::Damaged { place }
             | Self::ReadToEnd { place, .. }
-            | Self::RefusedInSequence { place, .. } => Some(*place),
+            | Self::RefusedInSequence { place, .. }
+            | Self::Unreadable { place, .. } => Some(*place),
             Self::Core { .. }
+            | Self::Disk { .. }
             | Self::Ended { .. }
             | Self::DiskReplaced { .. }
             | Self::FinalReadBegan
@@ -305,6 +358,8 @@ impl History {
             | Fact::FinalReadBegan
             | Fact::ReadToEnd { .. }
             | Fact::RefusedInSequence { .. }
+            | Fact::Unreadable { .. }
+            | Fact::Disk { .. }
             | Fact::DiskReplaced { .. }
             | Fact::Overdue { .. } => {}
         }

@@ -19,12 +19,13 @@ pub struct Ground {
 
 impl Ground {
     /// Cheapest first.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self { profile: Profile::Smoke, rot: Rot::Off },
         Self { profile: Profile::Disk, rot: Rot::Off },
         Self { profile: Profile::Power, rot: Rot::Off },
         Self { profile: Profile::Smoke, rot: Rot::On },
         Self { profile: Profile::Disk, rot: Rot::On },
+        Self { profile: Profile::Power, rot: Rot::On },
         Self { profile: Profile::Load, rot: Rot::Off },
         Self { profile: Profile::Default, rot: Rot::Off },
     ];

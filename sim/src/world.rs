@@ -2,6 +2,7 @@
 //! this here. Must not know what the core decides, nor what the checkers make of it.
 
 mod clock;
+mod damage;
 mod life;
 mod look;
 mod machine;
@@ -16,6 +17,7 @@ mod turn;
 use std::collections::BTreeMap;
 
 use highwater_core::client::Address;
+use highwater_core::id::Offset;
 use highwater_core::time::{Duration, Instant};
 
 use crate::checker::{Checkers, Rules, TopicRule, When};
@@ -141,6 +143,8 @@ pub struct World {
     checkers: Vec<Checkers>,
     rules: Rules,
     copies: BTreeMap<u64, Copy>,
+    /// Up to where the metadata of each node are durable.
+    metadata_ends: Vec<Offset>,
     /// How often the clients of each node began anew.
     restarts: Vec<u64>,
     operations: Counts,
@@ -178,6 +182,7 @@ impl World {
             checkers: params.nodes.iter().map(|_| Checkers::new(&rules)).collect(),
             rules,
             copies: BTreeMap::new(),
+            metadata_ends: vec![Offset::ZERO; params.nodes.len()],
             restarts: vec![0; params.nodes.len()],
             operations: Counts::default(),
             faults: Counts::default(),
@@ -189,6 +194,9 @@ impl World {
             requests: 0,
             params,
         };
+        if world.rules.rot {
+            world.nodes.iter_mut().for_each(|node| node.disk.notes = Some(Vec::new()));
+        }
         world.plan();
         world
     }
@@ -292,10 +300,12 @@ impl World {
         for (at, arrival) in std::mem::take(&mut self.network.plan) {
             self.heap.at(at, Occurrence::Wire(arrival));
         }
+        self.take_notes();
         for fact in std::mem::take(&mut self.history.fresh) {
             self.recorder.fact(self.heap.now(), &fact);
-            if let Fact::Core { event, .. } = &fact {
+            if let Fact::Core { node, event } = &fact {
                 self.coverage.add(marks::name(event));
+                self.notice_metadata(*node, event);
             }
             self.judge(&fact);
         }
@@ -305,7 +315,10 @@ impl World {
     /// Lets the checkers of the node that the fact is about see it, or all of them.
     fn judge(&mut self, fact: &Fact) {
         let node = match fact {
-            Fact::Core { node, .. } | Fact::Ended { node, .. } | Fact::DiskReplaced { node } => Some(*node),
+            Fact::Core { node, .. }
+            | Fact::Ended { node, .. }
+            | Fact::DiskReplaced { node }
+            | Fact::Disk { node, .. } => Some(*node),
             Fact::Sent(_)
             | Fact::Acked(_)
             | Fact::Unacked(_)
@@ -318,6 +331,7 @@ impl World {
             | Fact::FinalReadBegan
             | Fact::ReadToEnd { .. }
             | Fact::RefusedInSequence { .. }
+            | Fact::Unreadable { .. }
             | Fact::Overdue { .. } => fact.place().map(|place| self.params.topics[place.topic].node),
         };
         for (of, checkers) in self.checkers.iter_mut().enumerate() {
@@ -479,8 +493,8 @@ impl World {
         if self.now() < until {
             return;
         }
-        let loss_is_told = self.coverage.of("Rot") + self.coverage.of("Faulty") > 0;
-        if self.params.options.rot == Rot::On && loss_is_told {
+        // Clients of a topic that is lost do not end.
+        if self.rules.rot && self.faults.of("metadata-lost") > 0 {
             self.faults.add("lost-by-rot");
             self.phase = Phase::Over;
         } else {

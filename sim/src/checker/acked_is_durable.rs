@@ -38,7 +38,7 @@ impl AckedIsDurable {
             return Ok(());
         };
         let before = self.acked.entry(acked.place).or_default().insert(offset, acked.value);
-        match before.filter(|before| *before != acked.value) {
+        match before.filter(|before| *before != acked.value && !self.rot) {
             Some(before) => {
                 Err(Violation::new(NAME, format!("{acked:?} at an offset that {before:?} was given")))
             }
@@ -113,6 +113,8 @@ impl Checker for AckedIsDurable {
             | Fact::Damaged { .. }
             | Fact::Sought(_)
             | Fact::RefusedInSequence { .. }
+            | Fact::Unreadable { .. }
+            | Fact::Disk { .. }
             | Fact::Core { .. }
             | Fact::Ended { .. }
             | Fact::DiskReplaced { .. }

@@ -146,6 +146,8 @@ impl Checker for Anomalies {
             | Fact::Damaged { .. }
             | Fact::Listed(_)
             | Fact::RefusedInSequence { .. }
+            | Fact::Unreadable { .. }
+            | Fact::Disk { .. }
             | Fact::Core { .. }
             | Fact::Ended { .. }
             | Fact::DiskReplaced { .. }

@@ -95,7 +95,7 @@ impl DiskOracle {
             }
             Event::TornTail { stream, .. } => {
                 let known = !self.torn.insert(*stream);
-                if !known && self.last_endings.get(&node) == Some(&Ending::Stopped) {
+                if !known && !self.rot && self.last_endings.get(&node) == Some(&Ending::Stopped) {
                     return wrong(format!("{event:?} after an orderly stop"));
                 }
             }
@@ -136,6 +136,8 @@ impl Checker for DiskOracle {
             | Fact::Sought(_)
             | Fact::Listed(_)
             | Fact::RefusedInSequence { .. }
+            | Fact::Unreadable { .. }
+            | Fact::Disk { .. }
             | Fact::ReadToEnd { .. }
             | Fact::FinalReadBegan
             | Fact::Overdue { .. } => Ok(()),

@@ -38,6 +38,8 @@ impl Checker for HighWatermarkTold {
             | Fact::Sought(_)
             | Fact::Listed(_)
             | Fact::RefusedInSequence { .. }
+            | Fact::Unreadable { .. }
+            | Fact::Disk { .. }
             | Fact::Core { .. }
             | Fact::Ended { .. }
             | Fact::DiskReplaced { .. }

@@ -22,6 +22,8 @@ impl Checker for Liveness {
             | Fact::Sought(_)
             | Fact::Listed(_)
             | Fact::RefusedInSequence { .. }
+            | Fact::Unreadable { .. }
+            | Fact::Disk { .. }
             | Fact::Core { .. }
             | Fact::Ended { .. }
             | Fact::ReadToEnd { .. }

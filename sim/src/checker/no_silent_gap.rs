@@ -63,6 +63,8 @@ impl Checker for NoSilentGap {
             | Fact::Damaged { .. }
             | Fact::Sought(_)
             | Fact::RefusedInSequence { .. }
+            | Fact::Unreadable { .. }
+            | Fact::Disk { .. }
             | Fact::Core { .. }
             | Fact::Ended { .. }
             | Fact::FinalReadBegan

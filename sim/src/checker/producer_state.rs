@@ -67,7 +67,7 @@ impl ProducerState {
             ));
         }
         let before = *written.offset.get_or_insert(offset);
-        if before != offset && written.promise != Promise::Repeated {
+        if before != offset && written.promise != Promise::Repeated && !self.rules.rot {
             return wrong(format!("{value:?} stands at {before} and at {offset}: {written:?}"));
         }
         Ok(())
@@ -111,6 +111,7 @@ impl ProducerState {
             let Sequence { producer, epoch, first } = sequenced.sequence;
             let expected = next.insert((producer, epoch), first + sequenced.records);
             let fits = match expected {
+                _ if self.rules.rot => true,
                 Some(expected) => expected == first,
                 None => first == 0 || log_start > 0,
             };
@@ -163,6 +164,8 @@ impl Checker for ProducerState {
             | Fact::Sought(_)
             | Fact::Listed(_)
             | Fact::RefusedInSequence { .. }
+            | Fact::Unreadable { .. }
+            | Fact::Disk { .. }
             | Fact::Core { .. }
             | Fact::Ended { .. }
             | Fact::FinalReadBegan

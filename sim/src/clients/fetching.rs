@@ -91,7 +91,7 @@ pub(super) fn take(answer: Answer<'_>, scratch: &mut Scratch, desk: &mut Desk<'_
 }
 
 /// Every record from `asked` on. A last batch that is cut off is left out.
-fn records(
+pub(crate) fn records(
     bytes: &[u8],
     asked: i64,
     scratch: &mut Scratch,

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use highwater_core::client::{ClientError, ClientEvent, StartAt};
+use highwater_core::id::Offset;
 use highwater_core::wire::ErrorCode;
 
 use super::Desk;
@@ -113,6 +114,14 @@ impl Task for FinalReader {
                         if error == ClientError::Broker(ErrorCode::OffsetOutOfRange) =>
                     {
                         progress.stage = Stage::Start { end };
+                    }
+                    // What the disk does not give back is passed by.
+                    Stage::Reading { end, next }
+                        if error == ClientError::Broker(ErrorCode::KafkaStorageError) =>
+                    {
+                        turn.desk.history.record(Fact::Unreadable { place, offset: next });
+                        progress.stage = Stage::Reading { end, next: next + 1 };
+                        turn.client.assign(turn.desk.clocks(), partition, StartAt::Offset(Offset(next + 1)));
                     }
                     Stage::New | Stage::End | Stage::Start { .. } | Stage::Reading { .. } | Stage::Done => {
                         on_fetch_failed(place, error, turn.desk);

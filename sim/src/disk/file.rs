@@ -141,6 +141,11 @@ impl File {
         self.unsynced.retain(|write| !write.bytes.is_empty());
     }
 
+    /// The last byte that is not zero.
+    pub(super) fn last_written(&self) -> Option<u64> {
+        self.cached.iter().rposition(|byte| *byte != 0).map(|at| at as u64)
+    }
+
     pub(super) fn flip(&mut self, at: u64, mask: u8) {
         let at = index(at);
         self.cached[at] ^= mask;

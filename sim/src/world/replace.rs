@@ -2,6 +2,7 @@
 //! disk: its checkers, what its clients were told, and the clients themselves. From there on nothing is excused. Must not know
 //! what the checkers check.
 
+use highwater_core::id::Offset;
 use highwater_core::time::Duration;
 
 use super::World;
@@ -56,6 +57,7 @@ impl World {
                 self.history.go_back(of_node, Ends::new());
             }
         }
+        self.metadata_ends[node] = Offset::ZERO;
         self.history.record(Fact::DiskReplaced { node });
         self.restart_clients(node);
     }

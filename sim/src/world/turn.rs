@@ -13,7 +13,6 @@ use crate::draw::Draw;
 use crate::fault::Moment;
 use crate::history::{Ending, Fact};
 use crate::network::Seat;
-use crate::params::Rot;
 
 impl World {
     /// Puts an input before a shard, if it is still that life of its node.
@@ -246,12 +245,8 @@ impl World {
         self.give(node, life, pair.1, Input::Shard { from, message });
     }
 
-    fn faults_of_rot(&self) -> u64 {
-        self.nodes.iter().map(|node| node.disk.delivered.of("rot")).sum()
-    }
-
     fn on_halt(&mut self, seat: Seat, halt: Halt) {
-        let rotten = self.params.options.rot == Rot::On && self.faults_of_rot() > 0;
+        let rotten = self.rules.rot && self.nodes[seat.node].disk.damage() > 0;
         let target = &mut self.nodes[seat.node];
         target.cores[usize::from(seat.shard)].halted = true;
         let (errors, booting) = (target.disk.errors() - target.errors_before, target.booting);

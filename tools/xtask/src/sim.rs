@@ -12,13 +12,15 @@ use crate::steps::{Output, cargo};
 type Batch = &'static str;
 
 /// What must be clean for every commit.
-const STEP: [Batch; 10] = [
+const STEP: [Batch; 12] = [
     "check --seeds 1..101 --profile smoke --jobs 2",
     "check --seeds 1..16 --profile default --jobs 2",
     "check --seeds 1..16 --profile disk --jobs 2",
     "check --seeds 1..16 --profile power --jobs 2",
     "check --seeds 1..16 --profile load --jobs 2",
     "check --seeds 1..51 --profile smoke --tier t1 --jobs 2",
+    "run --seeds 1..101 --profile smoke --rot --jobs 2",
+    "run --seeds 1..51 --profile disk --rot --jobs 2",
     "scenarios",
     "sweep --workload 0 --every 7",
     "model --replicas 3",
@@ -42,13 +44,16 @@ const TWICE: [Batch; 2] = [
 const CANARY: Batch = "run --mutant ack-on-running-flush --profile smoke --seeds 1..20";
 
 /// The batches of a night, besides those of the step.
-const NIGHT: [Batch; 15] = [
+const NIGHT: [Batch; 18] = [
     "run --seeds 1..2001 --profile smoke --jobs 2 --keep-going",
     "run --seeds 1..2001 --profile default --jobs 2 --keep-going --require-marks",
     "run --seeds 1..2001 --profile disk --jobs 2 --keep-going --require-marks",
     "run --seeds 1..2001 --profile power --jobs 2 --keep-going",
     "run --seeds 1..2001 --profile load --jobs 2 --keep-going --require-marks",
     "run --seeds 1..501 --profile smoke --tier t1 --jobs 2 --keep-going",
+    "run --seeds 1..2001 --profile smoke --rot --jobs 2 --keep-going",
+    "run --seeds 1..2001 --profile disk --rot --jobs 2 --keep-going",
+    "run --seeds 1..2001 --profile power --rot --jobs 2 --keep-going",
     "mutants",
     "sweep --workload 0",
     "sweep --workload 1",
