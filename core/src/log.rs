@@ -9,6 +9,7 @@ mod leader_epoch_cache;
 mod producer_state;
 mod read;
 pub mod recovery;
+mod resync;
 mod retention;
 mod segment;
 mod tail;

@@ -7,6 +7,7 @@ use crate::batch::{BatchError, BatchView, Batches, HEADER_BYTES, Scratch};
 use crate::buf::Slice;
 use crate::id::Offset;
 use crate::limits::{BATCH_BYTES_MAX, INDEX_INTERVAL_BYTES_MAX, SEGMENT_READ_BYTES_MAX};
+use crate::log::resync::next_whole;
 use crate::log::segment::{BLOCK, Segment};
 use crate::log::{Log, TailBatch};
 use crate::mutant::{self, Mutant};
@@ -317,29 +318,32 @@ impl DiskRead {
         let mut place = self.skip as usize;
         let mut start = None;
         let mut next = self.base;
+        let mut before = (place, next);
         loop {
             let view = match self.step(&page, place) {
-                Step::Batch(view) => view,
-                Step::Incomplete(needed) => {
-                    if start.is_some() {
-                        break;
-                    }
-                    return self.on_from(place, next, needed).map_or(Selected::Faulty, Selected::NeedMore);
-                }
-                Step::End | Step::Wrong if start.is_some() => break,
-                Step::End | Step::Wrong => return Selected::Faulty,
+                Step::Batch(view) if view.base_offset() == next => Some(view),
+                Step::Incomplete(needed) if start.is_none() => match self.on_from(place, next, needed) {
+                    Some(more) => return Selected::NeedMore(more),
+                    None => None,
+                },
+                Step::Batch(_) | Step::Incomplete(_) | Step::End | Step::Wrong => None,
             };
-            if view.base_offset() != next {
-                return start.map_or(Selected::Faulty, |start| Selected::Batches(page.cut(start, place)));
-            }
-            next = view.end_offset();
-            if view.last_offset() >= wanted.from {
-                if view.check_crc().is_err() {
-                    if start.is_none() {
-                        return Selected::Faulty;
-                    }
+            let is_wanted = |view: &BatchView<'_>| view.last_offset() >= wanted.from;
+            let Some(view) = view.filter(|view| !is_wanted(view) || view.check_crc().is_ok()) else {
+                if start.is_some() {
                     break;
                 }
+                // A batch before this one is not what was written there, or this one is not; their lengths cannot be trusted.
+                let Some(found) = whole_at_or_before(&page, before, wanted.from) else {
+                    return Selected::Faulty;
+                };
+                (place, next) = found;
+                before = found;
+                continue;
+            };
+            before = (place, next);
+            next = view.end_offset();
+            if is_wanted(&view) {
                 if view.last_offset() >= wanted.upto {
                     break;
                 }
@@ -400,4 +404,10 @@ impl DiskRead {
             place += view.len();
         }
     }
+}
+
+/// Behind the batch `base` at `from`, where the next whole batch begins, if that is not behind `wanted`.
+fn whole_at_or_before(page: &[u8], (from, base): (usize, Offset), wanted: Offset) -> Option<(usize, Offset)> {
+    let (behind, view) = next_whole(page.get(from..)?, base)?;
+    (view.base_offset() <= wanted).then_some((from + behind, view.base_offset()))
 }

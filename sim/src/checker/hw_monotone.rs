@@ -51,12 +51,13 @@ impl HwMonotone {
             }
             Event::Recovered { partition, log_start, log_end } => {
                 let marks = self.marks.entry((node, *partition)).or_default();
+                // Rot may take the record that the topic was deleted, after its files have gone.
                 let back = marks.removed.is_some_and(|removed| *log_start <= removed);
-                if back || (*log_end < marks.high_watermark && !self.rot) {
+                if (back || *log_end < marks.high_watermark) && !self.rot {
                     return Err(wrong(node, event, marks));
                 }
                 // Removals that a crash interrupted begin again.
-                let removed = marks.removed;
+                let removed = marks.removed.filter(|_| !back);
                 let log_end = *log_end;
                 *marks =
                     Marks { log_start: *log_start, durable_end: log_end, high_watermark: log_end, removed };

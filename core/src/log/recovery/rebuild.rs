@@ -9,7 +9,8 @@ use super::{Cut, Intact, RecoveryRead, RecoveryReport, Source, WalBatch, WalStat
 use crate::batch::{BatchError, BatchInfo, BatchView, HEADER_BYTES, NO_PRODUCER};
 use crate::buf::Slice;
 use crate::id::{LeaderEpoch, Offset};
-use crate::limits::{RESYNC_TRIES_MAX, SEGMENT_READ_BYTES_MAX};
+use crate::limits::SEGMENT_READ_BYTES_MAX;
+use crate::log::resync::{is_followed, next_whole};
 use crate::log::segment::{BLOCK, File, Segment, len_of};
 use crate::log::{Extent, Log, TailBatch};
 use crate::mutant::{self, Mutant};
@@ -423,30 +424,6 @@ fn staged(
         timestamp_max: info.max_timestamp,
         bytes: Some(bytes),
         wal_file: 0,
-    }
-}
-
-/// The next batch that is whole, behind `end`, and its place. It is as near as the lost bytes could have offsets, and the log
-/// goes on behind it: bytes that a disk has put there may be a batch of another log.
-fn next_whole(rest: &[u8], end: Offset) -> Option<(usize, BatchView<'_>)> {
-    let near = |place: usize, view: &BatchView<'_>| {
-        usize::try_from(view.base_offset().since(end)).is_ok_and(|lost| (1..=place).contains(&lost))
-    };
-    (1..rest.len().saturating_sub(HEADER_BYTES))
-        .filter_map(|place| Some((place, BatchView::parse(&rest[place..]).ok()?.0)))
-        .filter(|(place, view)| near(*place, view))
-        .take(RESYNC_TRIES_MAX)
-        .find(|(place, view)| {
-            view.check_crc().is_ok() && is_followed(&rest[place + view.len()..], view.last_offset().next())
-        })
-}
-
-/// Whether the log goes on, or ends, right behind a rotten batch: then its length is right.
-fn is_followed(rest: &[u8], next: Offset) -> bool {
-    match BatchView::parse(rest) {
-        Ok((view, _)) => view.base_offset() == next,
-        Err(BatchError::Incomplete { .. }) => true,
-        Err(_) => rest.iter().all(|byte| *byte == 0),
     }
 }
 

@@ -120,6 +120,21 @@ fn rot_at_the_end_of_the_last_segment_is_told() {
 }
 
 #[test]
+fn rot_of_a_header_hides_no_batch_behind_it() {
+    let mut model = filled(20, 300, LogConfig { index_interval_bytes: 1 << 16, ..config() });
+    destage_all(&mut model);
+    let (rotten, base) =
+        (Extent { base: model.kept[7].base, last: model.kept[7].last }, model.kept[7].segment_base);
+    for bit in 0..HEADER_BYTES * 8 {
+        let place = model.kept[7].position as usize + bit / 8;
+        model.disk.segments.get_mut(&base).unwrap()[place] ^= 1 << (bit % 8);
+        let is_epoch = EPOCH.contains(&(bit / 8));
+        assert_eq!(lost(&model), Vec::from_iter((!is_epoch).then_some(rotten)), "bit {bit}");
+        model.disk.segments.get_mut(&base).unwrap()[place] ^= 1 << (bit % 8);
+    }
+}
+
+#[test]
 fn rot_on_disk_loses_one_batch() {
     let small = LogConfig { segment_bytes: 9_000, ..config() };
     let mut model = filled(60, 300, small);

@@ -81,6 +81,7 @@ fn show(
         tally.batches += 1;
         let state = match content {
             Content::Sound => "sound",
+            Content::StandIn => "stands for what was lost",
             Content::Broken => {
                 tally.broken += 1;
                 "BROKEN"
