@@ -166,6 +166,8 @@ mutants! {
         "The file whose name keeps the next offset is deleted.";
     NewestDeletedFirst, "newest-deleted-first", Retention,
         "Files of condemned segments go newest first.";
+    RemovalPassedOver, "removal-passed-over", Retention,
+        "A segment that could not be removed does not keep newer ones from going.";
     RetentionTooEager, "retention-too-eager", Retention,
         "A segment goes although the rest is smaller than what is to be kept.";
     DeletedFooterLost, "deleted-footer-lost", Retention,

@@ -92,6 +92,8 @@ pub struct DiskFaults {
     pub write_per_million: u64,
     pub sync_per_million: u64,
     pub read_per_million: u64,
+    /// And removals of files alone.
+    pub removal_per_million: u64,
     /// Bytes of all files together at which ENOSPC begins.
     pub capacity: Option<u64>,
 }
@@ -300,6 +302,9 @@ impl Disk {
             Request::Write { .. } => (self.faults.write_per_million, "eio-write"),
             Request::Sync { .. } => (self.faults.sync_per_million, "eio-sync"),
             Request::Read { .. } => (self.faults.read_per_million, "eio-read"),
+            Request::Change { change: FileChange::Delete, .. } => {
+                (self.faults.write_per_million.max(self.faults.removal_per_million), "eio-change")
+            }
             Request::Change { .. } => (self.faults.write_per_million, "eio-change"),
         };
         if rate > 0 && self.prng.chance(rate) {

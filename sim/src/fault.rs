@@ -138,6 +138,8 @@ pub enum ErrorKind {
     Write,
     Sync,
     Read,
+    /// Only of files that are to go.
+    Removal,
 }
 
 /// What stands in the place of a disk.

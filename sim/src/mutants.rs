@@ -92,6 +92,11 @@ pub struct Trial {
     pub cpu_millis: u64,
 }
 
+/// A bare machine has no driver.
+fn tier_of(mutant: Mutant) -> Tier {
+    if mutant.area() == Area::Driver { Tier::T1 } else { Tier::T0 }
+}
+
 /// Hunts one mutant over the seeds of all grounds in turn. `cpu_millis` is the CPU time of this process.
 pub fn hunt(mutant: Mutant, bounds: &Bounds, cpu_millis: impl Fn() -> u64) -> Trial {
     let began = cpu_millis();
@@ -108,8 +113,7 @@ pub fn hunt(mutant: Mutant, bounds: &Bounds, cpu_millis: impl Fn() -> u64) -> Tr
         trial.seeds += 1;
         // Each ground has seeds of its own: one seed draws the same topics everywhere.
         let seed = trial.seeds;
-        // A bare machine has no driver.
-        let tier = if mutant.area() == Area::Driver { Tier::T1 } else { Tier::T0 };
+        let tier = tier_of(mutant);
         let sound = Options { profile: ground.profile, rot: ground.rot, tier, ..Options::default() };
         let planted = Options { mutant: Some(mutant), ..sound };
         // A seed that fails without the mutant too is somebody else's finding.
@@ -128,8 +132,12 @@ impl fmt::Display for Trial {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (name, area) = (self.mutant.name(), self.mutant.area().name());
         let (seconds, hundredths) = (self.cpu_millis / 1_000, self.cpu_millis % 1_000 / 10);
+        let tier = match tier_of(self.mutant) {
+            Tier::T0 => "",
+            Tier::T1 => " t1",
+        };
         let (invariant, place) = match &self.catch {
-            Some(catch) => (catch.violation.invariant, format!("{} {}", catch.ground, catch.seed)),
+            Some(catch) => (catch.violation.invariant, format!("{} {}{tier}", catch.ground, catch.seed)),
             None => ("SURVIVED", "-".to_owned()),
         };
         let seeds = self.seeds;

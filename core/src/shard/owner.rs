@@ -45,6 +45,8 @@ struct Partition {
     timestamp: TimestampType,
     /// A job of `keep` is at work on its files; at most one is.
     keeping: Keeping,
+    /// The segment whose file could not be removed; no newer one goes before it.
+    unremoved: Option<Offset>,
     /// It stands in the queue of `keep`.
     queued: bool,
     /// Batches that are on their way into a newer frame.

@@ -100,15 +100,16 @@ fn contradiction(fold: &Fold, log: &LogView) -> Option<String> {
     producers(fold, log).or_else(|| log.segments.iter().find_map(|segment| index(fold, segment)))
 }
 
-/// All that batches of the log say of producers is known, and nothing but what batches said. Of those that retention took,
-/// as much as a footer kept.
+/// All producers are known, and nothing but what batches said of them. Of those whose batches retention took, as much as a footer
+/// kept.
 fn producers(fold: &Fold, log: &LogView) -> Option<String> {
     let (all, kept) = (fold.producers(Offset::ZERO), fold.producers(log.log_start));
     let known: BTreeMap<ProducerId, &Producer> =
         log.producers.iter().map(|(id, known)| (*id, known)).collect();
-    let missing = kept.keys().find(|id| !known.contains_key(id));
+    let missing = all.keys().find(|id| !known.contains_key(id));
     if let Some(id) = missing {
-        return Some(format!("producer {} is not known, and its batches are there", id.0));
+        let there = if kept.contains_key(id) { "are there" } else { "were there" };
+        return Some(format!("producer {} is not known, and its batches {there}", id.0));
     }
     known.iter().find_map(|(id, known)| {
         let batches = known.batches.iter();

@@ -46,10 +46,11 @@ enum Kind {
     KillAtSegmentThenCut,
     SyncErrorThenCut,
     StopAtRead,
+    RemovalErrorThenCut,
 }
 
 /// Kind, its chance to be switched on in a million, and at most how many a run. A kind keeps its place: it names its stream.
-const KINDS: [(Kind, u64, u64); 32] = [
+const KINDS: [(Kind, u64, u64); 33] = [
     (Kind::Kill, 400_000, 3),
     (Kind::PowerOff, 500_000, 3),
     (Kind::Stop, 200_000, 2),
@@ -82,6 +83,7 @@ const KINDS: [(Kind, u64, u64); 32] = [
     (Kind::KillAtSegmentThenCut, 300_000, 3),
     (Kind::SyncErrorThenCut, 100_000, 2),
     (Kind::StopAtRead, 200_000, 3),
+    (Kind::RemovalErrorThenCut, 150_000, 2),
 ];
 
 /// What a profile makes of a kind's chance and number.
@@ -177,6 +179,9 @@ fn draw_second(kind: Kind, prng: &mut Prng) -> Option<Fault> {
         Kind::KillThenCut => (Moment::Recovered, prng.between(1, 12)),
         Kind::KillAtSegmentThenCut => (Moment::StreamRemoved, prng.below(2)),
         Kind::SyncErrorThenCut => (Moment::Checkpoint, prng.scaled(1, 8)),
+        Kind::RemovalErrorThenCut => (Moment::Removal, prng.between(1, 3)),
+        // What has rotted is read by the next start.
+        Kind::RotOfCopy if prng.coin() => (Moment::DurableWrite, prng.scaled(1, 40)),
         _ => return None,
     };
     Some(Fault::CrashDuring { moment, after, how: Ending::PowerOff, down: prng.micros(500, 100_000) })
@@ -217,6 +222,11 @@ fn draw(kind: Kind, at: Duration, prng: &mut Prng) -> Fault {
             kind: ErrorKind::Sync,
             per_million: prng.between(300_000, 900_000),
             lasting: prng.micros(50_000, 1_000_000),
+        },
+        Kind::RemovalErrorThenCut => Fault::DiskErrors {
+            kind: ErrorKind::Removal,
+            per_million: prng.between(300_000, 900_000),
+            lasting: prng.micros(50_000, 3_000_000),
         },
         Kind::Recovery => Fault::CrashDuring {
             moment: Moment::Boot,

@@ -275,6 +275,7 @@ impl Director {
                         ErrorKind::Write => faults.write_per_million = per_million,
                         ErrorKind::Sync => faults.sync_per_million = per_million,
                         ErrorKind::Read => faults.read_per_million = per_million,
+                        ErrorKind::Removal => faults.removal_per_million = per_million,
                     }
                 });
                 self.lasting.push((now + lasting, node, Lasting::Errors));

@@ -132,6 +132,7 @@ impl World {
                     ErrorKind::Write => target.disk.faults.write_per_million = per_million,
                     ErrorKind::Sync => target.disk.faults.sync_per_million = per_million,
                     ErrorKind::Read => target.disk.faults.read_per_million = per_million,
+                    ErrorKind::Removal => target.disk.faults.removal_per_million = per_million,
                 }
                 self.heap.at(now + lasting, Occurrence::Calm { node, calm: Calm::Errors });
             }
@@ -188,6 +189,7 @@ impl World {
                 disk.faults.write_per_million = 0;
                 disk.faults.sync_per_million = 0;
                 disk.faults.read_per_million = 0;
+                disk.faults.removal_per_million = 0;
             }
             Calm::Full => disk.faults.capacity = None,
             Calm::Slow => disk.speed.factor = 1,

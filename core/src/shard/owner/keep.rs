@@ -351,6 +351,13 @@ impl Owner {
         let high_watermark = partition.replica.high_watermark();
         let log = &mut partition.replica.log;
         if partition.keeping == Keeping::Idle
+            && let Some(base) = partition.unremoved.take()
+        {
+            partition.keeping = Keeping::Busy;
+            self.retire_jobs += 1;
+            return self.issue_remove(id, base, Remove::Segment);
+        }
+        if partition.keeping == Keeping::Idle
             && let Some(base) = log.needs_file(now, high_watermark)
         {
             partition.keeping = Keeping::Busy;
@@ -388,7 +395,7 @@ impl Owner {
         self.issue_change(Op::Remove { partition: id, base, what }, file, FileChange::Delete);
     }
 
-    /// A file that could not be removed is left to the next start, which finds it again.
+    /// A segment that could not be removed is tried again when retention is next looked after, a footer at the next start.
     pub(super) fn on_removed(
         &mut self,
         now: Now,
@@ -397,6 +404,15 @@ impl Owner {
         what: Remove,
         outcome: &Outcome,
     ) {
+        if what == Remove::Segment
+            && matches!(outcome, Outcome::Failed { .. })
+            && !mutant::on(Mutant::RemovalPassedOver)
+        {
+            if let Some(partition) = self.partitions.get_mut(&id) {
+                partition.unremoved = Some(base);
+            }
+            return self.end_retirement(id);
+        }
         let told = mutant::on(Mutant::DeletionToldEarly);
         if what == Remove::Segment && matches!(outcome, Outcome::Done) && !told {
             self.events.push_back(Event::SegmentDeleted { partition: id, base });

@@ -77,7 +77,14 @@ impl Owner {
     }
 
     pub(super) fn adopt(&mut self, id: PartitionId, replica: Replica, timestamp: TimestampType) {
-        let partition = Partition { replica, timestamp, keeping: Keeping::Idle, queued: false, carried: 0 };
+        let partition = Partition {
+            replica,
+            timestamp,
+            keeping: Keeping::Idle,
+            unremoved: None,
+            queued: false,
+            carried: 0,
+        };
         let before = self.partitions.insert(id, partition);
         assert!(before.is_none(), "a partition is made once");
     }
