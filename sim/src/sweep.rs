@@ -265,9 +265,6 @@ impl Shape {
 
 impl fmt::Display for SweepReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (name, story) in &self.failures {
-            writeln!(f, "FAILED  {name}: {story}")?;
-        }
         writeln!(
             f,
             "{} disk operations, {} cuts, {} cuts of recoveries, {} recoveries, {} failed",

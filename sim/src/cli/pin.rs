@@ -10,7 +10,9 @@ use highwater_sim::report::Report;
 use highwater_sim::run::{catch_panics, run_plan};
 use highwater_sim::scenario;
 use highwater_sim::shrink::{DoesNotFail, shrink};
+use serde_json::json;
 
+use super::output::{Case, Format, Output};
 use super::run::Budget;
 use super::seeds::OptionArgs;
 use super::shrink::story;
@@ -34,6 +36,8 @@ pub(super) struct Pin {
     /// Shrink the plan of a planted bug no longer than this.
     #[arg(long, value_name = "TIME", default_value = "60s")]
     budget: Budget,
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
 }
 
 impl Pin {
@@ -72,7 +76,16 @@ impl Pin {
             .and_then(|()| fs::File::create_new(&path))
             .and_then(|_| fs::write(&path, plan.to_text(&about)))
             .map_err(|error| format!("{}: {error}", path.display()))?;
-        println!("{}\n  cargo test -p highwater-sim --test pinned", path.display());
+        let mut output = Output::new(self.format, "pin");
+        let path = path.display().to_string();
+        output.case(Case {
+            name,
+            failure: None,
+            seconds: 0.0,
+            text: format!("{path}\n  cargo test -p highwater-sim --test pinned"),
+            json: json!({ "plan": path, "seed": plan.seed_string().to_string(), "breaks": plan.breaks }),
+        });
+        output.end();
         Ok(Exit::Clean)
     }
 

@@ -193,6 +193,12 @@ fn draw_crash(prng: &mut Prng, moments: &[Moment], after_max: u64, how: Ending) 
     Fault::CrashDuring { moment, after, how, down: prng.micros(500, 20_000) }
 }
 
+/// A disk that fails more often than not, for a while.
+fn many_errors(prng: &mut Prng, kind: ErrorKind, micros_max: u64) -> Fault {
+    let per_million = prng.between(300_000, 900_000);
+    Fault::DiskErrors { kind, per_million, lasting: prng.micros(50_000, micros_max) }
+}
+
 fn draw(kind: Kind, at: Duration, prng: &mut Prng) -> Fault {
     let down = prng.micros(500, 500_000);
     let lasting = prng.micros(1_000, 1_000_000);
@@ -218,16 +224,8 @@ fn draw(kind: Kind, at: Duration, prng: &mut Prng) -> Fault {
             6,
             Ending::Killed,
         ),
-        Kind::SyncErrorThenCut => Fault::DiskErrors {
-            kind: ErrorKind::Sync,
-            per_million: prng.between(300_000, 900_000),
-            lasting: prng.micros(50_000, 1_000_000),
-        },
-        Kind::RemovalErrorThenCut => Fault::DiskErrors {
-            kind: ErrorKind::Removal,
-            per_million: prng.between(300_000, 900_000),
-            lasting: prng.micros(50_000, 3_000_000),
-        },
+        Kind::SyncErrorThenCut => many_errors(prng, ErrorKind::Sync, 1_000_000),
+        Kind::RemovalErrorThenCut => many_errors(prng, ErrorKind::Removal, 3_000_000),
         Kind::Recovery => Fault::CrashDuring {
             moment: Moment::Boot,
             after: prng.scaled(0, 60),
