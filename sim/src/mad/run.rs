@@ -136,6 +136,7 @@ fn begin_final_read() -> usize {
             role: Role::FinalReader { places: stage.params.lasting_places(node) },
             patience: Duration::from_secs(5),
             retry_backoff: Duration::from_millis(100),
+            metadata_age_max: Duration::from_secs(10),
         };
         (stage.clients.len(), (0..stage.nodes.len()).map(reader).collect::<Vec<_>>())
     });
