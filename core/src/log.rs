@@ -31,6 +31,7 @@ pub use read::{
 pub use recovery::{
     Cut, FootersLeft, Intact, LogRecovery, RecoveryRead, RecoveryReport, SegmentFile, WalBatch,
 };
+pub use resync::{FRAME_LEN_AT, FRAME_MAGIC};
 pub use tail::TailBatch;
 pub use view::{LogView, SegmentView};
 

@@ -406,8 +406,8 @@ impl DiskRead {
     }
 }
 
-/// Behind the batch `base` at `from`, where the next whole batch begins, if that is not behind `wanted`.
-fn whole_at_or_before(page: &[u8], (from, base): (usize, Offset), wanted: Offset) -> Option<(usize, Offset)> {
-    let (behind, view) = next_whole(page.get(from..)?, base)?;
-    (view.base_offset() <= wanted).then_some((from + behind, view.base_offset()))
+/// Where the next whole batch begins behind the last one of which that is known, if it is not behind `wanted`.
+fn whole_at_or_before(page: &[u8], before: (usize, Offset), wanted: Offset) -> Option<(usize, Offset)> {
+    let (place, view) = next_whole(page, before, |view| view.base_offset() <= wanted)?;
+    Some((place, view.base_offset()))
 }

@@ -15,11 +15,11 @@ use crate::buf::{PageMut, Slice};
 use crate::id::{LeaderEpoch, Offset, PartitionId, StreamId, TopicId, Uuid};
 use crate::limits::{BLOCK_BYTES, WAL_FRAME_BYTES_MAX};
 use crate::log::recovery::is_stand_in;
+use crate::log::{FRAME_LEN_AT, FRAME_MAGIC};
 use crate::mutant::{self, Mutant};
 
 pub const HEADER_BYTES: usize = 64;
 pub const ENTRY_BYTES: usize = 64;
-const MAGIC: [u8; 4] = *b"HWAL";
 const VERSION: u8 = 1;
 const CRC_AT: usize = 56;
 /// Where a batch has its CRC.
@@ -220,7 +220,7 @@ impl ReadFrame {
         let Some(head) = bytes.get(..HEADER_BYTES) else {
             return Err(FrameError::Incomplete { needed: HEADER_BYTES });
         };
-        if head[..4] != MAGIC {
+        if head[..4] != FRAME_MAGIC {
             return Err(FrameError::Blank);
         }
         let header = read_header(head).ok_or(FrameError::Corrupt)?;
@@ -238,7 +238,7 @@ impl ReadFrame {
     /// The header at the start of `bytes`, if it looks like one; nothing is checked against the CRC.
     pub fn peek(bytes: &[u8]) -> Option<FrameHeader> {
         let head = bytes.get(..HEADER_BYTES)?;
-        if head[..4] != MAGIC {
+        if head[..4] != FRAME_MAGIC {
             return None;
         }
         read_header(head)
@@ -276,14 +276,14 @@ fn content_of(bytes: &[u8], entry: &Entry) -> Content {
 
 fn write_header(out: &mut [u8], header: &FrameHeader) {
     out.fill(0);
-    out[..4].copy_from_slice(&MAGIC);
+    out[..4].copy_from_slice(&FRAME_MAGIC);
     out[4] = VERSION;
     out[5] = header.kind.code();
     out[8..24].copy_from_slice(&header.stream.0.0);
     out[24..32].copy_from_slice(&header.lsn.0.to_le_bytes());
     out[32..40].copy_from_slice(&header.proven_durable.0.to_le_bytes());
     out[40..44].copy_from_slice(&header.prev_crc.to_le_bytes());
-    out[44..48].copy_from_slice(&header.frame_len.to_le_bytes());
+    out[FRAME_LEN_AT..48].copy_from_slice(&header.frame_len.to_le_bytes());
     out[48..52].copy_from_slice(&header.entries.to_le_bytes());
     out[52..56].copy_from_slice(&header.body_len.to_le_bytes());
 }
@@ -298,7 +298,7 @@ fn read_header(head: &[u8]) -> Option<FrameHeader> {
         lsn: Lsn(u64::from_le_bytes(array(&head[24..]))),
         proven_durable: Lsn(u64::from_le_bytes(array(&head[32..]))),
         prev_crc: u32::from_le_bytes(array(&head[40..])),
-        frame_len: u32::from_le_bytes(array(&head[44..])),
+        frame_len: u32::from_le_bytes(array(&head[FRAME_LEN_AT..])),
         entries: u32::from_le_bytes(array(&head[48..])),
         body_len: u32::from_le_bytes(array(&head[52..])),
     };

@@ -231,7 +231,7 @@ impl Rebuild {
                     let possible = newest.is_none_or(|newest| view.leader_epoch() <= newest);
                     let whole = possible && view.check_crc().is_ok();
                     if !whole && !is_followed(&page[first + view.len()..], view.last_offset().next()) {
-                        return self.give_up(log, &page[first..]);
+                        return self.give_up(log, &page, first);
                     }
                     self.take_disk(log, &page, &view, view.info().ok().filter(|_| whole));
                 }
@@ -242,7 +242,7 @@ impl Rebuild {
                     return;
                 }
                 Ok(_) | Err(_) => {
-                    self.give_up(log, &page[first..]);
+                    self.give_up(log, &page, first);
                     return;
                 }
             }
@@ -280,17 +280,20 @@ impl Rebuild {
     }
 
     /// The file holds no batch here. What the WAL, a batch behind, or the next segment proves to have been here is lost.
-    fn give_up(&mut self, log: &mut Log, rest: &[u8]) {
+    fn give_up(&mut self, log: &mut Log, page: &[u8], first: usize) {
         let (place, base) = (log.active().len, log.log_end());
-        let bound = (self.bound(place) - place) as usize;
-        let rest = &rest[..rest.len().min(bound)];
-        if let Some((len, view)) = next_whole(rest, base) {
-            return self.skip(log, (len, view.base_offset(), view.leader_epoch()));
+        let bound = first + (self.bound(place) - place) as usize;
+        let page = &page[..page.len().min(bound)];
+        let next_wal = self.next_wal(place);
+        let until = next_wal.map(|next| self.wal[&next].base).or(self.limit);
+        let fits = |view: &BatchView<'_>| until.is_none_or(|until| view.last_offset() < until);
+        if let Some((found, view)) = next_whole(page, (first, base), fits) {
+            return self.skip(log, (found - first, view.base_offset(), view.leader_epoch()));
         }
-        if let Some(next) = self.next_wal(place) {
+        if let Some(next) = next_wal {
             return self.lose_until_wal(log, next);
         }
-        let Some(limit) = self.limit else { return self.lose_rest(log, rest) };
+        let Some(limit) = self.limit else { return self.lose_rest(log, &page[first..]) };
         self.scan_end = place;
         if limit > base {
             log.lose(Extent { base, last: Offset(limit.0 - 1) });

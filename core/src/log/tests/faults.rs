@@ -4,10 +4,11 @@ use alloc::vec::Vec;
 
 use super::model::{Kept, Model, Sent, config};
 use super::world::Until;
-use crate::batch::HEADER_BYTES;
-use crate::id::Offset;
+use crate::batch::{HEADER_BYTES, patch_offset_and_epoch};
+use crate::id::{LeaderEpoch, Offset};
+use crate::limits::BLOCK_BYTES;
 use crate::log::footer;
-use crate::log::{Destage, Extent, Intact, LogConfig, Minimum, Wanted};
+use crate::log::{Destage, Extent, FRAME_LEN_AT, FRAME_MAGIC, Intact, LogConfig, Minimum, Wanted};
 use crate::prng::Prng;
 
 /// Where a batch has its leader epoch.
@@ -117,6 +118,52 @@ fn rot_at_the_end_of_the_last_segment_is_told() {
         let told = |lost: &Extent| faulty.iter().any(|told| told.base <= lost.base && lost.base <= told.last);
         assert!(lost.iter().all(told), "byte {at}, {back} from the end: {lost:?} and {faulty:?}");
     }
+}
+
+/// The disk puts a frame with a batch of another log, whose offsets would fit, into a segment.
+fn misdirect_frame(model: &mut Model, at: usize, base: i64) {
+    let mut batch = Sent::plain(&[5, 5, 5], 100).build();
+    patch_offset_and_epoch(&mut batch, Offset(base), LeaderEpoch(0));
+    let block = &mut model.disk.segments.get_mut(&Offset::ZERO).unwrap()[at..at + BLOCK_BYTES];
+    block.fill(0);
+    block[..4].copy_from_slice(&FRAME_MAGIC);
+    block[FRAME_LEN_AT..FRAME_LEN_AT + 4].copy_from_slice(&4096u32.to_le_bytes());
+    block[128..128 + batch.len()].copy_from_slice(&batch);
+}
+
+/// All batches that can be read.
+fn found(model: &Model) -> Vec<Vec<u8>> {
+    let offsets = (0..model.log.log_end().0).map(Offset);
+    let read = |offset| model.read(wanted(offset, model.log.log_end()), 0);
+    offsets.filter_map(read).map(|bytes| bytes.to_vec()).collect()
+}
+
+#[test]
+fn a_frame_that_was_put_into_a_segment_brings_no_batch() {
+    for (block, base) in [0, 1].into_iter().flat_map(|block| (1..40).map(move |base| (block, base))) {
+        let mut model = on_disk_alone();
+        misdirect_frame(&mut model, block * BLOCK_BYTES, base);
+        recover(&mut model);
+        let kept = |bytes: &Vec<u8>| model.kept.iter().any(|kept| kept.bytes == *bytes);
+        assert!(found(&model).iter().all(kept), "block {block}, base {base}");
+    }
+}
+
+#[test]
+fn what_is_found_behind_damage_does_not_hide_what_the_wal_has() {
+    let mut model = filled(30, 300, config());
+    while model.disk.destage(&mut model.log, Destage::Blocks, Until::Done) {}
+    let mut stray = Sent::plain(&[5, 5, 5], 100).build();
+    patch_offset_and_epoch(&mut stray, model.kept[20].base, LeaderEpoch(0));
+    let (first, next) = (model.kept[3].position as usize, model.kept[10].base);
+    let file = model.disk.segments.get_mut(&Offset::ZERO).unwrap();
+    file[first..model.kept[10].position as usize].fill(0);
+    file[first + 90..][..stray.len()].copy_from_slice(&stray);
+    model.disk.wal.retain(|entry| entry.base >= next);
+    recover(&mut model);
+    let gone = lost(&model);
+    assert_eq!((gone.len(), gone[0].base, gone[6].last.next()), (7, model.kept[3].base, next));
+    assert_eq!(model.log.log_end(), model.end());
 }
 
 #[test]
