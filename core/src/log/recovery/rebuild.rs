@@ -175,6 +175,10 @@ impl Rebuild {
     }
 
     fn lose_on_disk(&mut self, log: &mut Log, lost: Lost) {
+        // Bytes that nobody can read do not prove that what the WAL has before them is on disk.
+        if let Some(wal_file) = self.staged.last().map(|batch| batch.wal_file) {
+            return self.lose_in_tail(log, Lost { wal_file, ..lost });
+        }
         log.lose(lost.extent);
         let stand_ins = lost.stand_ins(log.active());
         let segment = log.active_mut();

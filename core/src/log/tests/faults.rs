@@ -167,6 +167,22 @@ fn what_is_found_behind_damage_does_not_hide_what_the_wal_has() {
 }
 
 #[test]
+fn damage_behind_what_the_wal_has_does_not_prove_it_destaged() {
+    for garbage in [1, 300, 5_000] {
+        let mut model = filled(30, 300, config());
+        while model.disk.destage(&mut model.log, Destage::Blocks, Until::Done) {}
+        let end = usize::try_from(model.log.log_end().0).unwrap() * 1_000;
+        model.disk.segments.get_mut(&Offset::ZERO).unwrap().fill(1);
+        model.disk.segments.get_mut(&Offset::ZERO).unwrap().resize(end + garbage, 1);
+        recover(&mut model);
+        destage_all(&mut model);
+        assert_eq!(lost(&model), [], "{garbage} B of garbage");
+        recover(&mut model);
+        assert_eq!(lost(&model), [], "{garbage} B of garbage");
+    }
+}
+
+#[test]
 fn rot_of_a_header_hides_no_batch_behind_it() {
     let mut model = filled(20, 300, LogConfig { index_interval_bytes: 1 << 16, ..config() });
     destage_all(&mut model);
