@@ -60,8 +60,11 @@ fn batch_of(len: usize) -> Vec<u8> {
 impl Bench {
     /// Adds a batch to the group that is written next.
     fn push(&mut self, len: usize) {
-        let bytes = batch_of(len);
-        assert_eq!(self.wal.reserve(&mut self.pool, bytes.len(), Append::New), Ok(()));
+        self.push_bytes(&batch_of(len), Append::New);
+    }
+
+    fn push_bytes(&mut self, bytes: &[u8], reason: Append) {
+        assert_eq!(self.wal.reserve(&mut self.pool, bytes.len(), reason), Ok(()));
         let entry = Entry {
             partition: PartitionId { topic: TopicId(Uuid([9; 16])), index: 0 },
             segment_base: Offset::ZERO,
@@ -73,8 +76,9 @@ impl Bench {
             crc: 0,
         };
         let base = self.next;
-        self.wal.push(entry, &bytes, Append::New, |bytes| {
-            batch::patch_offset_and_epoch(bytes, base, LeaderEpoch(4))
+        self.wal.push(entry, bytes, reason, |bytes| match reason {
+            Append::New => batch::patch_offset_and_epoch(bytes, base, LeaderEpoch(4)),
+            Append::CarriedForward => {}
         });
         self.next = self.next.next();
     }
@@ -202,6 +206,35 @@ fn a_frame_in_the_place_of_another_costs_only_that_other() {
     let walked = bench.walk();
     assert_eq!(offsets(&walked), [0, 2, 3, 4]);
     assert_eq!(walked.rotten, [(Lsn(2), Lsn(2))]);
+}
+
+/// What stands for lost bytes: a batch whose CRC is wrong on purpose, or too few bytes for one.
+fn stand_in(len: usize) -> Vec<u8> {
+    if len < batch::HEADER_BYTES {
+        return vec![0; len];
+    }
+    let mut bytes = batch_of(len - batch::HEADER_BYTES);
+    let wrong = !batch::crc32c(&bytes[21..]);
+    bytes[17..21].copy_from_slice(&wrong.to_be_bytes());
+    bytes
+}
+
+#[test]
+fn a_stand_in_that_is_carried_forward_leaves_its_frame_sound() {
+    for len in [1, 20, 60, 500] {
+        let mut bench = bench(1 << 20);
+        bench.write(100);
+        bench.push_bytes(&stand_in(len), Append::CarriedForward);
+        bench.write(100);
+        let walked = bench.walk();
+        assert_eq!((walked.last, walked.torn, walked.rotten.len()), (Lsn(2), None, 0), "{len} B");
+        let contents: Vec<Content> = walked.entries.iter().map(|entry| entry.content).collect();
+        assert_eq!(contents, [Content::Sound, Content::StandIn, Content::Sound], "{len} B");
+        let (file, at, _) = bench.last_write;
+        bench.flip(file, usize::try_from(at).unwrap() + entry_bytes(HEADER_BYTES) + len / 2);
+        let walked = bench.walk();
+        assert_eq!((walked.last, walked.torn), (Lsn(1), Some(Lsn(2))), "{len} B and a bit of it wrong");
+    }
 }
 
 #[test]

@@ -8,6 +8,7 @@ use crate::batch::{HEADER_BYTES, patch_offset_and_epoch};
 use crate::id::{LeaderEpoch, Offset};
 use crate::limits::BLOCK_BYTES;
 use crate::log::footer;
+use crate::log::recovery::WalState;
 use crate::log::{Destage, Extent, FRAME_LEN_AT, FRAME_MAGIC, Intact, LogConfig, Minimum, Wanted};
 use crate::prng::Prng;
 
@@ -180,6 +181,25 @@ fn damage_behind_what_the_wal_has_does_not_prove_it_destaged() {
         recover(&mut model);
         assert_eq!(lost(&model), [], "{garbage} B of garbage");
     }
+}
+
+#[test]
+fn where_frames_are_missing_a_batch_on_disk_says_nothing_of_those_before_it() {
+    let mut model = filled(30, 300, config());
+    // The page cache has written the segment back in part when the power goes.
+    assert!(model.disk.destage(&mut model.log, Destage::Blocks, Until::Write));
+    let file = model.disk.segments.get_mut(&Offset::ZERO).unwrap();
+    file[..model.kept[5].position as usize].fill(0);
+    model.disk.wal.remove(5);
+    model.disk.lacks = Some(WalState::Lacking);
+    recover(&mut model);
+    assert_eq!(lost(&model), [], "the disk has what the frame had");
+    let pinned = model.log.undestaged().next().map(|batch| batch.base);
+    assert_eq!(pinned, Some(Offset::ZERO), "the WAL is needed from its first batch on");
+    destage_all(&mut model);
+    assert_eq!(lost(&model), []);
+    recover(&mut model);
+    assert_eq!(lost(&model), [], "all of it was destaged again");
 }
 
 #[test]

@@ -22,6 +22,8 @@ pub(super) struct Disk {
     pub(super) volatile: usize,
     pub(super) wal_file: u64,
     pub(super) pins: BTreeMap<u64, i64>,
+    /// Frames of the WAL have rotted, nobody knows of which logs.
+    pub(super) lacks: Option<WalState>,
 }
 
 /// How far a step of storage comes before the node dies.
@@ -171,8 +173,8 @@ impl Disk {
         });
         let bases = self.footers_left().collect();
         let left = FootersLeft { bases, newest: self.footers_left().last().and_then(footer) };
-        let mut recovery =
-            LogRecovery::new(config.clone(), files.collect(), left, (self.wal.clone(), WalState::Whole));
+        let wal = (self.wal.clone(), self.lacks.unwrap_or(WalState::Whole));
+        let mut recovery = LogRecovery::new(config.clone(), files.collect(), left, wal);
         let mut reads = 0;
         while let Some(read) = recovery.next_read() {
             reads += 1;
