@@ -123,7 +123,8 @@ impl RotIsTold {
             Event::Faulty { partition, base, last } => {
                 self.topics_lost |= *partition == PartitionId::METADATA;
                 let end = self.durable.get(partition).copied().unwrap_or(0);
-                return self.must_be_touched(*partition, base.0..end.min(last.0 + 1), event);
+                self.atlas.on_claimed(*partition, base.0.max(end)..last.0 + 1);
+                return self.must_be_touched(*partition, base.0..last.0 + 1, event);
             }
             Event::Halted(Halt::MetadataUnreadable { at }) => {
                 return self.must_be_touched(PartitionId::METADATA, at.0..at.0 + 1, event);

@@ -50,6 +50,8 @@ pub(super) struct Atlas {
     /// Where in a segment no batch is found by the one before it.
     blind: BTreeMap<(PartitionId, Offset), Vec<Blind>>,
     touched: BTreeMap<PartitionId, Touched>,
+    /// Partitions with a damaged segment.
+    struck: BTreeSet<PartitionId>,
     checkpoints: BTreeSet<StreamId>,
 }
 
@@ -92,7 +94,10 @@ impl Atlas {
     pub(super) fn on_struck(&mut self, strike: Strike, file: FileId, bytes: &Range<u64>) {
         match file {
             FileId::Wal { stream, .. } => self.strike_log(strike, (stream, file), bytes),
-            FileId::Segment { partition, base } => self.strike_segment(strike, (partition, base), bytes),
+            FileId::Segment { partition, base } => {
+                self.struck.insert(partition);
+                self.strike_segment(strike, (partition, base), bytes);
+            }
             FileId::Checkpoint { stream } => {
                 self.checkpoints.insert(stream);
             }
@@ -149,6 +154,14 @@ impl Atlas {
             }
         }
         self.checkpoints.contains(&stream)
+    }
+
+    /// These offsets were never durable, and are called lost: where damage has put bytes behind the end of a log, nobody can know that
+    /// there was nothing. Such a loss may be forgotten again.
+    pub(super) fn on_claimed(&mut self, partition: PartitionId, offsets: Range<i64>) {
+        if self.struck.contains(&partition) && !offsets.is_empty() {
+            touch(&mut self.touched, Strike::Lie, partition, offsets.start..=offsets.end - 1);
+        }
     }
 
     /// Whether one of these frames is damaged, or may have been passed over as the checkpoint is.

@@ -147,6 +147,17 @@ fn nothing_is_called_rotten_that_is_whole() {
 }
 
 #[test]
+fn what_was_never_there_is_lost_only_where_damage_put_something() {
+    let claim = || [ended(), faulty(3, 3), recovered(4), ended(), recovered(3)];
+    assert!(!run(claim().to_vec(), &[1, 2, 3]), "nothing is there");
+    let mut facts = vec![struck(Strike::Lie, SEGMENT, 4096..8192)];
+    facts.extend(claim());
+    assert!(run(facts.clone(), &[1, 2, 3]));
+    facts.extend([ended(), recovered(2)]);
+    assert!(!run(facts, &[1, 2]), "what is before it is not touched");
+}
+
+#[test]
 fn an_offset_that_is_given_anew_holds_what_it_is_given() {
     let anew = |value: u64| {
         let lie = struck(Strike::Lie, WAL, 2 * 4096..3 * 4096);
