@@ -4,6 +4,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use highwater_core::id::PartitionId;
+use highwater_core::shard::Event;
+
 use super::{Checker, Rules};
 use crate::history::{Fact, Fetched, Place, Process, Promise, Sequence, Value};
 use crate::report::Violation;
@@ -32,7 +35,11 @@ pub(super) struct ProducerState {
     written: BTreeMap<Value, Written>,
     sequences: BTreeMap<Place, BTreeMap<i64, Sequenced>>,
     /// Who has a producer id: all topics of a cluster have theirs from one source.
-    owners: BTreeMap<(usize, i64), Process>,
+    owners: BTreeMap<(usize, i64), BTreeSet<Process>>,
+    /// The end of the metadata, which say what ids are given.
+    metadata_end: i64,
+    /// How often rot took some of them. Each time an id may go to one process more.
+    metadata_losses: usize,
     /// Where a process had a record that was not acknowledged.
     in_doubt: BTreeSet<(Process, Place)>,
 }
@@ -48,6 +55,8 @@ impl ProducerState {
             written: BTreeMap::new(),
             sequences: BTreeMap::new(),
             owners: BTreeMap::new(),
+            metadata_end: 0,
+            metadata_losses: 0,
             in_doubt: BTreeSet::new(),
         }
     }
@@ -89,10 +98,10 @@ impl ProducerState {
             let value = first.and_then(|&(_, value)| value);
             let process = value.and_then(|value| self.written.get(&value)).map(|written| written.process);
             if let Some(process) = process {
-                let owner = *self.owners.entry((place.topic, sequence.producer)).or_insert(process);
-                if owner != process {
-                    let both = (owner, process);
-                    return wrong(format!("producer id {} was given to {both:?}", sequence.producer));
+                let owners = self.owners.entry((place.topic, sequence.producer)).or_default();
+                owners.insert(process);
+                if owners.len() > 1 + self.metadata_losses {
+                    return wrong(format!("producer id {} was given to {owners:?}", sequence.producer));
                 }
             }
             let records = i32::try_from(batch.end - batch.base).expect("the batch counts them in 32 bits");
@@ -131,6 +140,22 @@ impl ProducerState {
     }
 }
 
+impl ProducerState {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "few events tell of the metadata's end")]
+    fn on_event(&mut self, event: &Event) {
+        match event {
+            Event::DurableAdvanced { partition: PartitionId::METADATA, durable_end } => {
+                self.metadata_end = durable_end.0;
+            }
+            Event::Recovered { partition: PartitionId::METADATA, log_end, .. } => {
+                let before = std::mem::replace(&mut self.metadata_end, log_end.0);
+                self.metadata_losses += usize::from(self.rules.rot && log_end.0 < before);
+            }
+            _ => {}
+        }
+    }
+}
+
 impl Checker for ProducerState {
     fn on_fact(&mut self, fact: &Fact) -> Result<(), Violation> {
         let lasts = |place: Place| !self.rules.topics[place.topic].churns;
@@ -155,6 +180,10 @@ impl Checker for ProducerState {
             Fact::RefusedInSequence { place, .. } if lasts(*place) && self.keeps_all(*place) => {
                 wrong(format!("{fact:?}: what is due after an acknowledgement was refused"))
             }
+            Fact::Core { event, .. } => {
+                self.on_event(event);
+                Ok(())
+            }
             Fact::Sent(_)
             | Fact::Acked(_)
             | Fact::Fetched(_)
@@ -166,7 +195,6 @@ impl Checker for ProducerState {
             | Fact::RefusedInSequence { .. }
             | Fact::Unreadable { .. }
             | Fact::Disk { .. }
-            | Fact::Core { .. }
             | Fact::Ended { .. }
             | Fact::FinalReadBegan
             | Fact::ReadToEnd { .. }
@@ -178,9 +206,13 @@ impl Checker for ProducerState {
 
 #[cfg(test)]
 mod tests {
+    use highwater_core::id::{Offset, PartitionId};
+    use highwater_core::shard::Event;
+
+    use super::super::Rules;
     use super::super::samples::{PLACE, acked, fetched, read_to_end, rules, sent, sequenced, unacked};
     use super::{Checker, ProducerState};
-    use crate::history::{Fact, Process, Promise};
+    use crate::history::{Fact, Process, Promise, Value};
 
     fn run(facts: &[Fact]) -> bool {
         let mut checker = ProducerState::new(&rules());
@@ -239,13 +271,27 @@ mod tests {
 
     #[test]
     fn producer_id_of_two_processes_is_found() {
-        let other = Fact::Sent(crate::history::Sent {
-            process: Process(2),
-            place: PLACE,
-            value: crate::history::Value(20),
-            promise: Promise::InOrderOnce,
-        });
-        assert!(!run(&[other, sequenced(0, &[1], (0, 0)), sequenced(1, &[20], (0, 1))]));
+        let other = |process: u32, value: u64| {
+            let (process, value, promise) = (Process(process), Value(value), Promise::InOrderOnce);
+            Fact::Sent(crate::history::Sent { process, place: PLACE, value, promise })
+        };
+        let two = [other(2, 20), sequenced(0, &[1], (0, 0)), sequenced(1, &[20], (0, 1))];
+        assert!(!run(&two));
+        let metadata = |end: i64| {
+            let (partition, log_start, log_end) = (PartitionId::METADATA, Offset::ZERO, Offset(end));
+            Fact::Core { node: 0, event: Event::Recovered { partition, log_start, log_end } }
+        };
+        let three = || two.iter().cloned().chain([other(3, 30), sequenced(2, &[30], (0, 2))]);
+        let with = |rot: bool, ends: [i64; 3], facts: Vec<Fact>| {
+            let mut checker = ProducerState::new(&Rules { rot, ..rules() });
+            let before = ends.map(metadata).into_iter().chain([sent(1, Promise::InOrderOnce)]);
+            before.chain(facts).all(|fact| checker.on_fact(&fact).is_ok())
+        };
+        assert!(with(true, [2, 1, 1], two.to_vec()), "rot has taken what said that it was given");
+        assert!(!with(true, [1, 1, 2], two.to_vec()), "nothing is gone");
+        assert!(!with(false, [2, 1, 1], two.to_vec()), "nothing may go");
+        assert!(!with(true, [2, 1, 1], three().collect()), "it was taken once");
+        assert!(with(true, [3, 2, 1], three().collect()), "it was taken twice");
     }
 
     #[test]
