@@ -200,6 +200,8 @@ mutants! {
         "A produce that waits for room is never tried again.";
     MemoryNotMade, "memory-not-made", Resources,
         "A produce that finds no page waits for pages that nobody sets free.";
+    SealSpins, "seal-spins", Resources,
+        "A seal that finds no page is tried again at once, and again.";
     FullForEver, "full-for-ever", Resources,
         "A disk that was full is never tried again.";
     FetchHoldsAndWaits, "fetch-holds-and-waits", Resources,

@@ -31,11 +31,16 @@ impl Ground {
     ];
 
     /// How many rounds it takes until it gets a seed: those that take long, or excuse much, have fewer. What is old enough to go is
-    /// rare where runs are short.
+    /// rare where runs are short, and memory is short where the load is.
     fn rounds(self, area: Area) -> u64 {
         match (self.profile, self.rot) {
-            (Profile::Load | Profile::Default, Rot::Off) if area == Area::Retention => 1,
+            (Profile::Load | Profile::Default, Rot::Off)
+                if matches!(area, Area::Retention | Area::Resources) =>
+            {
+                1
+            }
             (Profile::Smoke | Profile::Disk | Profile::Power, Rot::Off) => 1,
+            (Profile::Power, Rot::On) if area == Area::Recovery => 1,
             (Profile::Load | Profile::Default | Profile::Calm, _) | (_, Rot::On) => 3,
         }
     }

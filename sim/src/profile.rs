@@ -103,7 +103,7 @@ impl Profile {
                 batch_bytes: [1_000, 16 << 10, 256 << 10],
                 value_bytes_max: 16_000,
                 pause_micros_max: 3_000,
-                memory_bytes: [2 << 20, 16 << 20],
+                memory_bytes: [1 << 20, 16 << 20],
                 wal_doublings_max: 2,
                 ..smoke
             },

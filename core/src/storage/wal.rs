@@ -394,8 +394,11 @@ impl Wal {
             return Some(group);
         }
         self.seal_at.filter(|at| *at <= now)?;
-        let page = pool.alloc(BLOCK_BYTES)?;
-        self.seal_at = None;
+        let page = pool.alloc(BLOCK_BYTES);
+        // Without memory it is tried again, but not at once.
+        let wait = if mutant::on(Mutant::SealSpins) { Duration::ZERO } else { self.sizes.seal_after };
+        self.seal_at = page.is_none().then(|| now + wait);
+        let page = page?;
         Some(Group { builder: FrameBuilder::new(page), pushed: Vec::new() })
     }
 

@@ -181,7 +181,7 @@ fn draw_second(kind: Kind, prng: &mut Prng) -> Option<Fault> {
         Kind::SyncErrorThenCut => (Moment::Checkpoint, prng.scaled(1, 8)),
         Kind::RemovalErrorThenCut => (Moment::Removal, prng.between(1, 3)),
         // What has rotted is read by the next start.
-        Kind::RotOfCopy if prng.coin() => (Moment::DurableWrite, prng.scaled(1, 40)),
+        Kind::RotOfCopy | Kind::DiskLies if prng.coin() => (Moment::DurableWrite, prng.scaled(1, 40)),
         _ => return None,
     };
     Some(Fault::CrashDuring { moment, after, how: Ending::PowerOff, down: prng.micros(500, 100_000) })

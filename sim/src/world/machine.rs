@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use highwater_core::prng::Prng;
-use highwater_core::shard::{Boot, Effect, Event, Input, Shard};
+use highwater_core::shard::{Boot, Effect, Event, Input, Shard, Timer};
 use highwater_core::time::{Instant, Now};
 
 use super::node::AUDIT_EVERY;
@@ -87,6 +87,14 @@ impl Machine {
             Self::Boot(boot) => boot.deadline(),
             Self::Shard(shard) => shard.deadline().map(|(at, _)| at),
             Self::Driven(driven) => driven.deadline(),
+        }
+    }
+
+    /// What the deadline is for, where that is known.
+    pub(super) fn timer(&self) -> Option<Timer> {
+        match self {
+            Self::Shard(shard) => shard.deadline().map(|(_, timer)| timer),
+            Self::Boot(_) | Self::Driven(_) => None,
         }
     }
 

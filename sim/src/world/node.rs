@@ -32,6 +32,8 @@ pub(super) struct Core {
     pub(super) audit_in: u32,
     /// Audits until the checkers look into it.
     pub(super) look_in: u32,
+    /// Turns in a row that it wanted at once, was told nothing in and did nothing in.
+    pub(super) spins: u32,
     /// Generation of the next connection of each slot, and the slots that are free.
     generations: Vec<u32>,
     free: Vec<u32>,
@@ -48,6 +50,7 @@ impl Core {
             halted: false,
             audit_in: AUDIT_EVERY,
             look_in: LOOK_EVERY,
+            spins: 0,
             generations: Vec::new(),
             free: Vec::new(),
             prng,

@@ -14,6 +14,9 @@ use crate::fault::Moment;
 use crate::history::{Ending, Fact};
 use crate::network::Seat;
 
+/// Turns in a row in which a deadline may have passed and nothing come of it.
+const SPINS_MAX: u32 = 100;
+
 impl World {
     /// Puts an input before a shard, if it is still that life of its node.
     pub(super) fn give(&mut self, node: usize, life: u32, shard: u16, input: Input) {
@@ -59,6 +62,7 @@ impl World {
             let until = core.paused_until;
             return self.plan_turn(node, shard, until);
         }
+        core.spins = if core.inbox.is_empty() { core.spins + 1 } else { 0 };
         self.hand_over(node, shard);
         let more = self.take_effects(node, shard);
         self.after_turn(node, life, shard, more);
@@ -94,6 +98,7 @@ impl World {
                 return false;
             }
             let Some(effect) = core.machine.poll(clocks) else { return false };
+            core.spins = 0;
             self.take_events(node, shard);
             if self.nodes[node].cores.is_empty() {
                 return false;
@@ -165,6 +170,15 @@ impl World {
         }
         if let Some(deadline) = core.machine.deadline() {
             let at = self.nodes[node].clock.virtual_time(deadline);
+            let core = &mut self.nodes[node].cores[usize::from(shard)];
+            if at > now {
+                core.spins = 0;
+            } else if core.spins > SPINS_MAX {
+                let timer = core.machine.timer();
+                let story = format!("node {node} shard {shard}: {timer:?} is due for ever");
+                self.fail("liveness", story);
+                return;
+            }
             self.plan_turn(node, shard, at.max(now + Duration::from_micros(1)));
         }
     }
