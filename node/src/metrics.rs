@@ -159,6 +159,7 @@ fn named(count: Count) -> (&'static str, &'static str) {
         Count::CheckpointsLost => {
             ("checkpoints_lost", "Checkpoints of the write-ahead log that could not be read")
         }
+        Count::ProducersLost => ("producers_lost", "Partitions that forgot the producers of deleted records"),
     }
 }
 

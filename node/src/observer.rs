@@ -41,10 +41,11 @@ pub(crate) enum Count {
     FootersRebuilt,
     SuperblocksRepaired,
     CheckpointsLost,
+    ProducersLost,
 }
 
 impl Count {
-    pub(crate) const ALL: [Self; 27] = [
+    pub(crate) const ALL: [Self; 28] = [
         Self::ConnectionsOpened,
         Self::ConnectionsClosed,
         Self::TopicsCreated,
@@ -72,6 +73,7 @@ impl Count {
         Self::FootersRebuilt,
         Self::SuperblocksRepaired,
         Self::CheckpointsLost,
+        Self::ProducersLost,
     ];
 }
 
@@ -299,6 +301,7 @@ fn count(counters: &ShardCounters, event: &Event) {
         Event::FooterRebuilt { .. } => counters.add(Count::FootersRebuilt, 1),
         Event::SuperblockRepaired => counters.add(Count::SuperblocksRepaired, 1),
         Event::CheckpointLost { .. } => counters.add(Count::CheckpointsLost, 1),
+        Event::ProducersLost { .. } => counters.add(Count::ProducersLost, 1),
         Event::StorageFull => counters.full.store(true, Ordering::Relaxed),
         Event::StorageRoomAgain => counters.full.store(false, Ordering::Relaxed),
         Event::DurableAdvanced { .. }
@@ -331,6 +334,9 @@ fn log(shard: ShardId, event: &Event) {
         }
         Event::CheckpointLost { stream } => {
             tracing::error!(shard, stream = %stream.0, "a checkpoint is damaged: the write-ahead log is read from its start");
+        }
+        Event::ProducersLost { partition } => {
+            tracing::error!(shard, %partition, "the producers of deleted records are forgotten: batches sent again may be doubled or refused");
         }
         Event::StorageFull => {
             tracing::error!(shard, "the disk is full: produce is refused until there is room")

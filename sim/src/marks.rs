@@ -18,7 +18,7 @@ pub fn all() -> impl Iterator<Item = &'static str> {
 }
 
 /// What is reached only where bits rot.
-const OF_ROT: [&str; 4] = ["Rot", "Faulty", "CheckpointLost", "SuperblockRepaired"];
+const OF_ROT: [&str; 5] = ["Rot", "Faulty", "CheckpointLost", "ProducersLost", "SuperblockRepaired"];
 
 /// What is asked of one profile only, and why others need not come to it.
 const LEANS: [(&str, Profile, &str); 6] = [

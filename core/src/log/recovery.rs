@@ -86,6 +86,18 @@ pub struct RecoveryReport {
     pub faulty: Vec<Extent>,
     /// Files to cut before anything is written to them.
     pub truncate: Vec<Cut>,
+    /// Nothing tells any more of the producers whose batches were deleted.
+    pub producers: ProducersOfDeleted,
+}
+
+/// What the footer says of producers that the last deleted segment left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ProducersOfDeleted {
+    /// All that is to be known, or there never was such a footer.
+    #[default]
+    Known,
+    /// The footer is there and cannot be read.
+    Lost,
 }
 
 /// What is known of one segment before it is gone through.
@@ -122,11 +134,15 @@ impl LogRecovery {
         let mut log = Log::new(config, Offset::ZERO);
         log.segments.clear();
         let (ahead, seen_end) = sources(files, wal);
-        if let Some(footer) = ahead.front().and_then(|first| footer_before(first.base, &left)) {
-            log.producers = footer.producers;
+        let mut report = RecoveryReport::default();
+        match ahead.front().and_then(|first| footer_before(first.base, &left)) {
+            Some(footer) => log.producers = footer.producers,
+            None if left.newest.as_ref().is_some_and(|bytes| footer::decode(bytes).is_none()) => {
+                report.producers = ProducersOfDeleted::Lost;
+            }
+            None => {}
         }
         log.footers_left = left.bases;
-        let report = RecoveryReport::default();
         let (current, read, newest_epoch) = (None, None, None);
         let mut recovery = Self { log, report, ahead, current, read, seen_end, newest_epoch, wal_state };
         recovery.run();

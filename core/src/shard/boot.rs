@@ -29,7 +29,7 @@ use crate::config::{Config, TimestampType, TopicConfig};
 use crate::controller::Controller;
 use crate::id::{FileId, LeaderEpoch, Offset, OpId, PartitionId, ShardId, StreamId, TopicId, Uuid};
 use crate::log::Log;
-use crate::log::recovery::WalState;
+use crate::log::recovery::{ProducersOfDeleted, WalState};
 use crate::prng::Prng;
 use crate::storage::superblock::{Copies, SUPERBLOCK_BYTES, Superblock};
 use crate::storage::walk::WalkedEntry;
@@ -357,6 +357,9 @@ impl Boot {
         let (id, log, report) = partition.finish();
         for &base in &report.rebuilt_footers {
             self.events.push_back(Event::FooterRebuilt { partition: id, base });
+        }
+        if report.producers == ProducersOfDeleted::Lost {
+            self.events.push_back(Event::ProducersLost { partition: id });
         }
         for extent in &report.faulty {
             self.events.push_back(Event::Faulty { partition: id, base: extent.base, last: extent.last });

@@ -121,6 +121,11 @@ pub enum Event {
     CheckpointLost {
         stream: StreamId,
     },
+    /// The footer that a deleted segment left cannot be read: which producers wrote before the log's start, and how far, is
+    /// forgotten. A batch of theirs that is sent again may be refused, or appended twice.
+    ProducersLost {
+        partition: PartitionId,
+    },
     /// One copy of the superblock was damaged or of an older form; both are written again.
     SuperblockRepaired,
     /// A footer was missing or wrong and is made again, from its segment or its second copy.
@@ -157,7 +162,7 @@ macro_rules! names {
 names! {
     /// Every kind of event; a coverage mark each.
     Event:
-    Connected Disconnected ConnectionRefused Answered TopicCreated TopicDeleted Appended DuplicateAnswered GroupCommitted DurableAdvanced HighWatermarkAdvanced Destaged SegmentRolled SegmentSealed SegmentDeleted WalFileCreated WalFileRecycled Checkpointed SealWritten CarriedForward TornTail Rot Faulty CheckpointLost SuperblockRepaired FooterRebuilt Recovered StorageFull StorageRoomAgain Halted Marked
+    Connected Disconnected ConnectionRefused Answered TopicCreated TopicDeleted Appended DuplicateAnswered GroupCommitted DurableAdvanced HighWatermarkAdvanced Destaged SegmentRolled SegmentSealed SegmentDeleted WalFileCreated WalFileRecycled Checkpointed SealWritten CarriedForward TornTail Rot Faulty CheckpointLost ProducersLost SuperblockRepaired FooterRebuilt Recovered StorageFull StorageRoomAgain Halted Marked
 }
 
 /// A branch of the core that tests should have been through.

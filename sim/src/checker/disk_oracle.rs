@@ -90,7 +90,12 @@ impl DiskOracle {
                 }
                 *ends = Ends { appended: *log_end, durable: *log_end, high_watermark: *log_end };
             }
-            Event::Rot { .. } | Event::Faulty { .. } | Event::CheckpointLost { .. } if !self.rot => {
+            Event::Rot { .. }
+            | Event::Faulty { .. }
+            | Event::CheckpointLost { .. }
+            | Event::ProducersLost { .. }
+                if !self.rot =>
+            {
                 return wrong(format!("{event:?}, and no bit has rotted"));
             }
             Event::TornTail { stream, .. } => {

@@ -120,6 +120,9 @@ impl RotIsTold {
                     return wrong(format!("{event:?}, and nothing has touched it"));
                 }
             }
+            Event::ProducersLost { partition } if !self.atlas.has_struck_footer(*partition) => {
+                return wrong(format!("{event:?}, and nothing has touched it"));
+            }
             Event::Faulty { partition, base, last } => {
                 self.topics_lost |= *partition == PartitionId::METADATA;
                 let end = self.durable.get(partition).copied().unwrap_or(0);

@@ -191,7 +191,9 @@ impl StateMatchesLog {
                 fold.batches.push(batch);
             }
             Event::Recovered { partition, log_end, .. } => self.fold(node, partition).cut(log_end),
-            Event::Faulty { partition, .. } => self.fold(node, partition).lossy = true,
+            Event::Faulty { partition, .. } | Event::ProducersLost { partition } => {
+                self.fold(node, partition).lossy = true;
+            }
             Event::SegmentDeleted { partition, base } => {
                 let fold = self.fold(node, partition);
                 let left = fold.batches.iter().filter(|batch| batch.segment_base > base);

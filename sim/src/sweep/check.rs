@@ -107,6 +107,7 @@ impl<'a> Check<'a> {
                 event @ (Event::Rot { .. }
                 | Event::Faulty { .. }
                 | Event::CheckpointLost { .. }
+                | Event::ProducersLost { .. }
                 | Event::SuperblockRepaired
                 | Event::Halted(_)
                 | Event::StorageFull),

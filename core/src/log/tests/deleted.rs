@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use super::model::{Model, Sent, config, now};
 use super::world::Until;
 use crate::id::Offset;
+use crate::log::recovery::ProducersOfDeleted;
 use crate::log::{Destage, LogConfig, Placed};
 use crate::prng::Prng;
 use crate::time::Duration;
@@ -103,6 +104,7 @@ fn an_older_footer_left_does_not_stand_in_for_a_rotten_one() {
     assert!(!log.producers().is_empty(), "there is a second copy");
     let footer = model.disk.footers.get_mut(&Offset(3)).unwrap();
     footer[second + 20] ^= 1;
-    let (log, _) = model.disk.crash(&model.config, &mut Prng::new(1));
+    let (log, report) = model.disk.crash(&model.config, &mut Prng::new(1));
     assert!(log.producers().is_empty(), "what is not known to be the newest would refuse what comes next");
+    assert_eq!(report.producers, ProducersOfDeleted::Lost, "and that is told");
 }

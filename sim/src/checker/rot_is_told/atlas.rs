@@ -53,6 +53,8 @@ pub(super) struct Atlas {
     /// Partitions with a damaged segment.
     struck: BTreeSet<PartitionId>,
     checkpoints: BTreeSet<StreamId>,
+    /// Partitions with a damaged footer.
+    footers: BTreeSet<PartitionId>,
 }
 
 impl Atlas {
@@ -102,7 +104,10 @@ impl Atlas {
                 self.checkpoints.insert(stream);
             }
             // All in a footer can be made again, and without a superblock nothing runs.
-            FileId::Footer { .. } | FileId::Superblock => {}
+            FileId::Footer { partition, .. } => {
+                self.footers.insert(partition);
+            }
+            FileId::Superblock => {}
         }
     }
 
@@ -165,6 +170,10 @@ impl Atlas {
     }
 
     /// Whether one of these frames is damaged, or may have been passed over as the checkpoint is.
+    pub(super) fn has_struck_footer(&self, partition: PartitionId) -> bool {
+        self.footers.contains(&partition)
+    }
+
     pub(super) fn has_struck(&self, stream: StreamId, (first, last): (u64, u64)) -> bool {
         let log = self.logs.get(&stream);
         let struck =

@@ -144,6 +144,10 @@ fn nothing_is_called_rotten_that_is_whole() {
     assert!(!run(vec![ended(), lost.clone(), recovered(3)], &[1, 2, 3]));
     let hit = struck(Strike::Rot, FileId::Checkpoint { stream: STREAM }, 0..1);
     assert!(run(vec![hit, ended(), lost, recovered(3)], &[1, 2, 3]));
+    let lost = core(Event::ProducersLost { partition: P });
+    assert!(!run(vec![ended(), lost.clone(), recovered(3)], &[1, 2, 3]));
+    let hit = struck(Strike::Rot, FileId::Footer { partition: P, base: Offset(0) }, 0..1);
+    assert!(run(vec![hit, ended(), lost, recovered(3)], &[1, 2, 3]));
 }
 
 #[test]
