@@ -181,12 +181,11 @@ fn grow(page: PageMut, filled: usize, pool: &mut Pool) -> Result<PageMut, PageMu
     pool.enlarge(page, filled, len)
 }
 
-/// At most `len`, and not beyond the end of the frame that `bytes` begin: a page beyond the pool must not hold parts of the next.
+/// At most `len`, and not beyond the end of the frame that `bytes` begin: a page beyond the pool must not hold parts of the next. What
+/// begins with a bad length still fits, to be refused.
 fn exact_len(bytes: &[u8], len: usize) -> usize {
-    let frame = announced(bytes)
-        .and_then(|len| usize::try_from(len).ok())
-        .map_or(0, |len| len.min(REQUEST_BYTES_MAX));
-    len.min(PREFIX + frame)
+    let frame = announced(bytes).and_then(|len| usize::try_from(len).ok()).unwrap_or(0);
+    len.min((PREFIX + frame.min(REQUEST_BYTES_MAX)).max(bytes.len()))
 }
 
 fn announced(bytes: &[u8]) -> Option<i32> {

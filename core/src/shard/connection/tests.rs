@@ -185,6 +185,21 @@ fn large_frames_that_hold_all_pages_end_one_after_the_other() {
 }
 
 #[test]
+fn a_bad_length_is_refused_where_memory_is_short_too() {
+    for bad in [-1, i32::MIN, i32::MAX] {
+        let mut pool = Pool::new(4096);
+        let mut inbox = Inbox::new(NOW);
+        let stream = [frame(b"good"), bad.to_be_bytes().to_vec(), vec![7; 100]].concat();
+        let (mut page, _) = inbox.lend(NOW, usize::MAX, &mut pool).expect("memory").expect("nothing is lent");
+        page.as_mut_slice()[..stream.len()].copy_from_slice(&stream);
+        inbox.on_received(NOW, page, stream.len());
+        let _hoard: Vec<_> = core::iter::from_fn(|| pool.alloc(1024)).collect();
+        assert_eq!(inbox.next_frame(&mut pool).expect("whole").as_slice(), b"good");
+        assert_eq!(inbox.next_frame(&mut pool), Err(Stuck::FrameLength), "{bad}");
+    }
+}
+
+#[test]
 fn answers_go_out_in_the_order_of_requests() {
     let mut prng = Prng::new(3);
     for _ in 0..200 {
