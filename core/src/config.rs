@@ -1,8 +1,10 @@
 //! What a node is told before it starts. Read once; the file formats that it comes from are the node's business.
 
+mod topic;
+
 use alloc::string::String;
 
-pub use crate::batch::TimestampType;
+pub use self::topic::{BatchValidation, Cleanup, Compression, TimestampType, TopicConfig};
 use crate::id::{NodeId, Uuid};
 use crate::time::Duration;
 
@@ -28,25 +30,6 @@ pub struct Config {
     pub wal: WalConfig,
 }
 
-/// Settings of a topic under Kafka's names, with Kafka's defaults.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TopicConfig {
-    /// `segment.bytes`
-    pub segment_bytes: u32,
-    /// `segment.ms`
-    pub segment_age_max: Duration,
-    /// `retention.ms`; `None` keeps for ever.
-    pub retention: Option<Duration>,
-    /// `retention.bytes` per partition; `None` is without bound.
-    pub retention_bytes: Option<u64>,
-    /// `max.message.bytes`
-    pub batch_bytes_max: u32,
-    /// `min.insync.replicas`
-    pub min_insync_replicas: u16,
-    /// `message.timestamp.type` is `LogAppendTime`.
-    pub timestamp: TimestampType,
-}
-
 /// Sizes of the write-ahead log of a shard.
 #[derive(Debug, Clone)]
 pub struct WalConfig {
@@ -59,20 +42,6 @@ pub struct WalConfig {
     pub destage_interval: Duration,
     /// Silence after a group that makes the shard write a `Seal` frame.
     pub seal_after: Duration,
-}
-
-impl Default for TopicConfig {
-    fn default() -> Self {
-        Self {
-            segment_bytes: 1 << 30,
-            segment_age_max: Duration::from_secs(7 * 86_400),
-            retention: Some(Duration::from_secs(7 * 86_400)),
-            retention_bytes: None,
-            batch_bytes_max: 1_048_588,
-            min_insync_replicas: 1,
-            timestamp: TimestampType::CreateTime,
-        }
-    }
 }
 
 impl Default for WalConfig {

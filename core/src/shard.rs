@@ -14,7 +14,9 @@ mod seat;
 pub mod shard;
 pub mod view;
 
-pub use crate::config::{self, Config, TimestampType, TopicConfig, WalConfig};
+pub use crate::config::{
+    self, BatchValidation, Cleanup, Compression, Config, TimestampType, TopicConfig, WalConfig,
+};
 pub use boot::Boot;
 pub use connection::fuzz as fuzz_connection;
 pub use effect::{CloseReason, DiskErrorAt, DiskStep, Durability, Effect, FileChange, Halt};

@@ -12,6 +12,7 @@ use crate::batch::{
     validate_produced,
 };
 use crate::buf::Slice;
+use crate::config::BatchValidation;
 use crate::controller::TopicImage;
 use crate::id::{NodeId, PartitionId, TopicId};
 use crate::limits::PRODUCE_WAIT_MIN;
@@ -24,9 +25,6 @@ use crate::wire::messages::produce_response::{
     TopicProduceResponse,
 };
 use crate::wire::{ErrorCode, Reader};
-
-/// How long a record's timestamp may be ahead of the broker's clock, if the topic does not say.
-const AHEAD_MAX_MS: i64 = 3_600_000;
 
 /// A request in work.
 #[derive(Debug)]
@@ -170,16 +168,14 @@ fn check(
 }
 
 fn policy(context: &Context<'_>, head: Head, topic: &TopicImage) -> ProducePolicy {
-    let setting = |name: &str| topic.configs.get(name).and_then(|value| value.trim().parse::<i64>().ok());
     let timestamps = match topic.config.timestamp {
         TimestampType::LogAppendTime => TimestampWindow::ANY,
         TimestampType::CreateTime => {
             let now = context.now.wall.0;
-            let before = setting("message.timestamp.before.max.ms").unwrap_or(i64::MAX);
-            let after = setting("message.timestamp.after.max.ms").unwrap_or(AHEAD_MAX_MS);
+            let millis = |time: Duration| i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
             TimestampWindow {
-                earliest: Timestamp(now.saturating_sub(before)),
-                latest: Timestamp(now.saturating_add(after)),
+                earliest: Timestamp(now.saturating_sub(millis(topic.config.timestamp_before_max))),
+                latest: Timestamp(now.saturating_add(millis(topic.config.timestamp_after_max))),
             }
         }
     };
@@ -187,8 +183,11 @@ fn policy(context: &Context<'_>, head: Head, topic: &TopicImage) -> ProducePolic
         batch_bytes_max: topic.config.batch_bytes_max,
         zstd: if head.version >= 7 { ZstdPolicy::Accept } else { ZstdPolicy::Refuse },
         timestamps,
-        key: KeyPolicy::Optional,
-        validation: Validation::Records,
+        key: if topic.config.cleanup.compacts() { KeyPolicy::Required } else { KeyPolicy::Optional },
+        validation: match topic.config.validation {
+            BatchValidation::Full => Validation::Records,
+            BatchValidation::Crc => Validation::Crc,
+        },
     }
 }
 

@@ -4,8 +4,7 @@ use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use crate::batch::TimestampType;
-use crate::config::TopicConfig;
+use crate::config::{BatchValidation, Cleanup, Compression, TimestampType, TopicConfig};
 use crate::limits::{BATCH_BYTES_MAX, CONFIG_VALUE_BYTES_MAX};
 use crate::time::Duration;
 
@@ -51,17 +50,21 @@ const BATCH_BYTES: Kind =
     Kind::Integer { min: 0, max: BATCH_BYTES_MAX as i64, must_be: "between 0 and 67108864" };
 const REPLICAS: Kind = Kind::Integer { min: 1, max: i16::MAX as i64, must_be: "between 1 and 32767" };
 const LEVEL: Kind = Kind::Integer { min: i32::MIN as i64, max: i32::MAX as i64, must_be: "an integer" };
-const CLEANUP: Kind =
-    Kind::OneOf { values: &["delete"], must_be: "\"delete\": compaction is not served by this version" };
+const CLEANUP: Kind = Kind::OneOf {
+    values: &["delete", ""],
+    must_be: "\"delete\" or empty: compaction is not served by this version",
+};
 const CODEC: Kind = Kind::OneOf {
     values: &["uncompressed", "zstd", "lz4", "snappy", "gzip", "producer"],
     must_be: "one of uncompressed, zstd, lz4, snappy, gzip, producer",
 };
+const VALIDATION: Kind = Kind::OneOf { values: &["full", "crc"], must_be: "full or crc" };
 const TIMESTAMP: Kind =
     Kind::OneOf { values: &["CreateTime", "LogAppendTime"], must_be: "one of CreateTime, LogAppendTime" };
 
-/// Every topic setting of Kafka 4.3 with its default, in the order of names.
-const SETTINGS: [(&str, Kind, &str); 33] = [
+/// Every topic setting of Kafka 4.3 and `batch.validation`, which is ours, with its default, in the order of names.
+const SETTINGS: [(&str, Kind, &str); 34] = [
+    ("batch.validation", VALIDATION, "full"),
     ("cleanup.policy", CLEANUP, "delete"),
     ("compression.gzip.level", LEVEL, "-1"),
     ("compression.lz4.level", LEVEL, "9"),
@@ -193,25 +196,51 @@ fn node_default(defaults: &TopicConfig, name: &str) -> Option<String> {
 /// What `configs` make of `defaults`. A value that does not check leaves the default: it was accepted by another version.
 pub fn resolve(defaults: &TopicConfig, configs: &BTreeMap<String, String>) -> TopicConfig {
     let mut config = defaults.clone();
-    for (name, value) in configs {
-        if check(name, value).is_ok() {
+    let valid = |name: &str| configs.get(name).filter(|value| check(name, value).is_ok());
+    for name in configs.keys() {
+        if let Some(value) = valid(name) {
             set(&mut config, name, value.trim());
         }
+    }
+    if let Some(codec) = valid("compression.type") {
+        let level =
+            |name: &str, default| valid(name).and_then(|value| value.trim().parse().ok()).unwrap_or(default);
+        config.compression = match codec.trim() {
+            "uncompressed" => Compression::Uncompressed,
+            "gzip" => Compression::Gzip { level: level("compression.gzip.level", -1) },
+            "snappy" => Compression::Snappy,
+            "lz4" => Compression::Lz4 { level: level("compression.lz4.level", 9) },
+            "zstd" => Compression::Zstd { level: level("compression.zstd.level", 3) },
+            _ => Compression::Producer,
+        };
     }
     config
 }
 
+/// Takes in one setting that checks and that stands for itself.
 fn set(config: &mut TopicConfig, name: &str, value: &str) {
     let number = value.parse::<i64>().unwrap_or(0);
-    // Checked before: what is negative means "without bound".
+    // What is negative means "without bound".
     let positive = u64::try_from(number).ok();
+    let millis = positive.map(Duration::from_millis);
+    let bounded = || millis.unwrap_or(Duration::from_millis(u64::MAX));
     match name {
         "segment.bytes" => config.segment_bytes = u32::try_from(number).unwrap_or(config.segment_bytes),
-        "segment.ms" => config.segment_age_max = Duration::from_millis(positive.unwrap_or(u64::MAX)),
-        "retention.ms" => config.retention = positive.map(Duration::from_millis),
+        "segment.ms" => config.segment_age_max = bounded(),
+        "segment.jitter.ms" => config.segment_jitter = bounded(),
+        "index.interval.bytes" => {
+            config.index_interval_bytes = u32::try_from(number).unwrap_or(config.index_interval_bytes);
+        }
+        "cleanup.policy" => config.cleanup = cleanup(value),
+        "retention.ms" => config.retention = millis,
         "retention.bytes" => config.retention_bytes = positive,
+        "delete.retention.ms" => config.delete_retention = bounded(),
+        "min.compaction.lag.ms" => config.compaction_lag_min = bounded(),
+        "max.compaction.lag.ms" => config.compaction_lag_max = millis.filter(|_| number < i64::MAX),
+        "min.cleanable.dirty.ratio" => config.dirty_ratio_min_ppm = millionths(value),
+        "file.delete.delay.ms" => config.file_delete_delay = bounded(),
         "max.message.bytes" => {
-            config.batch_bytes_max = u32::try_from(number).unwrap_or(config.batch_bytes_max)
+            config.batch_bytes_max = u32::try_from(number).unwrap_or(config.batch_bytes_max);
         }
         "min.insync.replicas" => {
             config.min_insync_replicas = u16::try_from(number).unwrap_or(config.min_insync_replicas);
@@ -222,8 +251,32 @@ fn set(config: &mut TopicConfig, name: &str, value: &str) {
                 _ => TimestampType::CreateTime,
             };
         }
+        "message.timestamp.before.max.ms" => config.timestamp_before_max = bounded(),
+        "message.timestamp.after.max.ms" => config.timestamp_after_max = bounded(),
+        "batch.validation" => {
+            config.validation = if value == "crc" { BatchValidation::Crc } else { BatchValidation::Full };
+        }
         _ => {}
     }
+}
+
+/// Both policies, in either order, one or none.
+fn cleanup(value: &str) -> Cleanup {
+    let names = |wanted: &str| value.split(',').any(|name| name.trim() == wanted);
+    match (names("compact"), names("delete")) {
+        (true, true) => Cleanup::CompactAndDelete,
+        (true, false) => Cleanup::Compact,
+        (false, true) => Cleanup::Delete,
+        (false, false) => Cleanup::Neither,
+    }
+}
+
+/// A decimal number in 0..=1 in millionths, what is finer cut off.
+fn millionths(value: &str) -> u32 {
+    let (whole, part) = value.split_once('.').unwrap_or((value, ""));
+    let digits = part.bytes().chain(core::iter::repeat(b'0')).take(6);
+    let part = digits.fold(0, |sum: u32, digit| sum * 10 + u32::from(digit - b'0'));
+    if whole.trim_start_matches('0').is_empty() { part } else { 1_000_000 }
 }
 
 #[cfg(test)]
@@ -231,9 +284,8 @@ mod tests {
     use alloc::collections::BTreeMap;
     use alloc::string::String;
 
-    use super::{ConfigError, SETTINGS, check, resolve};
-    use crate::batch::TimestampType;
-    use crate::config::TopicConfig;
+    use super::{ConfigError, SETTINGS, check, cleanup, millionths, resolve};
+    use crate::config::{BatchValidation, Cleanup, Compression, TimestampType, TopicConfig};
     use crate::time::Duration;
 
     #[test]
@@ -295,7 +347,57 @@ mod tests {
             batch_bytes_max: 999,
             min_insync_replicas: 2,
             timestamp: TimestampType::LogAppendTime,
+            ..TopicConfig::default()
         };
         assert_eq!(config, expected);
+    }
+
+    #[test]
+    fn resolve_reads_every_kind_of_value() {
+        let pairs = [
+            ("batch.validation", "crc"),
+            ("cleanup.policy", ""),
+            ("compression.type", "zstd"),
+            ("compression.zstd.level", "7"),
+            ("max.compaction.lag.ms", "5"),
+            ("message.timestamp.after.max.ms", "10"),
+            ("message.timestamp.before.max.ms", "9223372036854775807"),
+            ("min.cleanable.dirty.ratio", "0.25"),
+        ];
+        let configs: BTreeMap<String, String> =
+            pairs.iter().map(|(name, value)| (String::from(*name), String::from(*value))).collect();
+        let expected = TopicConfig {
+            validation: BatchValidation::Crc,
+            cleanup: Cleanup::Neither,
+            compression: Compression::Zstd { level: 7 },
+            compaction_lag_max: Some(Duration::from_millis(5)),
+            timestamp_after_max: Duration::from_millis(10),
+            dirty_ratio_min_ppm: 250_000,
+            ..TopicConfig::default()
+        };
+        assert_eq!(resolve(&TopicConfig::default(), &configs), expected);
+    }
+
+    #[test]
+    fn millionths_reads_what_checks() {
+        for (text, expected) in
+            [("0", 0), ("1", 1_000_000), ("1.000", 1_000_000), ("0.5", 500_000), ("00.1234567", 123_456)]
+        {
+            assert_eq!(check("min.cleanable.dirty.ratio", text), Ok(()));
+            assert_eq!(millionths(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn cleanup_takes_both_in_any_order() {
+        for (text, expected) in [
+            ("delete,compact", Cleanup::CompactAndDelete),
+            ("compact, delete", Cleanup::CompactAndDelete),
+            ("compact", Cleanup::Compact),
+            ("delete", Cleanup::Delete),
+            ("", Cleanup::Neither),
+        ] {
+            assert_eq!(cleanup(text), expected, "{text}");
+        }
     }
 }

@@ -19,9 +19,9 @@ pub(in crate::shard) fn log_config(config: &TopicConfig) -> LogConfig {
     LogConfig {
         segment_bytes: config.segment_bytes,
         segment_age_max: config.segment_age_max,
-        retention: config.retention,
-        retention_bytes: config.retention_bytes,
-        index_interval_bytes: crate::limits::INDEX_INTERVAL_BYTES,
+        retention: config.retention.filter(|_| config.cleanup.deletes()),
+        retention_bytes: config.retention_bytes.filter(|_| config.cleanup.deletes()),
+        index_interval_bytes: config.index_interval_bytes,
     }
 }
 

@@ -195,7 +195,7 @@ fn create_topics_creates_in_every_version() {
             topics: vec![creatable("a", 4, &[("retention.ms", Some("5"))])],
             ..CreateTopicsRequest::default()
         };
-        let told = if version >= 5 { (0, None, 4, 33) } else { (0, None, -1, 0) };
+        let told = if version >= 5 { (0, None, 4, 34) } else { (0, None, -1, 0) };
         assert_eq!(create(&mut world, version, &request), [told], "version {version}");
         let image = world.controller.image();
         assert_eq!(image.topic("a").expect("created").partitions.len(), 4);
@@ -237,7 +237,7 @@ fn create_topics_names_what_is_wrong() {
         validate_only: true,
         ..CreateTopicsRequest::default()
     };
-    assert_eq!(create(&mut world, 7, &dry), [(0, None, 1, 33)]);
+    assert_eq!(create(&mut world, 7, &dry), [(0, None, 1, 34)]);
     assert_eq!(world.controller.image().topic_count(), 1, "only validated");
     let old = CreateTopicsRequest { topics: vec![creatable("old", -1, &[])], ..Default::default() };
     assert_eq!(create(&mut world, 3, &old)[0].0, 37, "defaults came with version 4");
