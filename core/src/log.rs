@@ -167,6 +167,11 @@ impl Log {
         &self.faulty
     }
 
+    /// The first batch that was not given to the disk yet.
+    pub fn first_unwritten(&self) -> Option<Offset> {
+        self.tail.first_unattached()
+    }
+
     /// Bytes of all segments, the active one included.
     pub fn size_bytes(&self) -> u64 {
         self.segments.iter().map(|segment| u64::from(segment.len)).sum()

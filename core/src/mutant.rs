@@ -202,6 +202,8 @@ mutants! {
         "A produce that finds no page waits for pages that nobody sets free.";
     SealSpins, "seal-spins", Resources,
         "A seal that finds no page is tried again at once, and again.";
+    FullNotTold, "full-not-told", Resources,
+        "Producers whose batches a full disk cannot take are left waiting.";
     FullForEver, "full-for-ever", Resources,
         "A disk that was full is never tried again.";
     FetchHoldsAndWaits, "fetch-holds-and-waits", Resources,

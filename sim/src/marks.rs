@@ -21,10 +21,11 @@ pub fn all() -> impl Iterator<Item = &'static str> {
 const OF_ROT: [&str; 5] = ["Rot", "Faulty", "CheckpointLost", "ProducersLost", "SuperblockRepaired"];
 
 /// What is asked of one profile only, and why others need not come to it.
-const LEANS: [(&str, Profile, &str); 6] = [
+const LEANS: [(&str, Profile, &str); 7] = [
     ("Halted", Profile::Disk, "the disk seldom fails elsewhere"),
     ("StorageRoomAgain", Profile::Disk, "the disk is seldom full elsewhere"),
     ("ProduceRefused", Profile::Load, "elsewhere little waits when a disk is found full"),
+    ("UnwrittenRefused", Profile::Disk, "the disk is seldom full elsewhere"),
     ("ReadStarved", Profile::Load, "elsewhere there is more memory than clients can use"),
     ("DestageStarved", Profile::Load, "elsewhere there is more memory than clients can use"),
     ("ConnectionStarved", Profile::Load, "elsewhere there is more memory than clients can use"),

@@ -171,6 +171,8 @@ pub enum Mark {
     /// The WAL has no room: a produce waits for it, or is refused because the disk has none.
     ProduceParked,
     ProduceRefused,
+    /// A produce that was taken in is refused: the disk was found full before its batch was written.
+    UnwrittenRefused,
     /// A call came from a home whose metadata is newer.
     CallBeforeImage,
     /// A duplicate of a batch that is not durable yet.
@@ -201,7 +203,7 @@ pub enum Mark {
 names! {
     /// Every mark.
     Mark:
-    ProduceParked ProduceRefused CallBeforeImage DuplicateInFlight ReadStarved DestageStarved ConnectionStarved
+    ProduceParked ProduceRefused UnwrittenRefused CallBeforeImage DuplicateInFlight ReadStarved DestageStarved ConnectionStarved
     ReadAgain WatchRipe ConnectionHeldBack SegmentEndedEarly CarriedInVain ActiveFileCreated DeletedAtWork
     LegacyReleased StreamRemoved
 }

@@ -377,9 +377,9 @@ impl Owner {
         self.partitions.get(&id).map(|partition| partition.replica.log.log_end())
     }
 
-    /// Whether all that was accepted is on disk.
+    /// Whether all that was accepted is on disk. What a full disk cannot take was refused.
     pub(super) fn is_flushed(&self) -> bool {
-        self.wal.is_idle() && self.parked.is_empty()
+        (self.wal.is_idle() || self.wal.is_stuck()) && self.parked.is_empty()
     }
 
     fn issue(&mut self, op: Op, effect: impl FnOnce(OpId) -> Effect) {
@@ -420,6 +420,8 @@ impl Owner {
 
     pub(super) fn invariants(&self) {
         self.wal.invariants();
+        let waits = || self.acks.values().any(|ack| self.is_unwritten(ack));
+        assert!(!self.effects.is_empty() || !self.wal.is_stuck() || !waits(), "nobody waits for a full disk");
         for partition in self.partitions.values() {
             partition.replica.invariants();
         }

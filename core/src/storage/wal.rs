@@ -278,6 +278,14 @@ impl Wal {
         self.full_disk
     }
 
+    /// Whether what waits to be written waits for a file that a full disk refused.
+    pub fn is_stuck(&self) -> bool {
+        let needed = self.needed_bytes();
+        let fits = |file: &WalFile| file.len - file.at >= needed;
+        let has_file = self.current.iter().chain(&self.next).any(fits);
+        self.full_disk && self.writing.is_none() && !self.is_idle() && self.change.is_none() && !has_file
+    }
+
     /// Frames up to this one should lose their pins for the log to shrink: the older half of what is live.
     pub fn carry_until(&self) -> Lsn {
         let live = self.next_lsn.0 - self.first_live().0;

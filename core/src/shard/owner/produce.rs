@@ -6,7 +6,7 @@ use super::{Call, Memory, Owner};
 use crate::batch::{self, BatchInfo, BatchView, NO_PRODUCER};
 use crate::config::TimestampType;
 use crate::id::{Offset, PartitionId, ShardId};
-use crate::log::{AppendError, Destage, Placed, Placement};
+use crate::log::{AppendError, Destage, Log, Placed, Placement};
 use crate::mutant::{self, Mutant};
 use crate::replica::{
     Acks, PartitionError, PartitionOp, PartitionReply, ProduceError, ProduceOp, ProduceReply, Readiness,
@@ -62,6 +62,10 @@ impl Owner {
     fn try_produce(&mut self, now: Now, from: ShardId, call: CallId, op: &ProduceOp) -> Verdict {
         if !self.partitions.contains_key(&op.partition) {
             return Verdict::Reply(PartitionReply::Failed(PartitionError::Unknown));
+        }
+        if self.wal.is_stuck() {
+            self.events.push_back(Event::Marked(Mark::ProduceRefused));
+            return Verdict::Reply(PartitionReply::Failed(PartitionError::StorageFull));
         }
         match self.reserve(op.batch.len()) {
             Ok(()) => {}
@@ -245,6 +249,27 @@ impl Owner {
             Err(NoRoom::Log | NoRoom::Write | NoRoom::Ever) => {}
         }
         room
+    }
+
+    /// Whoever waits for a batch that the full disk has no room for is told now. The batch stays in line and may yet be written, as
+    /// after a lost answer: a producer that repeats it is recognised.
+    pub(super) fn refuse_unwritten(&mut self) {
+        if mutant::on(Mutant::FullNotTold) {
+            return;
+        }
+        let refused: Vec<u64> =
+            self.acks.iter().filter(|(_, ack)| self.is_unwritten(ack)).map(|(token, _)| *token).collect();
+        for token in refused {
+            self.events.push_back(Event::Marked(Mark::UnwrittenRefused));
+            let ack = self.acks.remove(&token).expect("it was found above");
+            self.reply(ack.to, ack.call, PartitionReply::Failed(PartitionError::StorageFull));
+        }
+    }
+
+    /// Whether the batch that is waited for was not given to the disk yet.
+    pub(super) fn is_unwritten(&self, ack: &PendingAck) -> bool {
+        let log = self.partitions.get(&ack.partition).map(|partition| &partition.replica.log);
+        log.and_then(Log::first_unwritten).is_some_and(|base| ack.reply.base_offset >= base)
     }
 
     pub(super) fn refuse_parked(&mut self) {

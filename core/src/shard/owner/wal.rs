@@ -22,6 +22,9 @@ impl Owner {
         while let Some(order) = self.wal.next_order(now.mono, &mut self.wal_pool) {
             self.carry_out(order);
         }
+        if self.wal.is_stuck() {
+            self.refuse_unwritten();
+        }
         self.evict(self.cache_bytes_max());
     }
 
