@@ -1,9 +1,11 @@
 //! What a node is told before it starts. Read once; the file formats that it comes from are the node's business.
 
+mod loggers;
 mod topic;
 
 use alloc::string::String;
 
+pub use self::loggers::{LOGGER_ROOT, LOGGERS, LogLevel};
 pub use self::topic::{BatchValidation, Cleanup, Compression, TimestampType, TopicConfig};
 use crate::id::{NodeId, Uuid};
 use crate::time::Duration;
