@@ -7,6 +7,7 @@
 
 mod builder;
 mod codec;
+mod compress;
 mod crc;
 mod error;
 pub mod fuzz;
@@ -16,7 +17,8 @@ mod varint;
 mod view;
 
 pub use builder::{BatchBuilder, BatchHeader, NewHeader, NewRecord};
-pub use codec::{Codec, Scratch};
+pub use codec::{Codec, Compressor, Scratch};
+pub use compress::{Encoding, recompress};
 pub use crc::crc32c;
 pub use error::{BatchError, ErrorKind, RecordFault, StreamFault};
 pub use records::{Header, Headers, Record, Records};

@@ -1,4 +1,5 @@
-//! Decompression, bounded: each decoder writes into a vector of the caller, never beyond a limit, and takes exactly one stream.
+//! Decompression, bounded: each decoder writes into a vector of the caller, never beyond a limit, and takes exactly one stream. And
+//! compression, of what the broker itself writes anew.
 //!
 //! What a stream claims about itself is compared, never allocated. What consumers could not read again is refused: bytes behind
 //! the stream, a second stream, and the features of a framing that Kafka's own clients lack.
@@ -12,6 +13,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt;
 
+use super::compress::Encoding;
 use super::error::{BatchError, StreamFault};
 use crate::limits::{
     DECOMPRESSED_BYTES_FREE, DECOMPRESSED_BYTES_MAX, DECOMPRESSION_RATIO_MAX, SCRATCH_BYTES_KEPT,
@@ -48,6 +50,48 @@ impl Codec {
             Self::Lz4 => 3,
             Self::Zstd => 4,
         }
+    }
+
+    /// The level that Kafka's clients use where none is set. 0 where the codec has no levels.
+    pub const fn level_default(self) -> i32 {
+        match self {
+            Self::None | Self::Snappy => 0,
+            Self::Gzip => -1,
+            Self::Lz4 => 9,
+            Self::Zstd => 3,
+        }
+    }
+}
+
+/// Memory that compression uses again and again: one for a shard.
+#[derive(Default)]
+pub struct Compressor {
+    deflate: Option<Box<gzip::Deflate>>,
+    lz4: Option<lz4::Table>,
+    snappy: Option<Box<snappy::Table>>,
+}
+
+impl Compressor {
+    pub const fn new() -> Self {
+        Self { deflate: None, lz4: None, snappy: None }
+    }
+
+    /// Appends the stream that stands for `bytes` to `out`, as each of Kafka's clients can read it. gzip has its levels 1 to 9, any
+    /// other is 6; lz4 and zstd have one encoder, a fast one, for all of theirs.
+    pub fn compress(&mut self, encoding: Encoding, bytes: &[u8], out: &mut Vec<u8>) {
+        match encoding.codec {
+            Codec::None => out.extend_from_slice(bytes),
+            Codec::Gzip => gzip::compress(bytes, encoding.level, out, &mut self.deflate),
+            Codec::Snappy => snappy::compress(bytes, out, self.snappy.get_or_insert_with(snappy::table)),
+            Codec::Lz4 => lz4::compress(bytes, out, self.lz4.get_or_insert_default()),
+            Codec::Zstd => zstd::compress(bytes, out),
+        }
+    }
+}
+
+impl fmt::Debug for Compressor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Compressor")
     }
 }
 

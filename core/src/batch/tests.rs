@@ -1,5 +1,6 @@
 //! Tests of the whole of `batch`, against bytes that other implementations wrote.
 
+mod compressing;
 mod decoding;
 mod hostile;
 mod reading;

@@ -292,6 +292,17 @@ pub fn patch_producer(batch: &mut [u8], producer: ProducerState) -> u32 {
     seal(batch)
 }
 
+/// Tells a batch how its records are compressed and how long it has become, and sets the CRC anew. Panics if `batch` is shorter than a
+/// header.
+pub(super) fn patch_codec_and_length(batch: &mut [u8], codec: Codec) -> u32 {
+    assert!(batch.len() >= HEADER_BYTES, "only a parsed batch is patched");
+    let counted = i32::try_from(batch.len() - PREFIX_BYTES).expect("decompressed records are bounded");
+    batch[8..PREFIX_BYTES].copy_from_slice(&counted.to_be_bytes());
+    let attributes = i16::from_be_bytes(field(batch, ATTRIBUTES)) & !CODEC_MASK | i16::from(codec.id());
+    batch[ATTRIBUTES..LAST_OFFSET_DELTA].copy_from_slice(&attributes.to_be_bytes());
+    seal(batch)
+}
+
 /// Writes the CRC of a batch whose other bytes are final.
 pub(super) fn seal(batch: &mut [u8]) -> u32 {
     let crc = crc32c(&batch[ATTRIBUTES..]);

@@ -1,5 +1,12 @@
 //! gzip (RFC 1952) around deflate: one member, its checksum and length checked.
 
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+use miniz_oxide::DataFormat;
+use miniz_oxide::deflate::core::{
+    CompressionStrategy, CompressorOxide, TDEFLFlush, TDEFLStatus, compress as deflate,
+};
 use miniz_oxide::inflate::TINFLStatus;
 use miniz_oxide::inflate::core::inflate_flags::TINFL_FLAG_USING_NON_WRAPPING_OUTPUT_BUF;
 use miniz_oxide::inflate::core::{DecompressorOxide, decompress as inflate};
@@ -10,6 +17,14 @@ use crate::batch::error::StreamFault;
 
 /// The state of deflate's decoder, some 10 KiB.
 pub(super) type Inflate = DecompressorOxide;
+
+/// The state of deflate's encoder, some 300 KiB.
+pub(super) type Deflate = CompressorOxide;
+
+const LEVEL_DEFAULT: u8 = 6;
+
+/// Magic, deflate, no flags, no time, no hint, an unknown system.
+const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
 
 const HEADER_CRC: u8 = 0x02;
 const EXTRA: u8 = 0x04;
@@ -79,4 +94,28 @@ fn inflate_all(input: &mut Input<'_>, out: &mut Output<'_>, state: &mut Inflate)
     }
     out.bytes.truncate(done);
     Ok(())
+}
+
+pub(super) fn compress(bytes: &[u8], level: i32, out: &mut Vec<u8>, state: &mut Option<Box<Deflate>>) {
+    let level = u8::try_from(level).ok().filter(|level| (1..=9).contains(level)).unwrap_or(LEVEL_DEFAULT);
+    let new = || Box::new(Deflate::with_params(DataFormat::Raw, level, CompressionStrategy::Default, 15));
+    let state = state.get_or_insert_with(new);
+    state.reset();
+    state.set_format_and_level(DataFormat::Raw, level);
+    out.extend_from_slice(&HEADER);
+    let mut done = out.len();
+    let mut input = bytes;
+    loop {
+        out.resize(done + input.len() / 2 + 512, 0);
+        let (status, read, written) = deflate(state, input, &mut out[done..], TDEFLFlush::Finish);
+        (input, done) = (&input[read..], done + written);
+        match status {
+            TDEFLStatus::Done => break,
+            TDEFLStatus::Okay => {}
+            TDEFLStatus::BadParam | TDEFLStatus::PutBufFailed => unreachable!("the parameters are fixed"),
+        }
+    }
+    out.truncate(done);
+    out.extend_from_slice(&crc32(bytes).to_le_bytes());
+    out.extend_from_slice(&u32::try_from(bytes.len()).expect("records are bounded").to_le_bytes());
 }

@@ -1,6 +1,8 @@
 //! The LZ4 frame format: one frame of independent blocks, every checksum checked. Java's consumers read no other block mode.
 
-use lz4_flex::block::decompress_into;
+use alloc::vec::Vec;
+
+use lz4_flex::block::{CompressTable, compress_into_with_table, decompress_into, get_maximum_output_size};
 use twox_hash::XxHash32;
 
 use super::{Fault, Input, Output};
@@ -18,6 +20,13 @@ const STORED: u32 = 1 << 31;
 
 /// A byte of a block cannot stand for more than this many: the longest run costs one byte for 255.
 const BLOCK_RATIO_MAX: usize = 255;
+
+/// Bytes of a block that is written, and how a frame says so: what Kafka's clients write.
+const WRITTEN_BLOCK_BYTES: usize = 64 * 1024;
+const WRITTEN_BLOCK_SIZE: u8 = 4 << 4;
+
+/// Where the encoder has seen what, 16 KiB.
+pub(super) type Table = CompressTable;
 
 struct Frame {
     flags: u8,
@@ -89,4 +98,29 @@ fn read_block(input: &mut Input<'_>, len: u32, frame: &Frame, out: &mut Output<'
         Err(lz4_flex::block::DecompressError::OutputTooSmall { .. }) if room < possible => Err(Fault::Limit),
         Err(_) => Err(StreamFault::Content.into()),
     }
+}
+
+pub(super) fn compress(bytes: &[u8], out: &mut Vec<u8>, table: &mut Table) {
+    let descriptor = [VERSION | INDEPENDENT, WRITTEN_BLOCK_SIZE];
+    let [_, checksum, _, _] = XxHash32::oneshot(0, &descriptor).to_le_bytes();
+    out.extend_from_slice(&MAGIC.to_le_bytes());
+    out.extend_from_slice(&descriptor);
+    out.push(checksum);
+    for block in bytes.chunks(WRITTEN_BLOCK_BYTES) {
+        let prefix = out.len();
+        let start = prefix + 4;
+        out.resize(start + get_maximum_output_size(block.len()), 0);
+        let len = compress_into_with_table(block, &mut out[start..], table);
+        let len = len.expect("the output is as long as it can become");
+        let (len, flag) = if len < block.len() {
+            (len, 0)
+        } else {
+            out[start..start + block.len()].copy_from_slice(block);
+            (block.len(), STORED)
+        };
+        out.truncate(start + len);
+        let said = u32::try_from(len).expect("a block is bounded") | flag;
+        out[prefix..start].copy_from_slice(&said.to_le_bytes());
+    }
+    out.extend_from_slice(&[0; 4]);
 }

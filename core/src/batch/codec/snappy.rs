@@ -1,9 +1,24 @@
 //! Snappy: raw blocks, and the chunked framing of the xerial library that Java clients write.
 
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
 use super::{Fault, Input, Output};
 use crate::batch::error::StreamFault;
 
 const XERIAL_MAGIC: [u8; 8] = [0x82, b'S', b'N', b'A', b'P', b'P', b'Y', 0];
+
+/// Bytes of a chunk that is written, as the xerial library does it.
+const CHUNK_BYTES: usize = 32 * 1024;
+
+const TABLE_BITS: u32 = 12;
+
+/// Where four bytes with some hash were seen last in a chunk.
+pub(super) type Table = [u16; 1 << TABLE_BITS];
+
+pub(super) fn table() -> Box<Table> {
+    Box::new([0; 1 << TABLE_BITS])
+}
 
 pub(super) fn decompress(stream: &[u8], out: &mut Output<'_>) -> Result<(), Fault> {
     let Some(chunks) = stream.strip_prefix(&XERIAL_MAGIC) else {
@@ -84,4 +99,74 @@ fn element(input: &mut Input<'_>, out: &mut Output<'_>) -> Result<(), Fault> {
             out.repeat(offset, high + 1)
         }
     }
+}
+
+pub(super) fn compress(bytes: &[u8], out: &mut Vec<u8>, table: &mut Table) {
+    out.extend_from_slice(&XERIAL_MAGIC);
+    // Version, and the least version that can read it.
+    out.extend_from_slice(&[0, 0, 0, 1, 0, 0, 0, 1]);
+    for chunk in bytes.chunks(CHUNK_BYTES) {
+        let start = out.len();
+        out.extend_from_slice(&[0; 4]);
+        put_block(chunk, out, table);
+        let len = u32::try_from(out.len() - start - 4).expect("a chunk is bounded");
+        out[start..start + 4].copy_from_slice(&len.to_be_bytes());
+    }
+}
+
+fn put_block(bytes: &[u8], out: &mut Vec<u8>, table: &mut Table) {
+    table.fill(0);
+    put_len(bytes.len(), out);
+    let (mut at, mut literals) = (0, 0);
+    while let Some(four) = four_at(bytes, at) {
+        let place = &mut table[(four.wrapping_mul(0x1e35_a7bd) >> (32 - TABLE_BITS)) as usize];
+        let seen = usize::from(*place);
+        *place = u16::try_from(at).expect("a chunk is below 64 KiB");
+        if seen < at && four_at(bytes, seen) == Some(four) {
+            let equal = bytes[at + 4..].iter().zip(&bytes[seen + 4..]).take_while(|(one, two)| one == two);
+            let len = 4 + equal.count();
+            put_literals(&bytes[literals..at], out);
+            put_copy(at - seen, len, out);
+            at += len;
+            literals = at;
+        } else {
+            // The longer nothing repeats, the larger the steps.
+            at += 1 + (at - literals) / 32;
+        }
+    }
+    put_literals(&bytes[literals..], out);
+}
+
+fn four_at(bytes: &[u8], at: usize) -> Option<u32> {
+    bytes.get(at..)?.first_chunk().map(|&four| u32::from_le_bytes(four))
+}
+
+fn put_len(mut len: usize, out: &mut Vec<u8>) {
+    while len >= 0x80 {
+        out.push(0x80 | low_byte(len));
+        len >>= 7;
+    }
+    out.push(low_byte(len));
+}
+
+fn put_literals(bytes: &[u8], out: &mut Vec<u8>) {
+    let Some(less) = bytes.len().checked_sub(1) else { return };
+    match less {
+        0..60 => out.push(low_byte(less << 2)),
+        60..0x100 => out.extend_from_slice(&[60 << 2, low_byte(less)]),
+        _ => out.extend_from_slice(&[61 << 2, low_byte(less), low_byte(less >> 8)]),
+    }
+    out.extend_from_slice(bytes);
+}
+
+fn put_copy(offset: usize, mut len: usize, out: &mut Vec<u8>) {
+    while len > 0 {
+        let step = len.min(64);
+        out.extend_from_slice(&[low_byte(((step - 1) << 2) | 2), low_byte(offset), low_byte(offset >> 8)]);
+        len -= step;
+    }
+}
+
+fn low_byte(number: usize) -> u8 {
+    number.to_le_bytes()[0]
 }

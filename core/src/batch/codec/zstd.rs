@@ -4,8 +4,10 @@
 //! can matter under the limit, by a header that is written here, and the memory follows the bytes that are really decoded.
 
 use alloc::boxed::Box;
+use alloc::vec::Vec;
 
 use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
+use ruzstd::encoding::{CompressionLevel, compress as encode};
 use ruzstd::io::Read;
 
 use super::{Fault, Input, Output};
@@ -116,4 +118,8 @@ fn decode_blocks(input: &mut Input<'_>, out: &mut Output<'_>, decoder: &mut Deco
             return Ok(());
         }
     }
+}
+
+pub(super) fn compress(bytes: &[u8], out: &mut Vec<u8>) {
+    encode(bytes, out, CompressionLevel::Fastest);
 }
