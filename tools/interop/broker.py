@@ -17,12 +17,14 @@ class Refused(Exception):
 
 
 class Broker:
-    def __init__(self, command, directory, settings=(), port=0):
-        """`command` has {dir}, {listen} or {port}, and {settings} where the settings go; port 0 is any that is free."""
+    def __init__(self, command, directory, settings=(), port=0, seconds=START_SECONDS):
+        """`command` has {dir}, {listen} or {port}, and {settings} where the settings go; port 0 is any that is free.
+        It starts within so many seconds, or has failed."""
         self.command = command
         self.directory = directory
         self.settings = settings
         self.port = port
+        self.seconds = seconds
         self.process = None
         self.log_path = os.path.join(directory, "broker.log")
 
@@ -44,7 +46,7 @@ class Broker:
         log = open(self.log_path, "ab")
         self.process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         log.close()
-        deadline = time.monotonic() + START_SECONDS
+        deadline = time.monotonic() + self.seconds
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
                 self.process = None
@@ -55,7 +57,7 @@ class Broker:
                     return self
             time.sleep(0.02)
         self.kill()
-        raise Refused(f"no answer within {START_SECONDS} s:\n{self.log()[begin:]}")
+        raise Refused(f"no answer within {self.seconds} s:\n{self.log()[begin:]}")
 
     def log(self):
         with open(self.log_path, encoding="utf-8", errors="replace") as log:

@@ -3,11 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::process::{command, output, run as run_command, target_directory};
+use crate::peer::{KAFKA_VERSION, libraries};
+use crate::process::{command, output};
 use crate::provide::{JAVA, MAVEN, provide};
-
-/// Kafka's release whose tools judge.
-const KAFKA_VERSION: &str = "4.3.1";
 
 /// Files that one start of the Java machine reads.
 const FILES_PER_START_MAX: usize = 200;
@@ -72,40 +70,6 @@ fn sealed(directory: &Path, files: &mut Vec<PathBuf>) -> Result<(), String> {
         }
     }
     Ok(())
-}
-
-/// Kafka's storage tools and what they need, fetched once by Maven.
-fn libraries(root: &Path) -> Result<PathBuf, String> {
-    let home = target_directory()?.join(format!("kafka-{KAFKA_VERSION}"));
-    let libraries = home.join("libraries");
-    let complete = home.join("complete");
-    if complete.exists() {
-        return Ok(libraries);
-    }
-    let failed = |error| format!("cannot write under {}: {error}", home.display());
-    fs::create_dir_all(&home).map_err(failed)?;
-    let dependency = |artifact: &str| {
-        format!(
-            "<dependency><groupId>org.apache.kafka</groupId><artifactId>{artifact}</artifactId>\
-             <version>{KAFKA_VERSION}</version></dependency>"
-        )
-    };
-    let project = format!(
-        "<project><modelVersion>4.0.0</modelVersion><groupId>local</groupId><artifactId>local</artifactId>\
-         <version>1</version><packaging>pom</packaging><dependencies>{}{}</dependencies></project>",
-        dependency("kafka-tools"),
-        dependency("kafka-storage"),
-    );
-    fs::write(home.join("pom.xml"), project).map_err(failed)?;
-    let goal = "dependency:copy-dependencies";
-    let mut maven = command(&home, "mvn", &["--quiet", "--batch-mode", goal, "-DincludeScope=runtime"]);
-    run_command(maven.arg(format!("-DoutputDirectory={}", libraries.display())))?;
-    fs::write(complete, "").map_err(failed)?;
-    println!(
-        "Kafka {KAFKA_VERSION}'s tools are in {}",
-        libraries.strip_prefix(root).unwrap_or(&libraries).display()
-    );
-    Ok(libraries)
 }
 
 fn dump(root: &Path, libraries: &Path, files: &[PathBuf]) -> Result<Read, String> {

@@ -2,6 +2,7 @@
 
 mod codegen;
 mod dump_segments;
+mod peer;
 mod process;
 mod provide;
 mod sim;
@@ -22,6 +23,7 @@ usage: cargo xtask COMMAND
   codegen [--check]         write the generated files, or check that they are fresh
   wire FILE                 judge the codec by messages that Kafka encoded
   dump-segments DIR..       read the sealed segments of data directories with Kafka's own tool
+  peer kafka                install Apache Kafka beside us, and say how to start it
 ";
 
 fn main() -> ExitCode {
@@ -53,6 +55,7 @@ fn run(root: &Path, arguments: &[String]) -> Result<(), String> {
         ["dump-segments", directories @ ..] if !directories.is_empty() => {
             dump_segments::run(root, directories)
         }
+        ["peer", "kafka"] => peer::kafka(root),
         _ => Err(USAGE.into()),
     }
 }
