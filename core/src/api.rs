@@ -1,17 +1,29 @@
 //! Kafka's APIs as the home of a connection serves them: one file per key. A request becomes questions to partitions and to the
 //! controller, their replies become a response. Knows no connection, no shard and no storage: who is asked how is the caller's.
 
+mod acls;
 mod api_versions;
+mod client_quotas;
 mod create_topics;
+mod delegation_tokens;
 mod delete_topics;
+mod describe_cluster;
+mod describe_quorum;
+mod describe_topic_partitions;
+mod elect_leaders;
 mod error;
 mod fetch;
 mod fetch_session;
 mod init_producer_id;
+mod list_groups;
 mod list_offsets;
 mod metadata;
 mod produce;
+mod reassignments;
+mod scram;
 mod topic;
+mod transactions;
+mod update_features;
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -167,16 +179,37 @@ impl Work {
 }
 
 /// The APIs that are served and the versions that are advertised: a subset of Kafka's.
-const SERVED: [(ApiKey, i16, i16); 8] = [
+pub(crate) const SERVED: &[(ApiKey, i16, i16)] = &[
     // The versions below 3 are advertised and refused, because librdkafka takes them for the sign of compression (KAFKA-18659).
     (ApiKey::Produce, 0, 13),
     (ApiKey::Fetch, 4, 18),
     (ApiKey::ListOffsets, 1, 11),
     (ApiKey::Metadata, 0, 13),
+    (ApiKey::ListGroups, 0, 5),
     (ApiKey::ApiVersions, 0, 4),
     (ApiKey::CreateTopics, 2, 7),
     (ApiKey::DeleteTopics, 1, 6),
     (ApiKey::InitProducerId, 0, 5),
+    (ApiKey::DescribeAcls, 1, 3),
+    (ApiKey::CreateAcls, 1, 3),
+    (ApiKey::DeleteAcls, 1, 3),
+    (ApiKey::CreateDelegationToken, 1, 3),
+    (ApiKey::RenewDelegationToken, 1, 2),
+    (ApiKey::ExpireDelegationToken, 1, 2),
+    (ApiKey::DescribeDelegationToken, 1, 3),
+    (ApiKey::ElectLeaders, 0, 2),
+    (ApiKey::AlterPartitionReassignments, 0, 1),
+    (ApiKey::ListPartitionReassignments, 0, 0),
+    (ApiKey::DescribeClientQuotas, 0, 1),
+    (ApiKey::AlterClientQuotas, 0, 1),
+    (ApiKey::DescribeUserScramCredentials, 0, 0),
+    (ApiKey::AlterUserScramCredentials, 0, 0),
+    (ApiKey::DescribeQuorum, 0, 2),
+    (ApiKey::UpdateFeatures, 0, 2),
+    (ApiKey::DescribeCluster, 0, 2),
+    (ApiKey::DescribeTransactions, 0, 0),
+    (ApiKey::ListTransactions, 0, 2),
+    (ApiKey::DescribeTopicPartitions, 0, 0),
 ];
 
 /// Takes a request up: `frame` is its header and body.
@@ -199,18 +232,49 @@ pub(crate) fn begin(context: &mut Context<'_>, frame: &Slice) -> Begun {
     if !(min..=max).contains(&head.version) || !key.versions().contains(&head.version) {
         return Begun::Done { head, done: Done::Close(Refusal::Unsupported) };
     }
-    #[expect(clippy::wildcard_enum_match_arm, reason = "the key is one of the served ones")]
-    let begun = match key {
+    let begun = take_up(context, key, head, reader, frame);
+    begun.unwrap_or(Begun::Done { head, done: Done::Close(Refusal::Malformed) })
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "the key is one of the served ones")]
+fn take_up(
+    context: &mut Context<'_>,
+    key: ApiKey,
+    head: Head,
+    reader: Reader<'_>,
+    frame: &Slice,
+) -> Beginning {
+    match key {
         ApiKey::Produce => produce::begin(context, head, reader, frame),
         ApiKey::Fetch => fetch::begin(context, head, reader),
         ApiKey::ListOffsets => list_offsets::begin(context, head, reader),
         ApiKey::Metadata => metadata::begin(context, head, reader),
+        ApiKey::ListGroups => list_groups::begin(head, reader),
         ApiKey::CreateTopics => create_topics::begin(context, head, reader),
         ApiKey::DeleteTopics => delete_topics::begin(context, head, reader),
         ApiKey::InitProducerId => init_producer_id::begin(context, head, reader),
+        ApiKey::DescribeAcls => acls::describe(head, reader),
+        ApiKey::CreateAcls => acls::create(head, reader),
+        ApiKey::DeleteAcls => acls::delete(head, reader),
+        ApiKey::CreateDelegationToken => delegation_tokens::create(head, reader),
+        ApiKey::RenewDelegationToken => delegation_tokens::renew(head, reader),
+        ApiKey::ExpireDelegationToken => delegation_tokens::expire(head, reader),
+        ApiKey::DescribeDelegationToken => delegation_tokens::describe(head, reader),
+        ApiKey::ElectLeaders => elect_leaders::begin(context, head, reader),
+        ApiKey::AlterPartitionReassignments => reassignments::alter(context, head, reader),
+        ApiKey::ListPartitionReassignments => reassignments::list(head, reader),
+        ApiKey::DescribeClientQuotas => client_quotas::describe(head, reader),
+        ApiKey::AlterClientQuotas => client_quotas::alter(head, reader),
+        ApiKey::DescribeUserScramCredentials => scram::describe(head, reader),
+        ApiKey::AlterUserScramCredentials => scram::alter(head, reader),
+        ApiKey::DescribeQuorum => describe_quorum::begin(context, head, reader),
+        ApiKey::UpdateFeatures => update_features::begin(head, reader),
+        ApiKey::DescribeCluster => describe_cluster::begin(context, head, reader),
+        ApiKey::DescribeTransactions => transactions::describe(head, reader),
+        ApiKey::ListTransactions => transactions::list(head, reader),
+        ApiKey::DescribeTopicPartitions => describe_topic_partitions::begin(context, head, reader),
         other => unreachable!("{other:?} is not served"),
-    };
-    begun.unwrap_or(Begun::Done { head, done: Done::Close(Refusal::Malformed) })
+    }
 }
 
 /// Decodes a body. Bytes behind it are ignored, as Kafka ignores them: librdkafka 2.16 leaves three behind a Metadata request for
@@ -235,6 +299,11 @@ fn respond(head: Head, body: impl FnOnce(i16, &mut Writer) -> Result<(), EncodeE
     // Texts of a response come from a request or are ours, and arrays from a request or the image: all lengths fit.
     body(head.version, &mut writer).expect("a response fits its version");
     Done::Response(writer.into_parts())
+}
+
+/// The answer to a request that needs to ask nobody.
+fn answered(head: Head, body: impl FnOnce(i16, &mut Writer) -> Result<(), EncodeError>) -> Beginning {
+    Ok(Begun::Done { head, done: respond(head, body) })
 }
 
 /// The result of taking a request up, if its body is what its version says.

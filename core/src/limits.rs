@@ -74,6 +74,9 @@ pub const CONFIG_VALUE_BYTES_MAX: usize = 32_767;
 /// Partitions that one CreateTopics may create, as Kafka's controller.
 pub const CREATE_PARTITIONS_MAX: usize = 10_000;
 
+/// Partitions that one DescribeTopicPartitions answers (`max.request.partition.size.limit`).
+pub const DESCRIBE_PARTITIONS_MAX: usize = 2_000;
+
 /// Partitions of all topics.
 pub const PARTITIONS_MAX: usize = 1_000_000;
 

@@ -1,12 +1,11 @@
 //! `Metadata` (3): the broker, the topics and their partitions; creates topics that a client names, if both sides allow it.
 
-use alloc::borrow::Cow;
 use alloc::collections::BTreeSet;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::topic::is_internal;
+use super::topic::{CLUSTER_OPERATIONS, NO_OPERATIONS, TOPIC_OPERATIONS, address, is_internal};
 use super::{Ask, Beginning, Begun, Context, Done, Head, Work, decode_body, respond};
 use crate::controller::{Command, CreateTopics, Intent, NewTopic, TopicImage, check_name};
 use crate::id::{NodeId, TopicId, Uuid};
@@ -15,10 +14,6 @@ use crate::wire::messages::metadata_response::{
     MetadataResponse, MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
 };
 use crate::wire::{ErrorCode, Reader};
-
-/// What everybody may do while there are no access rules: a bit for each of Kafka's operations on the resource.
-const TOPIC_OPERATIONS: i32 = 0b1101_1111_1000;
-const CLUSTER_OPERATIONS: i32 = 0b1_1111_1010_0000;
 
 /// A request, perhaps waiting until its topics are created.
 #[derive(Debug)]
@@ -114,7 +109,7 @@ impl Metadata {
             cluster_authorized_operations: if self.cluster_operations {
                 CLUSTER_OPERATIONS
             } else {
-                i32::MIN
+                NO_OPERATIONS
             },
             ..MetadataResponse::default()
         };
@@ -165,16 +160,8 @@ impl Metadata {
             topic_id: topic.id.0,
             is_internal: is_internal(&topic.name),
             partitions: partitions.collect(),
-            topic_authorized_operations: if self.topic_operations { TOPIC_OPERATIONS } else { i32::MIN },
+            topic_authorized_operations: if self.topic_operations { TOPIC_OPERATIONS } else { NO_OPERATIONS },
             ..MetadataResponseTopic::default()
         }
-    }
-}
-
-/// Where clients shall go: what the node is told to advertise, or where this client came in.
-fn address<'a>(context: &Context<'a>) -> (Cow<'a, str>, i32) {
-    match &context.config.advertised {
-        Some((host, port)) => (Cow::Borrowed(host), i32::from(*port)),
-        None => (Cow::Owned(context.local.ip().to_string()), i32::from(context.local.port())),
     }
 }

@@ -1,11 +1,20 @@
-//! Topics as requests name them: by name, or by id since Kafka's newer versions.
+//! What requests and responses have in common: topics by name, or by id since Kafka's newer versions; where this broker is; what
+//! may be done with it.
 
-use alloc::string::String;
+use alloc::borrow::Cow;
+use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 
+use super::Context;
 use crate::controller::{Image, METADATA_TOPIC, TopicImage};
 use crate::id::{TopicId, Uuid};
 use crate::wire::ErrorCode;
+
+/// What everybody may do while there are no access rules: a bit for each of Kafka's operations on the resource.
+pub(super) const TOPIC_OPERATIONS: i32 = 0b1101_1111_1000;
+pub(super) const CLUSTER_OPERATIONS: i32 = 0b1_1111_1010_0000;
+/// What stands there if nobody asked for it.
+pub(super) const NO_OPERATIONS: i32 = i32::MIN;
 
 /// A topic as the client called it, and will be answered.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -64,4 +73,12 @@ impl TopicKey {
 /// The broker's own topics: clients may read them and may not write, create or delete them.
 pub(super) fn is_internal(name: &str) -> bool {
     [METADATA_TOPIC, "__consumer_offsets", "__transaction_state", "__share_group_state"].contains(&name)
+}
+
+/// Where clients shall go: what the node is told to advertise, or where this client came in.
+pub(super) fn address<'a>(context: &Context<'a>) -> (Cow<'a, str>, i32) {
+    match &context.config.advertised {
+        Some((host, port)) => (Cow::Borrowed(host), i32::from(*port)),
+        None => (Cow::Owned(context.local.ip().to_string()), i32::from(context.local.port())),
+    }
 }

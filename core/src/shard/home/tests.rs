@@ -1,5 +1,6 @@
 //! A home with a world around it that answers: owners that keep batches in memory, a controller, clients that send bytes.
 
+mod admin;
 mod api;
 mod connections;
 mod fetching;

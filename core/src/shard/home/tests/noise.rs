@@ -4,22 +4,12 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use super::{CONN, World, batch, request};
+use crate::api::SERVED;
 use crate::id::ConnId;
 use crate::prng::Prng;
 use crate::shard::home::tests::producing::produce;
 use crate::time::Duration;
 use crate::wire::ApiKey;
-
-const SERVED: [(ApiKey, i16, i16); 8] = [
-    (ApiKey::Produce, 0, 13),
-    (ApiKey::Fetch, 4, 18),
-    (ApiKey::ListOffsets, 1, 11),
-    (ApiKey::Metadata, 0, 13),
-    (ApiKey::ApiVersions, 0, 5),
-    (ApiKey::CreateTopics, 2, 7),
-    (ApiKey::DeleteTopics, 1, 6),
-    (ApiKey::InitProducerId, 0, 5),
-];
 
 struct Noise {
     world: World,
@@ -58,7 +48,7 @@ fn noise() -> Noise {
 fn random_and_absurd_bodies_do_no_harm() {
     let mut prng = Prng::new(11);
     let mut noise = noise();
-    for (key, min, max) in SERVED {
+    for &(key, min, max) in SERVED {
         for version in min..=max {
             noise.throw(&request(key, version, 1, &[]));
             for fill in [0x00, 0x01, 0x7f, 0x80, 0xff] {
