@@ -2,12 +2,15 @@
 //! controller, their replies become a response. Knows no connection, no shard and no storage: who is asked how is the caller's.
 
 mod acls;
+mod alter_configs;
 mod api_versions;
 mod client_quotas;
+mod config_resource;
 mod create_topics;
 mod delegation_tokens;
 mod delete_topics;
 mod describe_cluster;
+mod describe_configs;
 mod describe_quorum;
 mod describe_topic_partitions;
 mod elect_leaders;
@@ -15,6 +18,7 @@ mod error;
 mod fetch;
 mod fetch_session;
 mod init_producer_id;
+mod list_config_resources;
 mod list_groups;
 mod list_offsets;
 mod metadata;
@@ -138,6 +142,9 @@ pub(crate) enum Work {
     CreateTopics(create_topics::CreateTopics),
     DeleteTopics(delete_topics::DeleteTopics),
     InitProducerId(init_producer_id::InitProducerId),
+    DescribeConfigs(describe_configs::DescribeConfigs),
+    /// And IncrementalAlterConfigs.
+    AlterConfigs(alter_configs::AlterConfigs),
 }
 
 impl Work {
@@ -150,6 +157,8 @@ impl Work {
             Self::CreateTopics(work) => work.head,
             Self::DeleteTopics(work) => work.head,
             Self::InitProducerId(work) => work.head,
+            Self::DescribeConfigs(work) => work.head,
+            Self::AlterConfigs(work) => work.head,
         }
     }
 
@@ -166,6 +175,8 @@ impl Work {
             (Self::CreateTopics(work), News::Controller(reply)) => Some(work.on_reply(context, reply)),
             (Self::DeleteTopics(work), News::Controller(reply)) => Some(work.on_reply(reply)),
             (Self::InitProducerId(work), News::Controller(reply)) => Some(work.on_reply(context, &reply)),
+            (Self::DescribeConfigs(work), News::Controller(reply)) => Some(work.on_reply(reply)),
+            (Self::AlterConfigs(work), News::Controller(reply)) => Some(work.on_reply(reply)),
             (work, news) => panic!("{work:?} did not ask for {news:?}"),
         }
     }
@@ -210,6 +221,10 @@ pub(crate) const SERVED: &[(ApiKey, i16, i16)] = &[
     (ApiKey::DescribeTransactions, 0, 0),
     (ApiKey::ListTransactions, 0, 2),
     (ApiKey::DescribeTopicPartitions, 0, 0),
+    (ApiKey::DescribeConfigs, 1, 4),
+    (ApiKey::AlterConfigs, 0, 2),
+    (ApiKey::IncrementalAlterConfigs, 0, 1),
+    (ApiKey::ListConfigResources, 0, 1),
 ];
 
 /// Takes a request up: `frame` is its header and body.
@@ -273,6 +288,10 @@ fn take_up(
         ApiKey::DescribeTransactions => transactions::describe(head, reader),
         ApiKey::ListTransactions => transactions::list(head, reader),
         ApiKey::DescribeTopicPartitions => describe_topic_partitions::begin(context, head, reader),
+        ApiKey::DescribeConfigs => describe_configs::begin(context, head, reader),
+        ApiKey::AlterConfigs => alter_configs::begin_replace(context, head, reader),
+        ApiKey::IncrementalAlterConfigs => alter_configs::begin_each(context, head, reader),
+        ApiKey::ListConfigResources => list_config_resources::begin(context, head, reader),
         other => unreachable!("{other:?} is not served"),
     }
 }

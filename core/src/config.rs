@@ -1,8 +1,10 @@
 //! What a node is told before it starts. Read once; the file formats that it comes from are the node's business.
 
 mod loggers;
+pub mod registry;
 mod topic;
 
+use alloc::collections::BTreeMap;
 use alloc::string::String;
 
 pub use self::loggers::{LOGGER_ROOT, LOGGERS, LogLevel};
@@ -20,7 +22,12 @@ pub struct Config {
     pub shards: u16,
     /// The address that Metadata answers with; `None` means the one that the client dialled.
     pub advertised: Option<(String, u16)>,
+    /// What a topic is before anything is set for it or for the broker.
     pub topic_defaults: TopicConfig,
+    /// What was set for the broker before it started, under Kafka's names. Holds after what is set while it runs.
+    pub statics: BTreeMap<String, String>,
+    /// How much every logger says at first.
+    pub log_level: LogLevel,
     /// Partitions of a topic that does not say (`num.partitions`).
     pub partitions_default: i32,
     /// Whether Metadata may create topics (`auto.create.topics.enable`).
@@ -66,6 +73,8 @@ impl Default for Config {
             shards: 1,
             advertised: None,
             topic_defaults: TopicConfig::default(),
+            statics: BTreeMap::new(),
+            log_level: LogLevel::Info,
             partitions_default: 1,
             auto_create_topics: true,
             memory_bytes: 512 << 20,

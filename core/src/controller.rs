@@ -3,6 +3,7 @@
 //! connections or storage.
 
 pub mod command;
+pub mod configs;
 pub mod fuzz;
 pub mod image;
 mod log;
@@ -14,8 +15,12 @@ pub use command::{
     Command, ControllerReply, CreateTopicError, CreateTopics, CreatedTopic, DeleteTopicError, DeletedTopic,
     Intent, NewTopic, TopicRef,
 };
+pub use configs::{
+    AlterConfigs, AlterConfigsError, ConfigOp, ConfigResource, ConfigsChange, ConfigsEdit, Described, Source,
+    Synonym,
+};
 pub use image::{Image, PartitionImage, TopicImage};
 pub use log::{PlacedRecords, decode_records, encode_records};
 pub use record::{MetadataRecord, RecordError};
 pub use state::{Controller, METADATA_TOPIC, check_name};
-pub use topic_config::ConfigError;
+pub use topic_config::{ConfigError, Configs};

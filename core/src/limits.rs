@@ -71,6 +71,18 @@ pub const DECODE_BYTES_MAX: usize = 256 * 1024 * 1024;
 /// Longest value of a topic setting.
 pub const CONFIG_VALUE_BYTES_MAX: usize = 32_767;
 
+/// Groups that may have settings of their own.
+pub const GROUP_CONFIGS_MAX: usize = 10_000;
+
+/// Longest name of a group that has settings of its own.
+pub const GROUP_NAME_BYTES_MAX: usize = 1_024;
+
+/// Settings that one resource of a request may name: more than there are of any.
+pub const CONFIG_ENTRIES_MAX: usize = 1_000;
+
+/// Bytes of settings that one answer describes, about.
+pub const DESCRIBED_BYTES_MAX: usize = 32 * 1024 * 1024;
+
 /// Partitions that one CreateTopics may create, as Kafka's controller.
 pub const CREATE_PARTITIONS_MAX: usize = 10_000;
 

@@ -6,8 +6,10 @@ use alloc::vec::Vec;
 
 use super::error::{self, Failure};
 use super::{Ask, Beginning, Begun, Context, Done, Head, Work, decode_body, respond};
-use crate::controller::topic_config::{self, Setting, Source};
-use crate::controller::{Command, ControllerReply, CreateTopics as Creation, CreatedTopic, Intent, NewTopic};
+use crate::controller::{
+    Command, ConfigResource, ControllerReply, CreateTopics as Creation, CreatedTopic, Described, Intent,
+    NewTopic, configs,
+};
 use crate::id::{NodeId, Uuid};
 use crate::wire::messages::create_topics_request::{CreatableTopic, CreateTopicsRequest};
 use crate::wire::messages::create_topics_response::{
@@ -108,10 +110,11 @@ impl CreateTopics {
     }
 
     fn answer(&self, context: &Context<'_>, created: &[Option<CreatedTopic>]) -> Done {
-        let settings: Vec<Vec<Setting>> = (0..self.topics.len())
+        let settings: Vec<Vec<Described>> = (0..self.topics.len())
             .map(|place| match created.get(place) {
                 Some(Some(topic)) if self.head.version >= 5 => {
-                    topic_config::describe(&context.config.topic_defaults, &topic.configs)
+                    let resource = ConfigResource::Topic(self.topics[place].0.clone());
+                    configs::describe(context.config, context.image, &resource, &topic.configs, &|_| true)
                 }
                 _ => Vec::new(),
             })
@@ -136,15 +139,12 @@ impl CreateTopics {
     }
 }
 
-fn config(setting: &Setting) -> CreatableTopicConfigs<'_> {
+fn config(described: &Described) -> CreatableTopicConfigs<'_> {
     CreatableTopicConfigs {
-        name: setting.name,
-        value: Some(&setting.value),
+        name: described.definition.name,
+        value: described.value.as_deref(),
         read_only: false,
-        config_source: match setting.source {
-            Source::Topic => 1,
-            Source::Default => 5,
-        },
+        config_source: described.source as i8,
         is_sensitive: false,
         ..CreatableTopicConfigs::default()
     }

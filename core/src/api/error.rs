@@ -4,7 +4,9 @@ use alloc::format;
 use alloc::string::{String, ToString};
 
 use crate::batch::{BatchError, ErrorKind};
-use crate::controller::{ConfigError, CreateTopicError, DeleteTopicError};
+use crate::config::registry;
+use crate::controller::{AlterConfigsError, ConfigError, CreateTopicError, DeleteTopicError};
+use crate::limits::GROUP_CONFIGS_MAX;
 use crate::replica::PartitionError;
 use crate::wire::ErrorCode;
 
@@ -133,8 +135,15 @@ pub(super) fn of_create(error: &CreateTopicError) -> Failure {
 
 fn of_config(error: &ConfigError) -> Failure {
     let (code, message) = match error {
-        ConfigError::UnknownName { name } => {
-            (ErrorCode::InvalidConfig, format!("'{}' is no topic setting", shown(name)))
+        ConfigError::UnknownName { scope, name } => {
+            let scope_name = match scope {
+                registry::Scope::Topic => "topic",
+                registry::Scope::Broker => "broker",
+                registry::Scope::Group => "group",
+            };
+            let nearest = registry::nearest(*scope, name);
+            let nearest = nearest.map_or(String::new(), |nearest| format!(": did you mean '{nearest}'?"));
+            (ErrorCode::InvalidConfig, format!("'{}' is no {scope_name} setting{nearest}", shown(name)))
         }
         ConfigError::Repeated { name } => {
             (ErrorCode::InvalidRequest, format!("the setting '{}' is given twice", shown(name)))
@@ -142,9 +151,42 @@ fn of_config(error: &ConfigError) -> Failure {
         ConfigError::NullValue { name } => {
             (ErrorCode::InvalidConfig, format!("the setting '{}' has no value", shown(name)))
         }
-        ConfigError::Invalid { name, value, must_be } => {
-            (ErrorCode::InvalidConfig, format!("{name}={value}: must be {must_be}"))
+        ConfigError::Invalid { definition, value } => (
+            ErrorCode::InvalidConfig,
+            format!("{}={value}: must be {}", definition.name, definition.must_be()),
+        ),
+        ConfigError::LagsCross { min, max } => {
+            let message = format!("min.compaction.lag.ms={min} is more than max.compaction.lag.ms={max}");
+            (ErrorCode::InvalidConfig, message)
         }
+    };
+    Failure { code, message }
+}
+
+pub(super) fn of_alter_configs(error: &AlterConfigsError) -> Failure {
+    let (code, message) = match error {
+        AlterConfigsError::UnknownTopic => {
+            return Failure::new(ErrorCode::UnknownTopicOrPartition, "no topic has this name");
+        }
+        AlterConfigsError::GroupName => {
+            return Failure::new(ErrorCode::InvalidRequest, "a group name has 1 to 1024 bytes");
+        }
+        AlterConfigsError::TooManyGroups => {
+            (ErrorCode::PolicyViolation, format!("{GROUP_CONFIGS_MAX} groups have settings, and no more may"))
+        }
+        AlterConfigsError::NotAList { definition } => (
+            ErrorCode::InvalidConfig,
+            format!("{} is no list: set it instead of changing elements of it", definition.name),
+        ),
+        AlterConfigsError::ReadOnly { definition } => (
+            ErrorCode::InvalidRequest,
+            format!("{} is read when the broker starts: set it in its file and restart", definition.name),
+        ),
+        AlterConfigsError::PerBroker { definition } => (
+            ErrorCode::InvalidRequest,
+            format!("{} belongs to one broker and cannot be the default of all", definition.name),
+        ),
+        AlterConfigsError::Config(error) => return of_config(error),
     };
     Failure { code, message }
 }

@@ -5,7 +5,9 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use super::configs::{AlterConfigs, AlterConfigsError};
 use super::topic_config::ConfigError;
+use crate::config::LogLevel;
 use crate::id::{NodeId, ProducerId, TopicId};
 
 /// One question to the controller. Answered by the [`ControllerReply`] of the same name.
@@ -14,6 +16,8 @@ pub enum Command {
     CreateTopics(CreateTopics),
     DeleteTopics(Vec<TopicRef>),
     AllocateProducerIds,
+    AlterConfigs(AlterConfigs),
+    DescribeLoggers,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,6 +62,8 @@ pub enum ControllerReply {
         first: ProducerId,
         count: u32,
     },
+    AlterConfigs(Vec<Result<(), AlterConfigsError>>),
+    Loggers(BTreeMap<&'static str, LogLevel>),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,10 +5,12 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::record::{MetadataRecord, PartitionCreated, TopicCreated};
-use super::topic_config;
-use crate::config::TopicConfig;
+use super::configs::Layers;
+use super::record::{AlteredResource, ConfigsAltered, MetadataRecord, PartitionCreated, TopicCreated};
+use super::topic_config::{self, Configs};
+use crate::config::{Config, TopicConfig};
 use crate::id::{LeaderEpoch, NodeId, Offset, PartitionId, ProducerId, TopicId, Uuid};
+use crate::mutant::{self, Mutant};
 
 /// The cluster after all metadata records before `version`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +23,9 @@ pub struct Image {
     by_name: BTreeMap<Arc<str>, TopicId>,
     by_id: BTreeMap<TopicId, Arc<TopicImage>>,
     partition_count: usize,
+    /// What is set for brokers; without a node, for all that set nothing themselves.
+    broker_configs: BTreeMap<Option<NodeId>, Configs>,
+    group_configs: BTreeMap<String, Configs>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,7 +35,7 @@ pub struct TopicImage {
     /// What the node's defaults and `configs` come to.
     pub config: TopicConfig,
     /// What was set for this topic, under Kafka's names.
-    pub configs: BTreeMap<String, String>,
+    pub configs: Configs,
     /// By index, without gaps.
     pub partitions: Vec<PartitionImage>,
 }
@@ -63,6 +68,8 @@ impl Image {
             by_name: BTreeMap::new(),
             by_id: BTreeMap::new(),
             partition_count: 0,
+            broker_configs: BTreeMap::new(),
+            group_configs: BTreeMap::new(),
         }
     }
 
@@ -92,26 +99,99 @@ impl Image {
         self.partition_count
     }
 
-    /// Takes the record at `offset` in. `defaults` fills what a topic does not set itself.
-    pub(super) fn apply(&mut self, offset: Offset, record: &MetadataRecord, defaults: &TopicConfig) {
+    /// What is set for a broker while it runs, or without a node, for all.
+    pub fn broker_configs(&self, node: Option<NodeId>) -> Option<&Configs> {
+        self.broker_configs.get(&node)
+    }
+
+    pub fn group_configs(&self, group: &str) -> Option<&Configs> {
+        self.group_configs.get(group)
+    }
+
+    /// Groups that set anything.
+    pub fn groups(&self) -> impl Iterator<Item = &str> {
+        self.group_configs.keys().map(String::as_str)
+    }
+
+    pub(super) fn layers<'a>(&'a self, config: &'a Config) -> Layers<'a> {
+        Layers { config, altered: &self.broker_configs }
+    }
+
+    /// What a topic comes to that sets `own`.
+    fn resolve(&self, config: &Config, own: &Configs) -> TopicConfig {
+        let mut configs = self.layers(config).topic_defaults();
+        configs.extend(own.iter().map(|(name, value)| (name.clone(), value.clone())));
+        topic_config::resolve(&config.topic_defaults, &configs)
+    }
+
+    /// Takes the record at `offset` in. `config` fills what a topic does not set itself.
+    pub(super) fn apply(&mut self, offset: Offset, record: &MetadataRecord, config: &Config) {
         match record {
             MetadataRecord::ClusterCreated { cluster_id } => self.cluster_id = *cluster_id,
-            MetadataRecord::TopicCreated(created) => self.create_topic(created, defaults),
+            MetadataRecord::TopicCreated(created) => self.create_topic(created, config),
             MetadataRecord::PartitionCreated(created) => self.create_partition(created),
             MetadataRecord::TopicDeleted { id } => self.delete_topic(*id),
             MetadataRecord::ProducerIdsAllocated { next } => self.producer_id_next = *next,
+            MetadataRecord::ConfigsAltered(altered) => self.alter_configs(altered, config),
         }
         self.version = u64::try_from(offset.next().0).expect("offsets of a log are not negative");
     }
 
-    fn create_topic(&mut self, created: &TopicCreated, defaults: &TopicConfig) {
-        let configs: BTreeMap<String, String> = created.configs.iter().cloned().collect();
-        let config = topic_config::resolve(defaults, &configs);
+    fn create_topic(&mut self, created: &TopicCreated, config: &Config) {
+        let configs: Configs = created.configs.iter().cloned().collect();
+        let config = self.resolve(config, &configs);
         let name: Arc<str> = Arc::from(created.name.as_str());
         let topic =
             TopicImage { id: created.id, name: Arc::clone(&name), config, configs, partitions: Vec::new() };
         self.by_name.insert(name, created.id);
         self.by_id.insert(created.id, Arc::new(topic));
+    }
+
+    fn alter_configs(&mut self, altered: &ConfigsAltered, config: &Config) {
+        match &altered.resource {
+            AlteredResource::Topic(id) => {
+                let id = if mutant::on(Mutant::ConfigOfAnotherTopic) {
+                    self.by_id.keys().find(|other| **other != *id).copied().unwrap_or(*id)
+                } else {
+                    *id
+                };
+                let Some(topic) = self.by_id.get(&id) else { return };
+                let mut topic = TopicImage::clone(topic);
+                change(&mut topic.configs, &altered.changes);
+                if !mutant::on(Mutant::ConfigNotInForce) {
+                    topic.config = self.resolve(config, &topic.configs);
+                }
+                self.by_id.insert(id, Arc::new(topic));
+            }
+            AlteredResource::Broker(node) => {
+                let configs = self.broker_configs.entry(*node).or_default();
+                change(configs, &altered.changes);
+                if configs.is_empty() {
+                    self.broker_configs.remove(node);
+                }
+                self.resolve_all(config);
+            }
+            AlteredResource::Group(name) => {
+                let configs = self.group_configs.entry(name.clone()).or_default();
+                change(configs, &altered.changes);
+                if configs.is_empty() {
+                    self.group_configs.remove(name);
+                }
+            }
+        }
+    }
+
+    /// The broker's settings have changed: what topics do not set themselves is another.
+    fn resolve_all(&mut self, config: &Config) {
+        let defaults = self.layers(config).topic_defaults();
+        for topic in self.by_id.values_mut() {
+            let mut configs = defaults.clone();
+            configs.extend(topic.configs.iter().map(|(name, value)| (name.clone(), value.clone())));
+            let resolved = topic_config::resolve(&config.topic_defaults, &configs);
+            if resolved != topic.config {
+                Arc::make_mut(topic).config = resolved;
+            }
+        }
     }
 
     fn create_partition(&mut self, created: &PartitionCreated) {
@@ -136,5 +216,14 @@ impl Image {
         if self.by_name.get(&topic.name) == Some(&id) {
             self.by_name.remove(&topic.name);
         }
+    }
+}
+
+fn change(configs: &mut Configs, changes: &[(String, Option<String>)]) {
+    for (name, value) in changes {
+        match value {
+            Some(value) => configs.insert(name.clone(), value.clone()),
+            None => configs.remove(name),
+        };
     }
 }

@@ -22,6 +22,22 @@ pub enum MetadataRecord {
     ProducerIdsAllocated {
         next: ProducerId,
     },
+    ConfigsAltered(ConfigsAltered),
+}
+
+/// Settings of one resource that are set from now on, or, without a value, not set any more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigsAltered {
+    pub resource: AlteredResource,
+    pub changes: Vec<(String, Option<String>)>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AlteredResource {
+    Topic(TopicId),
+    /// One broker, or what holds for all that set nothing themselves.
+    Broker(Option<NodeId>),
+    Group(String),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,6 +82,12 @@ const TOPIC_CREATED: u16 = 2;
 const PARTITION_CREATED: u16 = 3;
 const TOPIC_DELETED: u16 = 4;
 const PRODUCER_IDS_ALLOCATED: u16 = 5;
+const CONFIGS_ALTERED: u16 = 6;
+
+/// How the resource of altered settings is written: the numbers that Kafka has for their types.
+const RESOURCE_TOPIC: u8 = 2;
+const RESOURCE_BROKER: u8 = 4;
+const RESOURCE_GROUP: u8 = 32;
 
 /// The version that is written, of every type so far.
 const VERSION: u16 = 0;
@@ -81,6 +103,7 @@ impl MetadataRecord {
             Self::PartitionCreated(_) => PARTITION_CREATED,
             Self::TopicDeleted { .. } => TOPIC_DELETED,
             Self::ProducerIdsAllocated { .. } => PRODUCER_IDS_ALLOCATED,
+            Self::ConfigsAltered(_) => CONFIGS_ALTERED,
         }
     }
 
@@ -109,6 +132,7 @@ impl MetadataRecord {
             }
             Self::TopicDeleted { id } => out.extend(id.0.0),
             Self::ProducerIdsAllocated { next } => out.extend(next.0.to_be_bytes()),
+            Self::ConfigsAltered(altered) => altered.encode(out),
         }
     }
 
@@ -117,7 +141,7 @@ impl MetadataRecord {
         let mut rest = Rest { bytes: value };
         let kind = u16::from_be_bytes(rest.array().ok_or(RecordError::Malformed { kind: 0 })?);
         let version = u16::from_be_bytes(rest.array().ok_or(RecordError::Malformed { kind })?);
-        if !(CLUSTER_CREATED..=PRODUCER_IDS_ALLOCATED).contains(&kind) {
+        if !(CLUSTER_CREATED..=CONFIGS_ALTERED).contains(&kind) {
             return Err(RecordError::UnknownType { kind });
         }
         if version > VERSION {
@@ -156,8 +180,60 @@ impl MetadataRecord {
             PRODUCER_IDS_ALLOCATED => {
                 Self::ProducerIdsAllocated { next: ProducerId(i64::from_be_bytes(rest.array()?)) }
             }
+            CONFIGS_ALTERED => Self::ConfigsAltered(ConfigsAltered::decode(rest)?),
             _ => return None,
         })
+    }
+}
+
+impl ConfigsAltered {
+    fn encode(&self, out: &mut Vec<u8>) {
+        match &self.resource {
+            AlteredResource::Topic(id) => {
+                out.push(RESOURCE_TOPIC);
+                out.extend(id.0.0);
+            }
+            AlteredResource::Broker(node) => {
+                out.push(RESOURCE_BROKER);
+                out.extend(node.map_or(NO_NODE, |node| node.0).to_be_bytes());
+            }
+            AlteredResource::Group(name) => {
+                out.push(RESOURCE_GROUP);
+                put_text(out, name);
+            }
+        }
+        put_count(out, self.changes.len());
+        for (name, value) in &self.changes {
+            put_text(out, name);
+            out.push(u8::from(value.is_some()));
+            put_text(out, value.as_deref().unwrap_or_default());
+        }
+    }
+
+    fn decode(rest: &mut Rest<'_>) -> Option<Self> {
+        let [resource] = rest.array()?;
+        let resource = match resource {
+            RESOURCE_TOPIC => AlteredResource::Topic(TopicId(Uuid(rest.array()?))),
+            RESOURCE_BROKER => {
+                let node = i32::from_be_bytes(rest.array()?);
+                AlteredResource::Broker((node != NO_NODE).then_some(NodeId(node)))
+            }
+            RESOURCE_GROUP => AlteredResource::Group(rest.text()?),
+            _ => return None,
+        };
+        let mut changes = Vec::new();
+        for _ in 0..rest.count()? {
+            let name = rest.text()?;
+            let [is_set] = rest.array()?;
+            let value = rest.text()?;
+            let value = match is_set {
+                1 => Some(value),
+                0 if value.is_empty() => None,
+                _ => return None,
+            };
+            changes.push((name, value));
+        }
+        Some(Self { resource, changes })
     }
 }
 
@@ -216,9 +292,17 @@ mod tests {
     use alloc::vec;
     use alloc::vec::Vec;
 
-    use super::{MetadataRecord, PartitionCreated, RecordError, TopicCreated};
+    use super::{
+        AlteredResource, ConfigsAltered, MetadataRecord, PartitionCreated, RecordError, TopicCreated,
+    };
     use crate::id::{LeaderEpoch, NodeId, PartitionId, ProducerId, TopicId, Uuid};
     use crate::prng::Prng;
+
+    fn altered(resource: AlteredResource) -> MetadataRecord {
+        let changes =
+            vec![(String::from("retention.ms"), Some(String::from("7"))), (String::from("segment.ms"), None)];
+        MetadataRecord::ConfigsAltered(ConfigsAltered { resource, changes })
+    }
 
     fn samples() -> Vec<MetadataRecord> {
         let id = TopicId(Uuid([9; 16]));
@@ -238,6 +322,10 @@ mod tests {
             }),
             MetadataRecord::TopicDeleted { id },
             MetadataRecord::ProducerIdsAllocated { next: ProducerId(2_000) },
+            altered(AlteredResource::Topic(id)),
+            altered(AlteredResource::Broker(None)),
+            altered(AlteredResource::Broker(Some(NodeId(3)))),
+            altered(AlteredResource::Group(String::from("readers"))),
         ]
     }
 
@@ -265,6 +353,13 @@ mod tests {
         let mut expected = vec![0, 2, 0, 0];
         expected.extend([0xab; 16]);
         expected.extend([0, 0, 0, 1, b't', 0, 0, 0, 1, 0, 0, 0, 1, b'k', 0, 0, 0, 0]);
+        assert_eq!(encoded(&record), expected);
+        let record = MetadataRecord::ConfigsAltered(ConfigsAltered {
+            resource: AlteredResource::Broker(None),
+            changes: vec![(String::from("k"), Some(String::from("v"))), (String::from("l"), None)],
+        });
+        let mut expected = vec![0, 6, 0, 0, 4, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 2];
+        expected.extend([0, 0, 0, 1, b'k', 1, 0, 0, 0, 1, b'v', 0, 0, 0, 1, b'l', 0, 0, 0, 0, 0]);
         assert_eq!(encoded(&record), expected);
     }
 

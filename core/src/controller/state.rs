@@ -13,10 +13,12 @@ use super::command::{
     Command, ControllerReply, CreateTopicError, CreateTopics, CreatedTopic, DeleteTopicError, DeletedTopic,
     Intent, NewTopic, TopicRef,
 };
+use super::configs;
 use super::image::{Image, TopicImage};
 use super::record::{MetadataRecord, PartitionCreated, TopicCreated};
-use super::topic_config::{self, ConfigError};
-use crate::config::Config;
+use super::topic_config::{self, ConfigError, Configs};
+use crate::config::registry::Scope;
+use crate::config::{Config, LOGGERS, LogLevel};
 use crate::id::{LeaderEpoch, NodeId, Offset, PartitionId, ProducerId, TopicId, Uuid};
 use crate::limits::{CREATE_PARTITIONS_MAX, PARTITIONS_MAX, PRODUCER_ID_BLOCK, TOPIC_NAME_BYTES_MAX};
 use crate::mutant::{self, Mutant};
@@ -37,6 +39,8 @@ pub struct Controller {
     committed: Arc<Image>,
     /// Topics of the past, whose files may still stand.
     deleted: BTreeSet<TopicId>,
+    /// As they are now; nobody remembers them when the node ends.
+    log_levels: BTreeMap<&'static str, LogLevel>,
 }
 
 /// What a CreateTopics has decided so far.
@@ -50,6 +54,7 @@ struct Draft {
 impl Controller {
     pub fn new(config: Arc<Config>) -> Self {
         Self {
+            log_levels: LOGGERS.iter().map(|logger| (*logger, config.log_level)).collect(),
             config,
             appended: Image::empty(),
             folded: BTreeMap::new(),
@@ -76,6 +81,15 @@ impl Controller {
                 let record = MetadataRecord::ProducerIdsAllocated { next: ProducerId(next) };
                 (vec![record], ControllerReply::ProducerIds { first, count: PRODUCER_ID_BLOCK })
             }
+            Command::AlterConfigs(alter) => {
+                let judge = |change| configs::alter(&self.config, &self.appended, change);
+                let judged: Vec<_> = alter.changes.iter().map(judge).collect();
+                let apply = alter.intent == Intent::Apply;
+                let records = judged.iter().flatten().flatten().filter(|_| apply).cloned().collect();
+                let results = judged.into_iter().map(|result| result.map(drop)).collect();
+                (records, ControllerReply::AlterConfigs(results))
+            }
+            Command::DescribeLoggers => (Vec::new(), ControllerReply::Loggers(self.log_levels.clone())),
         }
     }
 
@@ -93,9 +107,10 @@ impl Controller {
             }
             MetadataRecord::ClusterCreated { .. }
             | MetadataRecord::PartitionCreated(_)
-            | MetadataRecord::ProducerIdsAllocated { .. } => {}
+            | MetadataRecord::ProducerIdsAllocated { .. }
+            | MetadataRecord::ConfigsAltered(_) => {}
         }
-        self.appended.apply(offset, &record, &self.config.topic_defaults);
+        self.appended.apply(offset, &record, &self.config);
         self.uncommitted.push_back((offset, record));
     }
 
@@ -113,7 +128,7 @@ impl Controller {
         }
         let image = Arc::make_mut(&mut self.committed);
         for (offset, record) in self.uncommitted.drain(..count) {
-            image.apply(offset, &record, &self.config.topic_defaults);
+            image.apply(offset, &record, &self.config);
         }
         true
     }
@@ -121,6 +136,15 @@ impl Controller {
     /// Whether a topic of this id existed and was deleted.
     pub fn was_deleted(&self, topic: TopicId) -> bool {
         self.deleted.contains(&topic)
+    }
+
+    /// A logger says more or less from now on.
+    pub fn set_log_level(&mut self, logger: &'static str, level: LogLevel) {
+        self.log_levels.insert(logger, level);
+    }
+
+    pub fn config(&self) -> &Config {
+        &self.config
     }
 
     /// What is committed.
@@ -271,15 +295,16 @@ fn fold(name: &str) -> String {
     name.replace('.', "_")
 }
 
-fn check_configs(configs: &[(String, Option<String>)]) -> Result<BTreeMap<String, String>, ConfigError> {
-    let mut checked = BTreeMap::new();
+fn check_configs(configs: &[(String, Option<String>)]) -> Result<Configs, ConfigError> {
+    let mut checked = Configs::new();
     for (name, value) in configs {
         let Some(value) = value else { return Err(ConfigError::NullValue { name: name.clone() }) };
-        topic_config::check(name, value)?;
+        topic_config::check(Scope::Topic, name, value)?;
         if checked.insert(name.clone(), value.clone()).is_some() {
             return Err(ConfigError::Repeated { name: name.clone() });
         }
     }
+    topic_config::check_together(&checked)?;
     Ok(checked)
 }
 

@@ -1,5 +1,6 @@
 //! What a shard lets others see: log lines, metrics, checker hooks and coverage marks are all made of these. Never an order.
 
+use crate::config::LogLevel;
 use crate::id::{ConnId, LeaderEpoch, Offset, PartitionId, ProducerEpoch, ProducerId, StreamId};
 use crate::shard::{CloseReason, Halt};
 use crate::time::Timestamp;
@@ -35,6 +36,11 @@ pub enum Event {
         partitions: i32,
     },
     TopicDeleted,
+    /// A logger of the node says more or less from now on.
+    LogLevelSet {
+        logger: &'static str,
+        level: LogLevel,
+    },
     Appended {
         partition: PartitionId,
         base: Offset,
@@ -162,7 +168,7 @@ macro_rules! names {
 names! {
     /// Every kind of event; a coverage mark each.
     Event:
-    Connected Disconnected ConnectionRefused Answered TopicCreated TopicDeleted Appended DuplicateAnswered GroupCommitted DurableAdvanced HighWatermarkAdvanced Destaged SegmentRolled SegmentSealed SegmentDeleted WalFileCreated WalFileRecycled Checkpointed SealWritten CarriedForward TornTail Rot Faulty CheckpointLost ProducersLost SuperblockRepaired FooterRebuilt Recovered StorageFull StorageRoomAgain Halted Marked
+    Connected Disconnected ConnectionRefused Answered TopicCreated TopicDeleted LogLevelSet Appended DuplicateAnswered GroupCommitted DurableAdvanced HighWatermarkAdvanced Destaged SegmentRolled SegmentSealed SegmentDeleted WalFileCreated WalFileRecycled Checkpointed SealWritten CarriedForward TornTail Rot Faulty CheckpointLost ProducersLost SuperblockRepaired FooterRebuilt Recovered StorageFull StorageRoomAgain Halted Marked
 }
 
 /// A branch of the core that tests should have been through.

@@ -6,7 +6,9 @@ use alloc::vec::Vec;
 
 use super::message::{CallId, ShardMessage};
 use super::owner::{Owner, StreamHold};
-use crate::controller::{Command, Controller, ControllerReply, Image, MetadataRecord, encode_records};
+use crate::controller::{
+    Command, Controller, ControllerReply, Image, Intent, MetadataRecord, encode_records,
+};
 use crate::id::{Offset, PartitionId, ShardId, StreamId, Uuid};
 use crate::mutant::{self, Mutant};
 use crate::prng::Prng;
@@ -36,7 +38,8 @@ fn topic_events<'a>(records: impl Iterator<Item = &'a MetadataRecord>) -> Vec<Ev
             (
                 MetadataRecord::PartitionCreated(_)
                 | MetadataRecord::ClusterCreated { .. }
-                | MetadataRecord::ProducerIdsAllocated { .. },
+                | MetadataRecord::ProducerIdsAllocated { .. }
+                | MetadataRecord::ConfigsAltered(_),
                 _,
             ) => {}
         }
@@ -132,6 +135,14 @@ impl Seat {
             if !records.is_empty() && self.append(now, owner, records).is_err() {
                 self.commands.push_front((to, call, command));
                 return;
+            }
+            if let Command::AlterConfigs(alter) = command
+                && alter.intent == Intent::Apply
+            {
+                for (logger, level) in alter.loggers {
+                    self.controller.set_log_level(logger, level);
+                    owner.tell(Event::LogLevelSet { logger, level });
+                }
             }
             let end = owner.log_end(PartitionId::METADATA).expect("shard 0 owns the metadata");
             let end = if mutant::on(Mutant::MetadataToldEarly) { Offset::ZERO } else { end };

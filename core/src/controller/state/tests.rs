@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 use super::Controller;
 use crate::batch::Scratch;
 use crate::config::Config;
+use crate::config::registry::Scope;
 use crate::controller::{
     Command, ConfigError, ControllerReply, CreateTopicError, CreateTopics, CreatedTopic, DeleteTopicError,
     Intent, MetadataRecord, NewTopic, TopicRef, decode_records, encode_records,
@@ -175,7 +176,7 @@ fn settings_are_applied_or_refused() {
         other => panic!("{other:?}"),
     };
     let unknown = refused(host.create(with(vec![config("no.such", "1")])));
-    assert_eq!(unknown, ConfigError::UnknownName { name: String::from("no.such") });
+    assert_eq!(unknown, ConfigError::UnknownName { scope: Scope::Topic, name: String::from("no.such") });
     let repeated = refused(host.create(with(vec![config("retention.ms", "1"); 10_000])));
     assert_eq!(repeated, ConfigError::Repeated { name: String::from("retention.ms") });
     let null = refused(host.create(with(vec![(String::from("retention.ms"), None)])));

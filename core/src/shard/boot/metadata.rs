@@ -103,10 +103,12 @@ fn forgotten(record: &MetadataRecord, is_last: bool) -> bool {
     match record {
         MetadataRecord::TopicDeleted { .. } if mutant::on(Mutant::DeletionForgotten) => true,
         MetadataRecord::ProducerIdsAllocated { .. } if mutant::on(Mutant::ProducerIdsHandedTwice) => true,
+        MetadataRecord::ConfigsAltered(_) if mutant::on(Mutant::ConfigsForgotten) => true,
         MetadataRecord::ClusterCreated { .. }
         | MetadataRecord::TopicCreated(_)
         | MetadataRecord::PartitionCreated(_)
         | MetadataRecord::TopicDeleted { .. }
-        | MetadataRecord::ProducerIdsAllocated { .. } => is_last && mutant::on(Mutant::LastMetadataSkipped),
+        | MetadataRecord::ProducerIdsAllocated { .. }
+        | MetadataRecord::ConfigsAltered(_) => is_last && mutant::on(Mutant::LastMetadataSkipped),
     }
 }

@@ -2,6 +2,7 @@
 
 mod admin;
 mod api;
+mod configs;
 mod connections;
 mod fetching;
 mod noise;

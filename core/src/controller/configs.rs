@@ -1,0 +1,216 @@
+//! Settings that change while the cluster runs: judging what shall be altered, as one record for each resource. All of a resource
+//! is altered or nothing of it.
+
+mod describe;
+mod layers;
+
+use alloc::collections::BTreeSet;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+pub use self::describe::{Described, Source, Synonym, describe};
+pub(super) use self::layers::Layers;
+use super::command::Intent;
+use super::image::Image;
+use super::record::{AlteredResource, ConfigsAltered, MetadataRecord};
+use super::topic_config::{self, ConfigError, Configs};
+use crate::config::registry::{self, Definition, Kind, Scope, Update};
+use crate::config::{Config, LogLevel};
+use crate::id::NodeId;
+use crate::limits::{GROUP_CONFIGS_MAX, GROUP_NAME_BYTES_MAX};
+
+/// What settings belong to.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ConfigResource {
+    Topic(String),
+    /// One broker, or what holds for all that set nothing themselves.
+    Broker(Option<NodeId>),
+    Group(String),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AlterConfigs {
+    pub changes: Vec<ConfigsChange>,
+    /// Levels of loggers, which are remembered until the node ends.
+    pub loggers: Vec<(&'static str, LogLevel)>,
+    pub intent: Intent,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigsChange {
+    pub resource: ConfigResource,
+    pub edit: ConfigsEdit,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ConfigsEdit {
+    /// These and nothing else are set.
+    Replace(Configs),
+    Each(Vec<(String, ConfigOp)>),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ConfigOp {
+    Set(String),
+    Delete,
+    /// Elements that a list shall have, too.
+    Append(String),
+    /// Elements that a list shall have no more.
+    Subtract(String),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AlterConfigsError {
+    UnknownTopic,
+    GroupName,
+    /// As many groups have settings of their own as may.
+    TooManyGroups,
+    /// Elements are put in or taken out of what is no list.
+    NotAList {
+        definition: &'static Definition,
+    },
+    ReadOnly {
+        definition: &'static Definition,
+    },
+    /// It cannot be the default of all brokers.
+    PerBroker {
+        definition: &'static Definition,
+    },
+    Config(ConfigError),
+}
+
+impl ConfigResource {
+    pub fn scope(&self) -> Scope {
+        match self {
+            Self::Topic(_) => Scope::Topic,
+            Self::Broker(_) => Scope::Broker,
+            Self::Group(_) => Scope::Group,
+        }
+    }
+
+    /// What is set for it; nothing for a topic that does not exist.
+    pub fn configs<'a>(&self, image: &'a Image) -> Option<&'a Configs> {
+        match self {
+            Self::Topic(name) => image.topic(name).map(|topic| &topic.configs),
+            Self::Broker(node) => image.broker_configs(*node),
+            Self::Group(name) => image.group_configs(name),
+        }
+    }
+}
+
+/// Judges one change; the record that makes it, if it makes a difference.
+pub(super) fn alter(
+    config: &Config,
+    image: &Image,
+    change: &ConfigsChange,
+) -> Result<Option<MetadataRecord>, AlterConfigsError> {
+    let resource = find(image, &change.resource)?;
+    let empty = Configs::new();
+    let before = change.resource.configs(image).unwrap_or(&empty);
+    let after = match &change.edit {
+        ConfigsEdit::Replace(configs) => configs.clone(),
+        ConfigsEdit::Each(edits) => edited(config, image, change, edits)?,
+    };
+    let scope = change.resource.scope();
+    let touched: BTreeSet<&String> =
+        before.keys().chain(after.keys()).filter(|name| before.get(*name) != after.get(*name)).collect();
+    for (name, value) in after.iter().filter(|(name, _)| touched.contains(name)) {
+        let definition = topic_config::check(scope, name, value).map_err(AlterConfigsError::Config)?;
+        let cluster_wide = change.resource == ConfigResource::Broker(None);
+        match definition.update {
+            Update::ReadOnly => return Err(AlterConfigsError::ReadOnly { definition }),
+            Update::PerBroker if cluster_wide => return Err(AlterConfigsError::PerBroker { definition }),
+            Update::PerBroker | Update::ClusterWide => {}
+        }
+    }
+    if scope == Scope::Topic {
+        topic_config::check_together(&after).map_err(AlterConfigsError::Config)?;
+    }
+    if touched.is_empty() {
+        return Ok(None);
+    }
+    let changes = touched.into_iter().map(|name| (name.clone(), after.get(name).cloned())).collect();
+    Ok(Some(MetadataRecord::ConfigsAltered(ConfigsAltered { resource, changes })))
+}
+
+fn find(image: &Image, resource: &ConfigResource) -> Result<AlteredResource, AlterConfigsError> {
+    match resource {
+        ConfigResource::Topic(name) => {
+            let topic = image.topic(name).ok_or(AlterConfigsError::UnknownTopic)?;
+            Ok(AlteredResource::Topic(topic.id))
+        }
+        ConfigResource::Broker(node) => Ok(AlteredResource::Broker(*node)),
+        ConfigResource::Group(name) if name.is_empty() || name.len() > GROUP_NAME_BYTES_MAX => {
+            Err(AlterConfigsError::GroupName)
+        }
+        ConfigResource::Group(name)
+            if image.group_configs(name).is_none() && image.groups().count() >= GROUP_CONFIGS_MAX =>
+        {
+            Err(AlterConfigsError::TooManyGroups)
+        }
+        ConfigResource::Group(name) => Ok(AlteredResource::Group(name.clone())),
+    }
+}
+
+/// What a resource sets after `edits`, which name each setting once.
+fn edited(
+    config: &Config,
+    image: &Image,
+    change: &ConfigsChange,
+    edits: &[(String, ConfigOp)],
+) -> Result<Configs, AlterConfigsError> {
+    let scope = change.resource.scope();
+    let mut after = change.resource.configs(image).cloned().unwrap_or_default();
+    let mut named = BTreeSet::new();
+    for (name, op) in edits {
+        if !named.insert(name) {
+            return Err(AlterConfigsError::Config(ConfigError::Repeated { name: name.clone() }));
+        }
+        let known = registry::find(scope, name);
+        match (known, op) {
+            // What an older version knew can still be taken away.
+            (None, ConfigOp::Delete) if after.contains_key(name) => {
+                after.remove(name);
+            }
+            (None, _) => {
+                let name = name.clone();
+                return Err(AlterConfigsError::Config(ConfigError::UnknownName { scope, name }));
+            }
+            (Some(definition), ConfigOp::Delete) if definition.update == Update::ReadOnly => {
+                return Err(AlterConfigsError::ReadOnly { definition });
+            }
+            (Some(_), ConfigOp::Delete) => {
+                after.remove(name);
+            }
+            (Some(_), ConfigOp::Set(value)) => {
+                after.insert(name.clone(), value.clone());
+            }
+            (Some(definition), ConfigOp::Append(_) | ConfigOp::Subtract(_))
+                if definition.kind != Kind::List =>
+            {
+                return Err(AlterConfigsError::NotAList { definition });
+            }
+            (Some(definition), ConfigOp::Append(elements)) => {
+                let before = describe::value_of(config, image, &change.resource, definition);
+                let mut list: Vec<&str> = registry::parse_list(&before).collect();
+                for element in registry::parse_list(elements) {
+                    if !list.contains(&element) {
+                        list.push(element);
+                    }
+                }
+                after.insert(name.clone(), list.join(","));
+            }
+            (Some(definition), ConfigOp::Subtract(elements)) => {
+                let before = describe::value_of(config, image, &change.resource, definition);
+                let gone: Vec<&str> = registry::parse_list(elements).collect();
+                let list: Vec<&str> =
+                    registry::parse_list(&before).filter(|element| !gone.contains(element)).collect();
+                after.insert(name.clone(), list.join(","));
+            }
+        }
+    }
+    Ok(after)
+}
+
+#[cfg(test)]
+mod tests;
