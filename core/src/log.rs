@@ -95,6 +95,8 @@ pub enum AppendError {
     InvalidProducerEpoch { current: ProducerEpoch, found: ProducerEpoch },
     /// The sequence neither continues nor repeats.
     OutOfOrderSequence { expected: i32, found: i32 },
+    /// The producer has never written here, and yet its sequence does not begin at 0.
+    UnknownProducerId,
 }
 
 /// A partition's log. `log_start ≤ durable_end ≤ log_end`; the last segment is the active one.

@@ -14,7 +14,7 @@ use alloc::vec::Vec;
 pub use isr::Isr;
 pub use op::{
     Acks, FetchOp, Isolation, ListOffsetsOp, OffsetReply, OffsetTarget, PartitionError, PartitionOp,
-    PartitionReply, ProduceOp, ProduceReply, ReadReply, Starved,
+    PartitionReply, ProduceOp, ProduceReply, ReadReply, Recompress, Starved,
 };
 pub use waiters::Readiness;
 

@@ -61,6 +61,12 @@ pub(super) fn of_partition(error: PartitionError) -> Failure {
         PartitionError::UnknownProducerId => {
             (ErrorCode::UnknownProducerId, "no state of this producer, and its sequence does not begin at 0")
         }
+        PartitionError::RecompressedTooLarge { max } => {
+            let message = format!(
+                "compressed as compression.type says, the batch has more than the {max} bytes of max.message.bytes"
+            );
+            return Failure { code: ErrorCode::MessageTooLarge, message };
+        }
         PartitionError::BatchTooLarge => (
             ErrorCode::RecordListTooLarge,
             "the batch is larger than a segment, or than all memory for batches",

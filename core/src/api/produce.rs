@@ -8,16 +8,18 @@ use super::error::{self, Failure};
 use super::topic::{Naming, TopicKey, is_internal};
 use super::{Ask, Beginning, Begun, Context, Done, Head, Refusal, Work, decode_body, respond};
 use crate::batch::{
-    BatchError, KeyPolicy, ProducePolicy, TimestampType, TimestampWindow, Validation, ZstdPolicy,
-    validate_produced,
+    BatchError, Codec, Encoding, KeyPolicy, ProducePolicy, TimestampType, TimestampWindow, Validation,
+    ZstdPolicy, validate_produced,
 };
 use crate::buf::Slice;
-use crate::config::BatchValidation;
+use crate::config::{BatchValidation, Compression};
 use crate::controller::TopicImage;
 use crate::id::{NodeId, PartitionId, TopicId};
 use crate::limits::PRODUCE_WAIT_MIN;
 use crate::mutant::{self, Mutant};
-use crate::replica::{Acks, PartitionError, PartitionOp, PartitionReply, ProduceOp, ProduceReply};
+use crate::replica::{
+    Acks, PartitionError, PartitionOp, PartitionReply, ProduceOp, ProduceReply, Recompress,
+};
 use crate::time::{Duration, Timestamp};
 use crate::wire::messages::produce_request::{PartitionProduceData, ProduceRequest};
 use crate::wire::messages::produce_response::{
@@ -164,7 +166,22 @@ fn check(
         return Err(Failure::new(ErrorCode::InvalidTxnState, message).into());
     }
     let partition = PartitionId { topic: topic.id, index: data.index };
-    Ok(ProduceOp { partition, acks, batch: frame.cut_to(bytes), checked })
+    let encoding = encoding(topic).filter(|encoding| encoding.codec != checked.info.codec);
+    let batch_bytes_max = policy.batch_bytes_max;
+    let recompress = encoding.map(|encoding| Recompress { encoding, batch_bytes_max });
+    Ok(ProduceOp { partition, acks, batch: frame.cut_to(bytes), checked, recompress })
+}
+
+/// How the topic wants its batches compressed, if it does.
+fn encoding(topic: &TopicImage) -> Option<Encoding> {
+    match topic.config.compression {
+        Compression::Producer => None,
+        Compression::Uncompressed => Some(Codec::None.into()),
+        Compression::Gzip { level } => Some(Encoding { codec: Codec::Gzip, level }),
+        Compression::Snappy => Some(Codec::Snappy.into()),
+        Compression::Lz4 { level } => Some(Encoding { codec: Codec::Lz4, level }),
+        Compression::Zstd { level } => Some(Encoding { codec: Codec::Zstd, level }),
+    }
 }
 
 fn policy(context: &Context<'_>, head: Head, topic: &TopicImage) -> ProducePolicy {
@@ -185,8 +202,11 @@ fn policy(context: &Context<'_>, head: Head, topic: &TopicImage) -> ProducePolic
         timestamps,
         key: if topic.config.cleanup.compacts() { KeyPolicy::Required } else { KeyPolicy::Optional },
         validation: match topic.config.validation {
-            BatchValidation::Full => Validation::Records,
-            BatchValidation::Crc => Validation::Crc,
+            // Keys are looked for, and records taken out of their compression, only by walking them.
+            BatchValidation::Crc if !topic.config.cleanup.compacts() && encoding(topic).is_none() => {
+                Validation::Crc
+            }
+            BatchValidation::Crc | BatchValidation::Full => Validation::Records,
         },
     }
 }

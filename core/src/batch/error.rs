@@ -2,6 +2,8 @@
 
 use core::fmt;
 
+use crate::time::Timestamp;
+
 /// Why bytes are not a batch that can be accepted or read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BatchError {
@@ -65,7 +67,7 @@ pub enum RecordFault {
     /// The timestamp is beyond 64 bits.
     TimestampOverflow,
     /// The timestamp is outside of what the topic accepts.
-    TimestampWindow,
+    TimestampWindow { timestamp: Timestamp },
     /// No key, where the topic is compacted.
     KeyMissing,
 }
@@ -107,9 +109,10 @@ impl BatchError {
             Self::TooLarge { .. } | Self::Expansion { .. } => ErrorKind::TooLarge,
             Self::Codec(_) | Self::ZstdRefused => ErrorKind::UnsupportedCompression,
             Self::LogAppendTime
-            | Self::Record { fault: RecordFault::TimestampWindow | RecordFault::TimestampOverflow, .. } => {
-                ErrorKind::InvalidTimestamp
-            }
+            | Self::Record {
+                fault: RecordFault::TimestampWindow { .. } | RecordFault::TimestampOverflow,
+                ..
+            } => ErrorKind::InvalidTimestamp,
             Self::Header
             | Self::MoreThanOne
             | Self::Empty
@@ -144,11 +147,45 @@ impl fmt::Display for BatchError {
             Self::Producer => f.write_str("producer id, epoch and sequence do not belong together"),
             Self::Codec(codec) => write!(f, "compression type {codec} does not exist"),
             Self::ZstdRefused => f.write_str("zstd needs a newer version of this request"),
-            Self::Stream(fault) => write!(f, "the compressed records: {fault:?}"),
+            Self::Stream(fault) => write!(f, "the compressed records: {fault}"),
             Self::Expansion { limit } => write!(f, "the records expand to more than {limit} bytes"),
-            Self::Record { index, fault } => write!(f, "record {index} of the batch: {fault:?}"),
+            Self::Record { index, fault } => write!(f, "record {index} of the batch: {fault}"),
             Self::TrailingBytes => f.write_str("bytes follow the last record"),
         }
+    }
+}
+
+impl fmt::Display for RecordFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Truncated => f.write_str("the bytes end before it does"),
+            Self::Varint => f.write_str("a number is longer than its type"),
+            Self::Length => f.write_str("its length is not that of its fields"),
+            Self::Attributes => f.write_str("it has attribute bits that mean nothing"),
+            Self::OffsetDelta => f.write_str("its offset delta is not its place in the batch"),
+            Self::NegativeLength => f.write_str("a length is negative where it may not be"),
+            Self::HeaderCount => f.write_str("it claims a number of headers that its bytes cannot hold"),
+            Self::TimestampOverflow => f.write_str("its timestamp is beyond 64 bits"),
+            Self::TimestampWindow { timestamp } => write!(
+                f,
+                "its timestamp {} is further from the broker's clock than message.timestamp.before.max.ms and \
+                 message.timestamp.after.max.ms allow",
+                timestamp.0
+            ),
+            Self::KeyMissing => f.write_str("it has no key, and the topic is compacted"),
+        }
+    }
+}
+
+impl fmt::Display for StreamFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Truncated => "the stream ends too early",
+            Self::Framing => "the framing is not that of the codec, or not one that all clients read",
+            Self::Content => "the stream does not decode",
+            Self::Checksum => "a checksum or a length of the stream does not match",
+            Self::Trailing => "bytes follow the stream",
+        })
     }
 }
 

@@ -149,7 +149,7 @@ fn walk(batch: &BatchView<'_>, payload: &[u8], policy: &ProducePolicy) -> Result
         let timestamp = base.0.checked_add(record.timestamp_delta).map(Timestamp);
         let timestamp = timestamp.ok_or(at(RecordFault::TimestampOverflow))?;
         if !policy.timestamps.accepts(timestamp) {
-            return Err(at(RecordFault::TimestampWindow));
+            return Err(at(RecordFault::TimestampWindow { timestamp }));
         }
         max = max.max(timestamp);
     }

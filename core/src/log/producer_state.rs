@@ -72,7 +72,12 @@ impl ProducerState {
             let free = mutant::on(Mutant::FirstSequenceFree) && !self.producers.is_empty();
             return match history {
                 History::Whole if free => Ok(Verdict::New),
-                History::Whole if self.producers.len() < PRODUCERS_PER_PARTITION_MAX => in_order(info, 0),
+                // Its topic was deleted and made again, or the id is from nowhere. Clients begin again.
+                History::Whole
+                    if self.producers.len() < PRODUCERS_PER_PARTITION_MAX && info.base_sequence != 0 =>
+                {
+                    Err(AppendError::UnknownProducerId)
+                }
                 History::Whole | History::Trimmed => Ok(Verdict::New),
             };
         };

@@ -3,7 +3,7 @@
 
 use alloc::vec::Vec;
 
-use crate::batch::ProducedBatch;
+use crate::batch::{Encoding, ProducedBatch};
 use crate::buf::Slice;
 use crate::id::{LeaderEpoch, Offset, PartitionId};
 use crate::log::Minimum;
@@ -36,6 +36,15 @@ pub struct ProduceOp {
     pub batch: Slice,
     /// What the check found: `max_timestamp` is that of the records, whatever the header says.
     pub checked: ProducedBatch,
+    /// If the topic wants its batches compressed otherwise. Then each record was walked.
+    pub recompress: Option<Recompress>,
+}
+
+/// How a batch is to be compressed before it is appended, and how long it may become.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Recompress {
+    pub encoding: Encoding,
+    pub batch_bytes_max: u32,
 }
 
 /// When a produce is answered. With `None` too there is a reply, which tells the home of an error.
@@ -166,7 +175,12 @@ pub enum PartitionError {
     },
     /// A batch that was appended long ago; its offset is no longer known.
     DuplicateSequence,
+    /// A producer that has no state here goes on with a sequence that is not 0.
     UnknownProducerId,
+    /// Compressed as the topic wants it, the batch has more bytes than the topic allows.
+    RecompressedTooLarge {
+        max: u32,
+    },
     /// The batch is larger than a segment, or than all memory for batches.
     BatchTooLarge,
     InvalidTimestamp,

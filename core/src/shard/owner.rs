@@ -7,6 +7,7 @@
 mod keep;
 mod produce;
 mod read;
+mod recompress;
 mod topics;
 mod wal;
 
@@ -23,7 +24,7 @@ use self::wal::CachedFrame;
 use super::message::{CallId, ShardMessage};
 use super::{DiskError, DiskErrorAt, DiskStep, Effect, Event, FileChange, Halt, Mark, Outcome, Timer};
 use super::{PartitionView, Usage};
-use crate::batch::Scratch;
+use crate::batch::{Compressor, Scratch};
 use crate::buf::{Pool, Slice};
 use crate::config::{Config, TimestampType};
 use crate::controller::Image;
@@ -155,6 +156,7 @@ pub(super) struct Owner {
     /// Calls from homes whose metadata is newer than this shard's.
     early: Vec<(u64, Call)>,
     scratch: Scratch,
+    compressor: Compressor,
     effects: VecDeque<Effect>,
     messages: VecDeque<(ShardId, ShardMessage)>,
     events: VecDeque<Event>,
@@ -236,6 +238,7 @@ impl Owner {
             faulty_told: BTreeSet::new(),
             early: Vec::new(),
             scratch: Scratch::default(),
+            compressor: Compressor::new(),
             effects: VecDeque::new(),
             messages: VecDeque::new(),
             events: VecDeque::new(),

@@ -112,10 +112,11 @@ fn policies_are_held() {
     let window =
         |earliest, latest| ProducePolicy { timestamps: TimestampWindow { earliest, latest }, ..POLICY };
     assert_eq!(validate(PYTHON_NONE, window(first, second)), Ok(3));
-    let error = |index| BatchError::Record { index, fault: RecordFault::TimestampWindow };
-    assert_eq!(validate(PYTHON_NONE, window(Timestamp(first.0 + 1), second)), Err(error(0)));
-    assert_eq!(validate(PYTHON_NONE, window(first, Timestamp(second.0 - 1))), Err(error(1)));
-    assert_eq!(error(0).kind(), ErrorKind::InvalidTimestamp);
+    let error =
+        |index, timestamp| BatchError::Record { index, fault: RecordFault::TimestampWindow { timestamp } };
+    assert_eq!(validate(PYTHON_NONE, window(Timestamp(first.0 + 1), second)), Err(error(0, first)));
+    assert_eq!(validate(PYTHON_NONE, window(first, Timestamp(second.0 - 1))), Err(error(1, second)));
+    assert_eq!(error(0, first).kind(), ErrorKind::InvalidTimestamp);
 }
 
 #[test]

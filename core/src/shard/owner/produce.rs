@@ -67,20 +67,22 @@ impl Owner {
             self.events.push_back(Event::Marked(Mark::ProduceRefused));
             return Verdict::Reply(PartitionReply::Failed(PartitionError::StorageFull));
         }
-        match self.reserve(op.batch.len()) {
-            Ok(()) => {}
-            Err(NoRoom::Ever) => {
-                return Verdict::Reply(PartitionReply::Failed(PartitionError::BatchTooLarge));
+        if let Err(verdict) = self.room(op.batch.len()) {
+            return verdict;
+        }
+        let recompressed = match self.recompressed(op) {
+            Ok(recompressed) => recompressed,
+            Err(error) => return Verdict::Reply(PartitionReply::Failed(error)),
+        };
+        let mut info = op.checked.info;
+        if let Some((bytes, new)) = &recompressed {
+            info = *new;
+            if let Err(verdict) = self.room(bytes.len()) {
+                return verdict;
             }
-            Err(NoRoom::Log | NoRoom::Write | NoRoom::Memory) if self.wal.is_disk_full() => {
-                self.events.push_back(Event::Marked(Mark::ProduceRefused));
-                return Verdict::Reply(PartitionReply::Failed(PartitionError::StorageFull));
-            }
-            Err(NoRoom::Log | NoRoom::Write | NoRoom::Memory) => return Verdict::NoRoom,
         }
         let partition = self.partitions.get_mut(&op.partition).expect("looked up above");
         let append_time = (partition.timestamp == TimestampType::LogAppendTime).then_some(now.wall);
-        let mut info = op.checked.info;
         info.max_timestamp = append_time.unwrap_or(op.checked.max_timestamp);
         let placed = match partition.replica.append(now, &info, op.acks) {
             Ok(placed) => placed,
@@ -94,7 +96,8 @@ impl Owner {
                     None if op.checked.max_timestamp == op.checked.info.max_timestamp => None,
                     None => Some((op.checked.max_timestamp, TimestampType::CreateTime)),
                 };
-                let copied = Copied { partition: op.partition, batch: &op.batch, info, stamp };
+                let batch = recompressed.as_ref().map_or(op.batch.as_slice(), |(bytes, _)| bytes);
+                let copied = Copied { partition: op.partition, batch, info, stamp };
                 self.copy(&copied, &placement);
                 (placement.base, placement.last, append_time)
             }
@@ -112,6 +115,18 @@ impl Owner {
         }
         self.acknowledge(op, last, PendingAck { to: from, call, partition: op.partition, reply });
         Verdict::Pending
+    }
+
+    /// Whether a batch of this length finds room, or what its call comes to.
+    fn room(&mut self, len: usize) -> Result<(), Verdict> {
+        self.reserve(len).map_err(|none| match none {
+            NoRoom::Ever => Verdict::Reply(PartitionReply::Failed(PartitionError::BatchTooLarge)),
+            NoRoom::Log | NoRoom::Write | NoRoom::Memory if self.wal.is_disk_full() => {
+                self.events.push_back(Event::Marked(Mark::ProduceRefused));
+                Verdict::Reply(PartitionReply::Failed(PartitionError::StorageFull))
+            }
+            NoRoom::Log | NoRoom::Write | NoRoom::Memory => Verdict::NoRoom,
+        })
     }
 
     /// Copies the batch into the group that goes to disk next, with its offset, epoch and timestamp.
@@ -302,6 +317,7 @@ fn append_refusal(error: AppendError) -> PartitionError {
         AppendError::InvalidProducerEpoch { current, found } => {
             PartitionError::InvalidProducerEpoch { current: current.0, found: found.0 }
         }
+        AppendError::UnknownProducerId => PartitionError::UnknownProducerId,
         AppendError::OutOfOrderSequence { expected, found } => {
             PartitionError::OutOfOrderSequence { expected, found }
         }
