@@ -35,6 +35,9 @@ pub const RECEIVE_MEMORY_PART: usize = 8;
 /// A frame that stays incomplete without any progress for this long ends its connection.
 pub const FRAME_STALL_MAX: Duration = Duration::from_secs(30);
 
+/// A frame that comes more slowly than this, after its first [`FRAME_STALL_MAX`], ends its connection too.
+pub const FRAME_BYTES_PER_SECOND_MIN: u64 = 1_024;
+
 /// How long a connection that got no page waits until it asks again, if nothing happens before.
 pub const MEMORY_RETRY: Duration = Duration::from_millis(5);
 

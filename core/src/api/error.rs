@@ -85,7 +85,6 @@ pub(super) fn of_batch(error: &BatchError) -> Failure {
         ErrorKind::Corrupt => ErrorCode::CorruptMessage,
         ErrorKind::Invalid => ErrorCode::InvalidRecord,
         ErrorKind::TooLarge => ErrorCode::MessageTooLarge,
-        ErrorKind::UnsupportedFormat => ErrorCode::UnsupportedForMessageFormat,
         ErrorKind::UnsupportedCompression => ErrorCode::UnsupportedCompressionType,
         ErrorKind::InvalidTimestamp => ErrorCode::InvalidTimestamp,
     };

@@ -8,8 +8,8 @@ use super::error::{self, Failure};
 use super::topic::{Naming, TopicKey, is_internal};
 use super::{Ask, Beginning, Begun, Context, Done, Head, Refusal, Work, decode_body, respond};
 use crate::batch::{
-    BatchError, Codec, Encoding, KeyPolicy, ProducePolicy, TimestampType, TimestampWindow, Validation,
-    ZstdPolicy, validate_produced,
+    BatchError, BatchView, Codec, Encoding, KeyPolicy, ProducePolicy, TimestampType, TimestampWindow,
+    Validation, ZstdPolicy, validate_produced,
 };
 use crate::buf::Slice;
 use crate::config::{BatchValidation, Compression};
@@ -155,16 +155,17 @@ fn check(
         return Err(Fault { failure: error::of_partition(PartitionError::NotLeader), record: None, leader });
     }
     let bytes = data.records.as_ref().and_then(|records| records.borrowed()).unwrap_or_default();
+    // Who names no transactional id may not write to a transaction.
+    if BatchView::parse(bytes).is_ok_and(|(batch, _)| batch.is_transactional()) {
+        let message = "a transactional batch in a request without a transactional id";
+        return Err(Failure::new(ErrorCode::TransactionalIdAuthorizationFailed, message).into());
+    }
     let policy = policy(context, head, topic);
     let checked = validate_produced(bytes, &policy, &mut context.shared.scratch).map_err(|error| {
         let record =
             if let BatchError::Record { index, .. } = error { i32::try_from(index).ok() } else { None };
         Fault { failure: error::of_batch(&error), record, leader: None }
     })?;
-    if checked.info.transactional {
-        let message = "transactions are not served by this version";
-        return Err(Failure::new(ErrorCode::InvalidTxnState, message).into());
-    }
     let partition = PartitionId { topic: topic.id, index: data.index };
     let encoding = encoding(topic).filter(|encoding| encoding.codec != checked.info.codec);
     let batch_bytes_max = policy.batch_bytes_max;
@@ -261,7 +262,7 @@ impl Produce {
             return if failed { Done::Close(Refusal::UnacknowledgedFailure) } else { Done::NoResponse };
         }
         let short = usize::from(mutant::on(Mutant::PartitionAnswerDropped));
-        let told = |parts: &[Part]| parts.len().saturating_sub(short).max(1);
+        let told = |parts: &[Part]| parts.len().saturating_sub(short).max(parts.len().min(1));
         let responses = self.topics.iter().map(|(key, parts)| TopicProduceResponse {
             name: key.name(),
             topic_id: key.id(),

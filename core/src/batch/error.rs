@@ -95,8 +95,6 @@ pub enum ErrorKind {
     /// Made wrong: sending it again will not help.
     Invalid,
     TooLarge,
-    /// A message format of the past.
-    UnsupportedFormat,
     UnsupportedCompression,
     InvalidTimestamp,
 }
@@ -104,8 +102,9 @@ pub enum ErrorKind {
 impl BatchError {
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Incomplete { .. } | Self::Length(_) | Self::Crc { .. } => ErrorKind::Corrupt,
-            Self::Magic(_) => ErrorKind::UnsupportedFormat,
+            Self::Length(_) | Self::Crc { .. } => ErrorKind::Corrupt,
+            // What was a format once is no damage, but none that this version of the request may have.
+            Self::Magic(magic) if !(0..2).contains(magic) => ErrorKind::Corrupt,
             Self::TooLarge { .. } | Self::Expansion { .. } => ErrorKind::TooLarge,
             Self::Codec(_) | Self::ZstdRefused => ErrorKind::UnsupportedCompression,
             Self::LogAppendTime
@@ -113,7 +112,9 @@ impl BatchError {
                 fault: RecordFault::TimestampWindow { .. } | RecordFault::TimestampOverflow,
                 ..
             } => ErrorKind::InvalidTimestamp,
-            Self::Header
+            Self::Incomplete { .. }
+            | Self::Magic(_)
+            | Self::Header
             | Self::MoreThanOne
             | Self::Empty
             | Self::Count

@@ -11,12 +11,12 @@ use core::net::SocketAddr;
 
 use crate::buf::{PageMut, Pool, Slice};
 use crate::limits::{
-    CONNECTION_REQUESTS_MAX, CONNECTION_SEND_BYTES_MAX, FRAME_STALL_MAX, RECEIVE_PAGE_BYTES_MAX,
-    RECEIVE_PAGE_BYTES_MIN, REQUEST_BYTES_MAX,
+    CONNECTION_REQUESTS_MAX, CONNECTION_SEND_BYTES_MAX, FRAME_BYTES_PER_SECOND_MIN, FRAME_STALL_MAX,
+    RECEIVE_PAGE_BYTES_MAX, RECEIVE_PAGE_BYTES_MIN, REQUEST_BYTES_MAX,
 };
 use crate::mutant::{self, Mutant};
 use crate::shard::CloseReason;
-use crate::time::Instant;
+use crate::time::{Duration, Instant};
 
 /// Bytes of the length before each frame.
 const PREFIX: usize = 4;
@@ -54,11 +54,14 @@ pub(super) struct Inbox {
     /// How large the next page shall be.
     page_bytes: usize,
     progress: Instant,
+    /// When the first bytes of the frame that is incomplete came, moved on by the time for which it was not read.
+    begun: Instant,
 }
 
 impl Inbox {
     pub(super) fn new(now: Instant) -> Self {
-        Self { buffer: Buffer::Empty, whole: None, page_bytes: RECEIVE_PAGE_BYTES_MIN, progress: now }
+        let page_bytes = RECEIVE_PAGE_BYTES_MIN;
+        Self { buffer: Buffer::Empty, whole: None, page_bytes, progress: now, begun: now }
     }
 
     /// The lent page is back with `len` more bytes.
@@ -67,6 +70,9 @@ impl Inbox {
         assert!(len > 0 && filled + len <= page.len(), "the driver read into the page");
         self.buffer = Buffer::Held { page, filled: filled + len };
         self.progress = now;
+        if filled == 0 {
+            self.begun = now;
+        }
     }
 
     /// The body of the next whole frame.
@@ -100,6 +106,7 @@ impl Inbox {
             let page = pool.alloc(len).or_else(|| pool.alloc_large(exact_len(rest, len)));
             let mut page = page.ok_or(Stuck::NoMemory)?;
             page.as_mut_slice()[..rest.len()].copy_from_slice(rest);
+            self.begun = self.progress;
             Buffer::Held { page, filled: rest.len() }
         };
         let Buffer::Held { page, .. } = core::mem::replace(&mut self.buffer, next) else {
@@ -137,6 +144,7 @@ impl Inbox {
                 }
             },
         };
+        self.begun = self.begun + now.since(self.progress);
         self.progress = now;
         self.buffer = Buffer::Lent { filled };
         let at = u32::try_from(filled).expect("a page is below 4 GiB");
@@ -147,14 +155,16 @@ impl Inbox {
         self.whole.is_some()
     }
 
-    /// When its peer will have left a frame incomplete for too long.
+    /// When its peer will have left a frame incomplete for too long: without any byte, or byte by byte.
     pub(super) fn stalls_at(&self) -> Option<Instant> {
-        let incomplete = match &self.buffer {
-            Buffer::Lent { filled } => *filled > 0,
+        let filled = match &self.buffer {
+            Buffer::Lent { filled } => *filled as u64,
             // What it waits for is not the peer.
-            Buffer::Empty | Buffer::Held { .. } => false,
+            Buffer::Empty | Buffer::Held { .. } => 0,
         };
-        (incomplete && self.whole.is_none()).then(|| self.progress + FRAME_STALL_MAX)
+        let earned = Duration::from_secs(filled / FRAME_BYTES_PER_SECOND_MIN);
+        (filled > 0 && self.whole.is_none())
+            .then(|| (self.progress + FRAME_STALL_MAX).min(self.begun + FRAME_STALL_MAX + earned))
     }
 
     /// Lets go of everything; a page that is held goes to `pages`.

@@ -39,7 +39,7 @@ fn each_cut_is_incomplete() {
     for len in 1..batch.len() {
         let error = validate(&batch[..len]).unwrap_err();
         assert!(matches!(error, BatchError::Incomplete { .. }), "{len} bytes: {error:?}");
-        assert_eq!(error.kind(), ErrorKind::Corrupt);
+        assert_eq!(error.kind(), ErrorKind::Invalid);
     }
     assert_eq!(validate(&[]), Err(BatchError::Empty));
     let two = [&batch[..], &batch[..]].concat();

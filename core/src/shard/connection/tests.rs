@@ -8,7 +8,7 @@ use crate::limits::{
     REQUEST_BYTES_MAX,
 };
 use crate::prng::Prng;
-use crate::time::Instant;
+use crate::time::{Duration, Instant};
 
 const NOW: Instant = Instant::from_nanos(7);
 
@@ -125,6 +125,32 @@ fn an_incomplete_frame_stalls_and_a_whole_one_does_not() {
     inbox.on_received(later, page, 2);
     assert_eq!(inbox.next_frame(&mut pool).expect("whole").as_slice(), b"abc");
     assert_eq!(inbox.stalls_at(), None);
+}
+
+#[test]
+fn a_frame_that_drips_stalls_however_long_it_is_kept_alive() {
+    let mut pool = Pool::new(1 << 20);
+    let mut inbox = Inbox::new(NOW);
+    let drip = |inbox: &mut Inbox, pool: &mut Pool, now, bytes: &[u8]| {
+        let (mut page, at) = inbox.lend(now, usize::MAX, pool).expect("memory").expect("nothing is lent");
+        page.as_mut_slice()[at as usize..at as usize + bytes.len()].copy_from_slice(bytes);
+        inbox.on_received(now, page, bytes.len());
+        assert!(matches!(inbox.next_frame(pool), Err(Stuck::Incomplete)));
+    };
+    drip(&mut inbox, &mut pool, NOW, &frame(&[0; 100])[..4]);
+    for second in 1..30 {
+        let now = NOW + Duration::from_secs(second);
+        let (page, _) = inbox.lend(now, usize::MAX, &mut pool).expect("memory").expect("nothing is lent");
+        assert_eq!(inbox.stalls_at(), Some(now + FRAME_STALL_MAX), "it was not asked for more meanwhile");
+        inbox.on_received(now, page, 1);
+    }
+    let mut inbox = Inbox::new(NOW);
+    drip(&mut inbox, &mut pool, NOW, &frame(&[0; 100])[..4]);
+    let (page, _) = inbox.lend(NOW, usize::MAX, &mut pool).expect("memory").expect("nothing is lent");
+    let now = NOW + Duration::from_secs(29);
+    inbox.on_received(now, page, 1);
+    let _page = inbox.lend(now, usize::MAX, &mut pool).expect("memory").expect("nothing is lent");
+    assert_eq!(inbox.stalls_at(), Some(NOW + FRAME_STALL_MAX), "one byte does not buy more time");
 }
 
 #[test]

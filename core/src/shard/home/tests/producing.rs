@@ -119,6 +119,14 @@ fn bad_requests_are_named() {
 }
 
 #[test]
+fn a_topic_without_partitions_is_answered_without_any() {
+    let mut world = World::with_topic();
+    assert!(codes(&mut world, 9, &produce(9, 1, &[])).is_empty());
+    world.send(CONN, &request(ApiKey::Produce, 9, 1, &produce(9, 0, &[])));
+    assert_eq!((world.response(CONN), world.closed()), (None, None));
+}
+
+#[test]
 fn bad_batches_are_named() {
     let mut world = World::with_topic();
     let mut flipped = batch(3, 10);
@@ -130,7 +138,7 @@ fn bad_batches_are_named() {
     let header = BatchHeader { transactional: true, ..transactional() };
     let mut builder = BatchBuilder::new(header);
     builder.push(&record(1_700_000_000_000));
-    assert_eq!(codes(&mut world, 9, &produce(9, 1, &[(0, Some(builder.build()))])), [48]);
+    assert_eq!(codes(&mut world, 9, &produce(9, 1, &[(0, Some(builder.build()))])), [53]);
     let mut builder = BatchBuilder::new(BatchHeader::default());
     builder.push(&record(1_700_000_000_000));
     builder.push(&record(1_700_000_000_000 + 3_600_001));
