@@ -6,12 +6,13 @@ import uuid
 CHECKS = []
 
 
-def check(seconds=30, own_broker=False):
-    """Registers a check that may take so long; `own_broker` ones start and kill brokers themselves."""
+def check(seconds=30, own_broker=False, aside=False):
+    """Registers a check that may take so long; `own_broker` ones start and kill brokers themselves, those `aside` only wait."""
 
     def register(function):
         function.seconds = seconds
         function.own_broker = own_broker
+        function.aside = aside
         CHECKS.append(function)
         return function
 

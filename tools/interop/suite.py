@@ -20,6 +20,7 @@ import traceback
 
 import with_confluent
 import with_confluent_admin
+import with_hostile
 import with_kafka_python
 import with_kcat
 import with_restarts
@@ -62,12 +63,17 @@ def in_child(function, context, results):
         results.put(traceback.format_exc())
 
 
-def run_one(function, context):
-    """The failure of a check as text, or None. Its process group ends with it, so that no child stays behind."""
+def begin(function, context):
+    """A process that runs a check, and where its outcome will be."""
     results = multiprocessing.SimpleQueue()
     child = multiprocessing.Process(target=in_child, args=(function, context, results))
     child.start()
-    child.join(function.seconds)
+    return child, results, time.monotonic()
+
+
+def finish(function, child, results, begun):
+    """The failure of a check as text, or None. Its process group ends with it, so that no child stays behind."""
+    child.join(max(0, begun + function.seconds - time.monotonic()))
     is_late = child.is_alive()
     try:
         os.killpg(child.pid, signal.SIGKILL)
@@ -81,9 +87,11 @@ def run_one(function, context):
 
 def run_all(checks, context, broker):
     failed = []
-    for function in checks:
+    # Those that only wait do so while the others run.
+    aside = {function: begin(function, context) for function in checks if function.aside}
+    for function in sorted(checks, key=lambda function: function.aside):
         begun = time.monotonic()
-        failure = run_one(function, context)
+        failure = finish(function, *(aside.get(function) or begin(function, context)))
         if broker and not broker.is_alive():
             failure = f"{failure or ''}\nthe broker died:\n{broker.log()[-4000:]}"
             broker.process = None
