@@ -103,7 +103,8 @@ def hostile_7_announced_frames_cost_no_memory_and_drips_are_closed(context):
         while not is_over(dripping):
             that(time.monotonic() - begun < 60, "a frame that comes by one byte a second is waited for")
             grown = memory_bytes(broker) - before
-            that(grown < 32 * MIB, f"ten bytes and the announcement of more cost {grown // MIB} MiB")
+            # What the canary writes is cached meanwhile; the announced frames would be 990 MiB.
+            that(grown < 128 * MIB, f"ten bytes and the announcement of more cost {grown // MIB} MiB")
             try:
                 dripping.sendall(b"\0")
             except OSError:
