@@ -307,6 +307,7 @@ fn count(counters: &ShardCounters, event: &Event) {
         Event::DurableAdvanced { .. }
         | Event::HighWatermarkAdvanced { .. }
         | Event::Marked(_)
+        | Event::LogLevelSet { .. }
         | Event::Halted(_) => {}
     }
 }
@@ -317,6 +318,9 @@ fn log(shard: ShardId, event: &Event) {
     match event {
         Event::TopicCreated { partitions } => tracing::info!(shard, partitions, "topic created"),
         Event::TopicDeleted => tracing::info!(shard, "topic deleted"),
+        Event::LogLevelSet { logger, level } => {
+            tracing::info!(shard, logger, level = level.name(), "log level set");
+        }
         Event::TornTail { stream, lsn } => {
             tracing::warn!(shard, stream = %stream.0, lsn, "the write-ahead log ends in a torn write; nothing acknowledged is lost");
         }
