@@ -111,8 +111,11 @@ pub(crate) enum News {
 /// How a request ended.
 #[derive(Debug)]
 pub(crate) enum Done {
-    /// A whole frame.
-    Response(Vec<Slice>),
+    /// A whole frame, and the first error code in it; zero for none.
+    Response {
+        parts: Vec<Slice>,
+        error: i16,
+    },
     NoResponse,
     Close(Refusal),
 }
@@ -317,7 +320,7 @@ fn respond(head: Head, body: impl FnOnce(i16, &mut Writer) -> Result<(), EncodeE
         .expect("the header of a served key has an encoding");
     // Texts of a response come from a request or are ours, and arrays from a request or the image: all lengths fit.
     body(head.version, &mut writer).expect("a response fits its version");
-    Done::Response(writer.into_parts())
+    Done::Response { error: writer.first_error_code(), parts: writer.into_parts() }
 }
 
 /// The answer to a request that needs to ask nobody.

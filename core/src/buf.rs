@@ -170,6 +170,10 @@ impl Pool {
         Self { bytes_max, bytes: 0, large_bytes: 0, idle, frozen: VecDeque::new() }
     }
 
+    pub const fn bytes_max(&self) -> usize {
+        self.bytes_max
+    }
+
     /// Bytes of the largest page that this pool can ever lend.
     pub const fn page_bytes_max(&self) -> usize {
         let most = if self.bytes_max < PAGE_BYTES_MAX { self.bytes_max } else { PAGE_BYTES_MAX };

@@ -44,8 +44,9 @@ pub const MEMORY_RETRY: Duration = Duration::from_millis(5);
 /// How long a node that ends waits for requests in work before it closes their connections.
 pub const STOP_WAIT_MAX: Duration = Duration::from_millis(300);
 
-/// Observations that wait for the driver; more are dropped.
-pub const EVENTS_MAX: usize = 1_024;
+/// Observations of one half of a shard that wait for the driver; more are dropped and counted. One turn may see a produce of each of
+/// thousands of connections.
+pub const EVENTS_MAX: usize = 16_384;
 
 /// Connections of one shard.
 pub const CONNECTIONS_MAX: usize = 65_536;

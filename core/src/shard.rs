@@ -9,6 +9,7 @@ pub mod input;
 pub mod message;
 mod owner;
 pub mod placement;
+pub mod report;
 mod seat;
 #[expect(clippy::module_inception, reason = "the file of the type that gives the module its name")]
 pub mod shard;
@@ -17,11 +18,12 @@ pub mod view;
 pub use crate::config::{
     self, BatchValidation, Cleanup, Compression, Config, TimestampType, TopicConfig, WalConfig,
 };
-pub use boot::Boot;
+pub use boot::{Boot, Progress};
 pub use connection::fuzz as fuzz_connection;
 pub use effect::{CloseReason, DiskErrorAt, DiskStep, Durability, Effect, FileChange, Halt};
 pub use event::{Event, Mark, Sequenced};
 pub use input::{DiskError, FileMeta, Input, Outcome};
 pub use message::ShardMessage;
+pub use report::{PartitionReport, PoolReport, ShardReport};
 pub use shard::{Shard, Timer};
 pub use view::{PartitionView, Usage};

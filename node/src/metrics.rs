@@ -183,7 +183,10 @@ mod tests {
                 seconds_to_ready: 0.25,
             })
             .unwrap();
-        observer.on_event(ShardId(1), &Event::Answered { key: 3, version: 12 });
+        let took = highwater_core::time::Duration::from_millis(1);
+        let event =
+            Event::Answered { key: 3, version: 12, error: 0, request_bytes: 10, response_bytes: 20, took };
+        observer.on_event(ShardId(1), &event);
         let page = metrics.page();
         for line in [
             "highwater_requests_total{api=\"Metadata\"} 1",

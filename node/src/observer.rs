@@ -396,6 +396,11 @@ mod tests {
         }
     }
 
+    fn answered(key: i16) -> Event {
+        let took = highwater_core::time::Duration::from_millis(1);
+        Event::Answered { key, version: 0, error: 0, request_bytes: 10, response_bytes: 20, took }
+    }
+
     #[test]
     fn observer_adds_up_the_shards() {
         let observer = Observer::new(2);
@@ -414,8 +419,8 @@ mod tests {
         observer.on_event(ShardId(1), &event);
         assert_eq!(observer.total(Count::RecordsAppended), 10);
         assert_eq!(observer.total(Count::BytesAppended), 200);
-        observer.on_event(ShardId(1), &Event::Answered { key: -7, version: 0 });
-        observer.on_event(ShardId(1), &Event::Answered { key: 3, version: 0 });
+        observer.on_event(ShardId(1), &answered(-7));
+        observer.on_event(ShardId(1), &answered(3));
         assert_eq!((observer.answered(ApiKey::Metadata), observer.answered(ApiKey::Produce)), (1, 0));
         let conn = ConnId { slot: 0, generation: 0 };
         observer.on_event(ShardId(0), &Event::ConnectionRefused { conn, reason: CloseReason::Dripping });

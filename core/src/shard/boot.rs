@@ -79,6 +79,17 @@ enum Disk {
     },
 }
 
+/// How far a boot has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Progress {
+    /// Streams of the write-ahead log, and how many are read.
+    pub streams: usize,
+    pub streams_read: usize,
+    /// Partitions that have files or are in the write-ahead log, zero until the metadata say it, and how many are read.
+    pub partitions: usize,
+    pub partitions_read: usize,
+}
+
 /// Recovery of a node as a state machine of its own, driven as a [`Shard`] is, with disk inputs and effects only.
 #[derive(Debug)]
 pub struct Boot {
@@ -97,6 +108,7 @@ pub struct Boot {
     logs: BTreeMap<PartitionId, Log>,
     controller: Option<Controller>,
     waiting: Option<(OpId, FileId, DiskStep)>,
+    progress: Progress,
     next_op: u64,
     halt: Option<Halt>,
     events: VecDeque<Event>,
@@ -120,7 +132,8 @@ impl Boot {
         } else {
             Phase::ReadSuperblock
         };
-        let streams_left = inventory.streams.keys().copied().collect();
+        let streams_left: VecDeque<StreamId> = inventory.streams.keys().copied().collect();
+        let progress = Progress { streams: streams_left.len(), ..Progress::default() };
         Self {
             config,
             prng,
@@ -135,6 +148,7 @@ impl Boot {
             logs: BTreeMap::new(),
             controller: None,
             waiting: None,
+            progress,
             next_op: 0,
             halt: None,
             events: VecDeque::new(),
@@ -181,6 +195,10 @@ impl Boot {
     /// When to call [`Self::poll`] again without an input: never, boot has no timers.
     pub fn deadline(&self) -> Option<Instant> {
         None
+    }
+
+    pub fn progress(&self) -> Progress {
+        self.progress
     }
 
     /// Whether all is read back and the shards can start. Never after an [`Effect::Halt`].
@@ -334,6 +352,7 @@ impl Boot {
         for (first, last) in walked.rotten {
             self.events.push_back(Event::Rot { stream, first: first.0, last: last.0 });
         }
+        self.progress.streams_read += 1;
         self.streams.push((stream, files.files.into_keys().collect()));
         for entry in walked.entries {
             self.entries.entry(entry.entry.partition).or_default().push((number, entry));
@@ -366,6 +385,7 @@ impl Boot {
         }
         let (log_start, log_end) = (log.log_start(), log.log_end());
         self.events.push_back(Event::Recovered { partition: id, log_start, log_end });
+        self.progress.partitions_read += 1;
         self.logs.insert(id, log);
     }
 
@@ -392,6 +412,7 @@ impl Boot {
             let (log_start, log_end) = (Offset::ZERO, Offset::ZERO);
             self.events.push_back(Event::Recovered { partition, log_start, log_end });
         }
+        self.progress.partitions = self.logs.len() + ids.len();
         self.partitions_left = ids.into();
         self.next_partition()
     }

@@ -15,7 +15,7 @@ use crate::limits::{
     RECEIVE_PAGE_BYTES_MAX, RECEIVE_PAGE_BYTES_MIN, REQUEST_BYTES_MAX,
 };
 use crate::mutant::{self, Mutant};
-use crate::shard::CloseReason;
+use crate::shard::{CloseReason, Event};
 use crate::time::{Duration, Instant};
 
 /// Bytes of the length before each frame.
@@ -223,12 +223,48 @@ fn whole_frames_end(bytes: &[u8]) -> Result<usize, Stuck> {
     }
 }
 
+/// How a request ended, as far as its connection and those who watch it care.
+#[derive(Debug)]
+pub(super) struct Outcome {
+    pub(super) key: i16,
+    pub(super) version: i16,
+    /// The first error in the response; zero for none.
+    pub(super) error: i16,
+    /// None if the request has no response.
+    pub(super) parts: Vec<Slice>,
+}
+
 /// One answer that is due, in the order of the requests.
 #[derive(Debug)]
-enum Answer {
-    Pending,
-    /// No slices: the request has no response.
-    Ready(Vec<Slice>),
+struct Answer {
+    received: Instant,
+    request_bytes: usize,
+    outcome: Option<Outcome>,
+}
+
+/// An answer that goes out.
+#[derive(Debug)]
+pub(super) struct Answered {
+    pub(super) key: i16,
+    pub(super) version: i16,
+    pub(super) error: i16,
+    /// When its request was there as a whole.
+    pub(super) received: Instant,
+    pub(super) request_bytes: usize,
+    pub(super) response_bytes: usize,
+}
+
+impl Answered {
+    pub(super) fn event(&self, now: Instant) -> Event {
+        Event::Answered {
+            key: self.key,
+            version: self.version,
+            error: self.error,
+            request_bytes: u32::try_from(self.request_bytes).unwrap_or(u32::MAX),
+            response_bytes: u32::try_from(self.response_bytes).unwrap_or(u32::MAX),
+            took: now.since(self.received),
+        }
+    }
 }
 
 /// Names a request of one connection by its place in the order.
@@ -285,29 +321,39 @@ impl Connection {
         self.answers.len()
     }
 
-    /// A request was taken up; its answer has its place now.
-    pub(super) fn take_place(&mut self) -> Place {
-        self.answers.push_back(Answer::Pending);
+    /// A request of so many bytes was taken up; its answer has its place now.
+    pub(super) fn take_place(&mut self, request_bytes: usize) -> Place {
+        let received = self.inbox.progress;
+        self.answers.push_back(Answer { received, request_bytes, outcome: None });
         Place(self.first + self.answers.len() as u64 - 1)
     }
 
-    /// The request at `place` is answered; no slices if it has no response.
-    pub(super) fn answer(&mut self, place: Place, parts: Vec<Slice>) {
-        let oldest = self.answers.iter().position(|answer| matches!(answer, Answer::Pending));
+    /// The request at `place` is answered.
+    pub(super) fn answer(&mut self, place: Place, outcome: Outcome) {
+        let oldest = self.answers.iter().position(|answer| answer.outcome.is_none());
         let index = match oldest.filter(|_| mutant::on(Mutant::AnswersOutOfOrder)) {
             Some(oldest) => oldest,
             None => usize::try_from(place.0 - self.first).expect("bounded by the requests in work"),
         };
-        self.ready_bytes += bytes_of(&parts);
-        let before = core::mem::replace(&mut self.answers[index], Answer::Ready(parts));
-        assert!(matches!(before, Answer::Pending), "a request is answered once");
+        self.ready_bytes += bytes_of(&outcome.parts);
+        let before = self.answers[index].outcome.replace(outcome);
+        assert!(before.is_none(), "a request is answered once");
     }
 
-    /// All answers that may go out now, as one send.
-    pub(super) fn flush(&mut self) -> Vec<Slice> {
+    /// All answers that may go out now, as one send; each is told.
+    pub(super) fn flush(&mut self, mut tell: impl FnMut(Answered)) -> Vec<Slice> {
         let mut out = Vec::new();
-        while let Some(Answer::Ready(parts)) = self.answers.front_mut() {
-            out.append(parts);
+        while let Some(Answer { received, request_bytes, outcome: Some(outcome) }) = self.answers.front_mut()
+        {
+            tell(Answered {
+                key: outcome.key,
+                version: outcome.version,
+                error: outcome.error,
+                received: *received,
+                request_bytes: *request_bytes,
+                response_bytes: bytes_of(&outcome.parts),
+            });
+            out.append(&mut outcome.parts);
             self.answers.pop_front();
             self.first += 1;
         }

@@ -3,7 +3,7 @@
 use crate::config::LogLevel;
 use crate::id::{ConnId, LeaderEpoch, Offset, PartitionId, ProducerEpoch, ProducerId, StreamId};
 use crate::shard::{CloseReason, Halt};
-use crate::time::Timestamp;
+use crate::time::{Duration, Timestamp};
 
 /// A batch's place among those of its producer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,10 +27,15 @@ pub enum Event {
         conn: ConnId,
         reason: CloseReason,
     },
-    /// A request was answered; `key` and `version` are Kafka's.
+    /// The answer of a request went to the driver, or is none. `key`, `version` and `error`, the first one in the response or
+    /// zero, are Kafka's; `took` is the time since the request was there as a whole. Without the lengths before the frames.
     Answered {
         key: i16,
         version: i16,
+        error: i16,
+        request_bytes: u32,
+        response_bytes: u32,
+        took: Duration,
     },
     TopicCreated {
         partitions: i32,

@@ -12,9 +12,9 @@ use alloc::vec::Vec;
 use core::net::SocketAddr;
 
 use self::requests::{Request, Requests};
-use super::connection::{Connection, Place, Stuck};
+use super::connection::{Connection, Outcome, Place, Stuck};
 use super::message::CallId;
-use super::{CloseReason, Config, Effect, Event, Mark, ShardMessage, Timer, Usage, placement};
+use super::{CloseReason, Config, Effect, Event, Mark, ShardMessage, ShardReport, Timer, Usage, placement};
 use crate::api::{self, Ask, Begun, Context, Done, News, Refusal};
 use crate::buf::{PageMut, Pool, Slice};
 use crate::controller::Image;
@@ -49,6 +49,7 @@ pub(crate) struct Home {
     pages: Vec<PageMut>,
     effects: VecDeque<Effect>,
     events: VecDeque<Event>,
+    events_dropped: u64,
     stopping: bool,
     /// Until then requests that are in work are waited for.
     stopping_until: Option<Instant>,
@@ -69,6 +70,7 @@ impl Home {
             pages: Vec::new(),
             effects: VecDeque::new(),
             events: VecDeque::new(),
+            events_dropped: 0,
             stopping: false,
             stopping_until: None,
             config,
@@ -221,6 +223,13 @@ impl Home {
         }
     }
 
+    pub(crate) fn report(&self, report: &mut ShardReport) {
+        report.connections = self.connections.len();
+        report.requests = self.requests.len();
+        report.connections_starved = self.starved.len();
+        report.events_dropped += self.events_dropped;
+    }
+
     /// What this side of the shard holds.
     pub(crate) fn count(&self, usage: &mut Usage) {
         usage.connections = self.connections.len();
@@ -240,6 +249,8 @@ impl Home {
     fn tell(&mut self, event: Event) {
         if self.events.len() < EVENTS_MAX {
             self.events.push_back(event);
+        } else {
+            self.events_dropped += 1;
         }
     }
 
@@ -308,18 +319,25 @@ impl Home {
                     break;
                 }
             }
-            self.flush(conn);
+            self.flush(now, conn);
         }
-        self.flush(conn);
+        self.flush(now, conn);
         self.read_on(now, conn, starved, pool);
     }
 
-    fn flush(&mut self, conn: ConnId) {
+    fn flush(&mut self, now: Now, conn: ConnId) {
         let Some(connection) = self.connections.get_mut(&conn) else { return };
         if connection.closing.is_some() {
             return;
         }
-        let parts = connection.flush();
+        let (events, dropped) = (&mut self.events, &mut self.events_dropped);
+        let parts = connection.flush(|answered| {
+            if events.len() < EVENTS_MAX {
+                events.push_back(answered.event(now.mono));
+            } else {
+                *dropped += 1;
+            }
+        });
         if !parts.is_empty() {
             self.effects.push_back(Effect::Send { conn, parts });
         }
@@ -365,7 +383,7 @@ impl Home {
     /// Takes one request up.
     fn begin(&mut self, now: Now, conn: ConnId, frame: &Slice) {
         let connection = self.connections.get_mut(&conn).expect("its frame was just taken");
-        let place = connection.take_place();
+        let place = connection.take_place(frame.len());
         let call = self.requests.next_call();
         let mut asks = Vec::new();
         let mut context = Context {
@@ -412,9 +430,9 @@ impl Home {
     }
 
     fn conclude(&mut self, conn: ConnId, place: Place, head: api::Head, done: Done) {
-        let parts = match done {
-            Done::Response(parts) => parts,
-            Done::NoResponse => Vec::new(),
+        let (parts, error) = match done {
+            Done::Response { parts, error } => (parts, error),
+            Done::NoResponse => (Vec::new(), 0),
             Done::Close(refusal) => {
                 let reason = match refusal {
                     Refusal::Malformed => CloseReason::Malformed,
@@ -429,8 +447,7 @@ impl Home {
         if connection.closing.is_some() {
             return;
         }
-        connection.answer(place, parts);
-        self.tell(Event::Answered { key: head.key, version: head.version });
+        connection.answer(place, Outcome { key: head.key, version: head.version, error, parts });
         self.mark(conn);
     }
 

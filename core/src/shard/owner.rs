@@ -8,6 +8,7 @@ mod keep;
 mod produce;
 mod read;
 mod recompress;
+mod report;
 mod topics;
 mod wal;
 
@@ -160,6 +161,7 @@ pub(super) struct Owner {
     effects: VecDeque<Effect>,
     messages: VecDeque<(ShardId, ShardMessage)>,
     events: VecDeque<Event>,
+    events_dropped: u64,
     destage_at: Option<Instant>,
     retention_at: Instant,
     full_until: Option<Instant>,
@@ -242,6 +244,7 @@ impl Owner {
             effects: VecDeque::new(),
             messages: VecDeque::new(),
             events: VecDeque::new(),
+            events_dropped: 0,
             destage_at,
             retention_at: now.mono + config.retention_check_interval,
             full_until: None,
@@ -313,6 +316,7 @@ impl Owner {
         }
         while self.events.len() > EVENTS_MAX {
             self.events.pop_front();
+            self.events_dropped += 1;
         }
         self.effects.pop_front()
     }

@@ -8,11 +8,11 @@ use super::home::Home;
 use super::message::ShardMessage;
 use super::owner::{Inheritance, Owner, StreamHold};
 use super::seat::Seat;
-use super::{Effect, Event, Halt, Input, PartitionView, Usage};
+use super::{Effect, Event, Halt, Input, PartitionReport, PartitionView, PoolReport, ShardReport, Usage};
 use crate::buf::Pool;
 use crate::config::Config;
 use crate::controller::{Controller, Image};
-use crate::id::{ShardId, StreamId, Uuid};
+use crate::id::{PartitionId, ShardId, StreamId, Uuid};
 use crate::time::{Instant, Now};
 
 /// Why a shard wants to be polled at a time.
@@ -248,6 +248,19 @@ impl Shard {
     /// The state of each partition, for checkers.
     pub fn view(&self) -> Vec<PartitionView> {
         self.owner.view()
+    }
+
+    /// What stands, as sums. Costs as much as there are pages.
+    pub fn report(&mut self) -> ShardReport {
+        let requests = PoolReport::new("requests", &mut self.pool);
+        let mut report = self.owner.sums(requests);
+        self.home.report(&mut report);
+        report
+    }
+
+    /// Up to `count_max` partitions of this shard in the order of their ids, those after `after`.
+    pub fn report_partitions(&self, after: Option<PartitionId>, count_max: usize) -> Vec<PartitionReport> {
+        self.owner.report_partitions(after, count_max)
     }
 
     /// What the shard holds, for checkers.

@@ -1,5 +1,5 @@
 //! What a checker may see of a shard: its partitions as copies, and what it holds of everything that is bounded. No broker needs
-//! it; metrics are made of events.
+//! it: metrics are made of events and of `report`.
 
 use crate::id::{Offset, PartitionId};
 use crate::log::LogView;

@@ -292,7 +292,7 @@ impl Wal {
         Lsn(self.first_live().0 + live / 2)
     }
 
-    fn live_bytes(&self) -> u64 {
+    pub fn live_bytes(&self) -> u64 {
         let Some(first) = self.records.iter().find(|r| r.pins > 0).map(|r| r.file) else { return 0 };
         let current = self.current.map_or(first, |file| file.number);
         self.files.range(first..=current).map(|(_, len)| len).sum()

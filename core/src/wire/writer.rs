@@ -19,6 +19,7 @@ pub struct Writer {
     version: i16,
     flexible: bool,
     error: Option<EncodeError>,
+    error_code: i16,
 }
 
 const FRAME_LENGTH_BYTES: usize = 4;
@@ -67,6 +68,18 @@ impl Writer {
             parts.push(page.cut(from, end));
         }
         parts
+    }
+
+    /// The first error code that was written and is one.
+    pub fn first_error_code(&self) -> i16 {
+        self.error_code
+    }
+
+    pub(super) fn error_code(&mut self, code: i16) {
+        if self.error_code == 0 {
+            self.error_code = code;
+        }
+        code.write(self);
     }
 
     pub(super) fn set_version(&mut self, version: i16, flexible_from: i16) {

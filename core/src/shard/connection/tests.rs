@@ -1,7 +1,7 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
-use super::{Connection, Inbox, Stuck};
+use super::{Connection, Inbox, Outcome, Stuck};
 use crate::buf::{Pool, Slice};
 use crate::limits::{
     CONNECTION_REQUESTS_MAX, CONNECTION_SEND_BYTES_MAX, FRAME_STALL_MAX, RECEIVE_PAGE_BYTES_MAX,
@@ -225,13 +225,17 @@ fn a_bad_length_is_refused_where_memory_is_short_too() {
     }
 }
 
+fn outcome(parts: Vec<Slice>) -> Outcome {
+    Outcome { key: 3, version: 12, error: 0, parts }
+}
+
 #[test]
 fn answers_go_out_in_the_order_of_requests() {
     let mut prng = Prng::new(3);
     for _ in 0..200 {
         let mut connection = Connection::new(NOW, "127.0.0.1:9092".parse().expect("an address"));
         let count = 1 + prng.below(20);
-        let mut places: Vec<_> = (0..count).map(|n| (n, connection.take_place())).collect();
+        let mut places: Vec<_> = (0..count).map(|n| (n, connection.take_place(0))).collect();
         let mut sent = Vec::new();
         while !places.is_empty() {
             let pick = usize::try_from(prng.below(places.len() as u64)).expect("fits");
@@ -239,8 +243,8 @@ fn answers_go_out_in_the_order_of_requests() {
             // Every fifth request has no response.
             let byte = u8::try_from(n).expect("small");
             let parts = if n % 5 == 4 { Vec::new() } else { vec![Slice::from_vec(vec![byte])] };
-            connection.answer(place, parts);
-            sent.extend(connection.flush().iter().map(|slice| u64::from(slice[0])));
+            connection.answer(place, outcome(parts));
+            sent.extend(connection.flush(|_| {}).iter().map(|slice| u64::from(slice[0])));
         }
         assert_eq!(sent, (0..count).filter(|n| n % 5 != 4).collect::<Vec<_>>());
     }
@@ -249,14 +253,14 @@ fn answers_go_out_in_the_order_of_requests() {
 #[test]
 fn limits_leave_no_room() {
     let mut connection = Connection::new(NOW, "127.0.0.1:9092".parse().expect("an address"));
-    let places: Vec<_> = (0..CONNECTION_REQUESTS_MAX).map(|_| connection.take_place()).collect();
+    let places: Vec<_> = (0..CONNECTION_REQUESTS_MAX).map(|_| connection.take_place(0)).collect();
     assert!(!connection.has_room(), "as many requests as may be");
-    connection.answer(places[0], vec![Slice::from_vec(vec![0; CONNECTION_SEND_BYTES_MAX])]);
-    assert!(!connection.flush().is_empty());
+    connection.answer(places[0], outcome(vec![Slice::from_vec(vec![0; CONNECTION_SEND_BYTES_MAX])]));
+    assert!(!connection.flush(|_| {}).is_empty());
     assert!(!connection.has_room(), "as many bytes as may wait");
     connection.on_sent();
     assert!(connection.has_room());
-    connection.answer(places[2], vec![Slice::from_vec(vec![0; CONNECTION_SEND_BYTES_MAX])]);
-    assert!(connection.flush().is_empty(), "the answer before it is not there");
+    connection.answer(places[2], outcome(vec![Slice::from_vec(vec![0; CONNECTION_SEND_BYTES_MAX])]));
+    assert!(connection.flush(|_| {}).is_empty(), "the answer before it is not there");
     assert!(!connection.has_room(), "what waits for its turn counts too");
 }

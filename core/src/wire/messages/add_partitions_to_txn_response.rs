@@ -36,7 +36,7 @@ impl<'a> Wire<'a> for AddPartitionsToTxnResponse<'a> {
             writer.array(&self.results_by_topic_v3_and_below);
         }
         if version >= 4 {
-            self.error_code.write(writer);
+            writer.error_code(self.error_code);
         }
         if version >= 4 {
             writer.array(&self.results_by_transaction);
@@ -127,7 +127,7 @@ impl Wire<'_> for AddPartitionsToTxnPartitionResult {
 
     fn write(&self, writer: &mut Writer) {
         self.partition_index.write(writer);
-        self.partition_error_code.write(writer);
+        writer.error_code(self.partition_error_code);
         writer.unknown_tags(&self.unknown_tags);
     }
 }

@@ -29,7 +29,7 @@ impl Wire<'_> for AllocateProducerIdsResponse {
 
     fn write(&self, writer: &mut Writer) {
         self.throttle_time_ms.write(writer);
-        self.error_code.write(writer);
+        writer.error_code(self.error_code);
         self.producer_id_start.write(writer);
         self.producer_id_len.write(writer);
         writer.unknown_tags(&self.unknown_tags);

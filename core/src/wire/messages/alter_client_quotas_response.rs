@@ -83,7 +83,7 @@ impl<'a> Wire<'a> for EntryData<'a> {
     }
 
     fn write(&self, writer: &mut Writer) {
-        self.error_code.write(writer);
+        writer.error_code(self.error_code);
         writer.nullable_string(self.error_message);
         writer.array(&self.entity);
         writer.unknown_tags(&self.unknown_tags);

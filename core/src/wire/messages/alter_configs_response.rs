@@ -91,7 +91,7 @@ impl<'a> Wire<'a> for AlterConfigsResourceResponse<'a> {
     }
 
     fn write(&self, writer: &mut Writer) {
-        self.error_code.write(writer);
+        writer.error_code(self.error_code);
         writer.nullable_string(self.error_message);
         self.resource_type.write(writer);
         writer.string(self.resource_name);

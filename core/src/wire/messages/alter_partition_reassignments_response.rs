@@ -50,7 +50,7 @@ impl<'a> Wire<'a> for AlterPartitionReassignmentsResponse<'a> {
         if version >= 1 {
             self.allow_replication_factor_change.write(writer);
         }
-        self.error_code.write(writer);
+        writer.error_code(self.error_code);
         writer.nullable_string(self.error_message);
         writer.array(&self.responses);
         writer.unknown_tags(&self.unknown_tags);
@@ -144,7 +144,7 @@ impl<'a> Wire<'a> for ReassignablePartitionResponse<'a> {
 
     fn write(&self, writer: &mut Writer) {
         self.partition_index.write(writer);
-        self.error_code.write(writer);
+        writer.error_code(self.error_code);
         writer.nullable_string(self.error_message);
         writer.unknown_tags(&self.unknown_tags);
     }

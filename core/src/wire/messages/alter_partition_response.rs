@@ -29,7 +29,7 @@ impl Wire<'_> for AlterPartitionResponse {
 
     fn write(&self, writer: &mut Writer) {
         self.throttle_time_ms.write(writer);
-        self.error_code.write(writer);
+        writer.error_code(self.error_code);
         writer.array(&self.topics);
         writer.unknown_tags(&self.unknown_tags);
     }
@@ -122,7 +122,7 @@ impl Wire<'_> for PartitionData {
 
     fn write(&self, writer: &mut Writer) {
         self.partition_index.write(writer);
-        self.error_code.write(writer);
+        writer.error_code(self.error_code);
         self.leader_id.write(writer);
         self.leader_epoch.write(writer);
         writer.array(&self.isr);

@@ -107,7 +107,7 @@ impl Wire<'_> for AlterReplicaLogDirPartitionResult {
 
     fn write(&self, writer: &mut Writer) {
         self.partition_index.write(writer);
-        self.error_code.write(writer);
+        writer.error_code(self.error_code);
         writer.unknown_tags(&self.unknown_tags);
     }
 }

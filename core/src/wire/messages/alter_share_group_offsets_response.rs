@@ -31,7 +31,7 @@ impl<'a> Wire<'a> for AlterShareGroupOffsetsResponse<'a> {
 
     fn write(&self, writer: &mut Writer) {
         self.throttle_time_ms.write(writer);
-        self.error_code.write(writer);
+        writer.error_code(self.error_code);
         writer.nullable_string(self.error_message);
         writer.array(&self.responses);
         writer.unknown_tags(&self.unknown_tags);
@@ -126,7 +126,7 @@ impl<'a> Wire<'a> for AlterShareGroupOffsetsResponsePartition<'a> {
 
     fn write(&self, writer: &mut Writer) {
         self.partition_index.write(writer);
-        self.error_code.write(writer);
+        writer.error_code(self.error_code);
         writer.nullable_string(self.error_message);
         writer.unknown_tags(&self.unknown_tags);
     }

@@ -84,7 +84,7 @@ impl<'a> Wire<'a> for AlterUserScramCredentialsResult<'a> {
 
     fn write(&self, writer: &mut Writer) {
         writer.string(self.user);
-        self.error_code.write(writer);
+        writer.error_code(self.error_code);
         writer.nullable_string(self.error_message);
         writer.unknown_tags(&self.unknown_tags);
     }

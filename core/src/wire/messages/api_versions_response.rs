@@ -63,7 +63,7 @@ impl<'a> Wire<'a> for ApiVersionsResponse<'a> {
 
     fn write(&self, writer: &mut Writer) {
         let version = writer.version();
-        self.error_code.write(writer);
+        writer.error_code(self.error_code);
         writer.array(&self.api_keys);
         if version >= 1 {
             self.throttle_time_ms.write(writer);

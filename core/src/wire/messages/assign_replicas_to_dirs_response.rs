@@ -29,7 +29,7 @@ impl Wire<'_> for AssignReplicasToDirsResponse {
 
     fn write(&self, writer: &mut Writer) {
         self.throttle_time_ms.write(writer);
-        self.error_code.write(writer);
+        writer.error_code(self.error_code);
         writer.array(&self.directories);
         writer.unknown_tags(&self.unknown_tags);
     }
@@ -143,7 +143,7 @@ impl Wire<'_> for PartitionData {
 
     fn write(&self, writer: &mut Writer) {
         self.partition_index.write(writer);
-        self.error_code.write(writer);
+        writer.error_code(self.error_code);
         writer.unknown_tags(&self.unknown_tags);
     }
 }

@@ -44,7 +44,7 @@ impl Wire<'_> for BrokerHeartbeatResponse {
 
     fn write(&self, writer: &mut Writer) {
         self.throttle_time_ms.write(writer);
-        self.error_code.write(writer);
+        writer.error_code(self.error_code);
         self.is_caught_up.write(writer);
         self.is_fenced.write(writer);
         self.should_shut_down.write(writer);

@@ -33,7 +33,7 @@ impl Wire<'_> for BrokerRegistrationResponse {
 
     fn write(&self, writer: &mut Writer) {
         self.throttle_time_ms.write(writer);
-        self.error_code.write(writer);
+        writer.error_code(self.error_code);
         self.broker_epoch.write(writer);
         writer.unknown_tags(&self.unknown_tags);
     }

@@ -107,7 +107,7 @@ impl<'a> Wire<'a> for DescribedGroup<'a> {
     }
 
     fn write(&self, writer: &mut Writer) {
-        self.error_code.write(writer);
+        writer.error_code(self.error_code);
         writer.nullable_string(self.error_message);
         writer.string(self.group_id);
         writer.string(self.group_state);

@@ -44,7 +44,7 @@ impl<'a> Wire<'a> for CreateDelegationTokenResponse<'a> {
 
     fn write(&self, writer: &mut Writer) {
         let version = writer.version();
-        self.error_code.write(writer);
+        writer.error_code(self.error_code);
         writer.string(self.principal_type);
         writer.string(self.principal_name);
         if version >= 3 {

@@ -78,7 +78,7 @@ impl<'a> Wire<'a> for CreatePartitionsTopicResult<'a> {
 
     fn write(&self, writer: &mut Writer) {
         writer.string(self.name);
-        self.error_code.write(writer);
+        writer.error_code(self.error_code);
         writer.nullable_string(self.error_message);
         writer.unknown_tags(&self.unknown_tags);
     }

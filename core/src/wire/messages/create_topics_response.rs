@@ -118,7 +118,7 @@ impl<'a> Wire<'a> for CreatableTopicResult<'a> {
         if version >= 7 {
             self.topic_id.write(writer);
         }
-        self.error_code.write(writer);
+        writer.error_code(self.error_code);
         writer.nullable_string(self.error_message);
         if version >= 5 {
             self.num_partitions.write(writer);
@@ -131,7 +131,7 @@ impl<'a> Wire<'a> for CreatableTopicResult<'a> {
         }
         writer.tags(&self.unknown_tags, &mut |tags| {
             if version >= 5 && self.topic_config_error_code != 0 {
-                tags.put(0, &|writer| self.topic_config_error_code.write(writer));
+                tags.put(0, &|writer| writer.error_code(self.topic_config_error_code));
             }
         });
     }

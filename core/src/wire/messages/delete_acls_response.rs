@@ -88,7 +88,7 @@ impl<'a> Wire<'a> for DeleteAclsFilterResult<'a> {
     }
 
     fn write(&self, writer: &mut Writer) {
-        self.error_code.write(writer);
+        writer.error_code(self.error_code);
         writer.nullable_string(self.error_message);
         writer.array(&self.matching_acls);
         writer.unknown_tags(&self.unknown_tags);
@@ -156,7 +156,7 @@ impl<'a> Wire<'a> for DeleteAclsMatchingAcl<'a> {
     }
 
     fn write(&self, writer: &mut Writer) {
-        self.error_code.write(writer);
+        writer.error_code(self.error_code);
         writer.nullable_string(self.error_message);
         self.resource_type.write(writer);
         writer.string(self.resource_name);

@@ -76,7 +76,7 @@ impl<'a> Wire<'a> for DeletableGroupResult<'a> {
 
     fn write(&self, writer: &mut Writer) {
         writer.string(self.group_id);
-        self.error_code.write(writer);
+        writer.error_code(self.error_code);
         writer.unknown_tags(&self.unknown_tags);
     }
 }

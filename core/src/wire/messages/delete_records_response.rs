@@ -110,7 +110,7 @@ impl Wire<'_> for DeleteRecordsPartitionResult {
     fn write(&self, writer: &mut Writer) {
         self.partition_index.write(writer);
         self.low_watermark.write(writer);
-        self.error_code.write(writer);
+        writer.error_code(self.error_code);
         writer.unknown_tags(&self.unknown_tags);
     }
 }

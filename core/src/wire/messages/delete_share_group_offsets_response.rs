@@ -31,7 +31,7 @@ impl<'a> Wire<'a> for DeleteShareGroupOffsetsResponse<'a> {
 
     fn write(&self, writer: &mut Writer) {
         self.throttle_time_ms.write(writer);
-        self.error_code.write(writer);
+        writer.error_code(self.error_code);
         writer.nullable_string(self.error_message);
         writer.array(&self.responses);
         writer.unknown_tags(&self.unknown_tags);
@@ -90,7 +90,7 @@ impl<'a> Wire<'a> for DeleteShareGroupOffsetsResponseTopic<'a> {
     fn write(&self, writer: &mut Writer) {
         writer.string(self.topic_name);
         self.topic_id.write(writer);
-        self.error_code.write(writer);
+        writer.error_code(self.error_code);
         writer.nullable_string(self.error_message);
         writer.unknown_tags(&self.unknown_tags);
     }

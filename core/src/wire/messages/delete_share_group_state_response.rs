@@ -103,7 +103,7 @@ impl<'a> Wire<'a> for PartitionResult<'a> {
 
     fn write(&self, writer: &mut Writer) {
         self.partition.write(writer);
-        self.error_code.write(writer);
+        writer.error_code(self.error_code);
         writer.nullable_string(self.error_message);
         writer.unknown_tags(&self.unknown_tags);
     }

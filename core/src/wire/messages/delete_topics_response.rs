@@ -103,7 +103,7 @@ impl<'a> Wire<'a> for DeletableTopicResult<'a> {
         if version >= 6 {
             self.topic_id.write(writer);
         }
-        self.error_code.write(writer);
+        writer.error_code(self.error_code);
         if version >= 5 {
             writer.nullable_string(self.error_message);
         }

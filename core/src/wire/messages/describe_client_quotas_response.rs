@@ -42,7 +42,7 @@ impl<'a> Wire<'a> for DescribeClientQuotasResponse<'a> {
 
     fn write(&self, writer: &mut Writer) {
         self.throttle_time_ms.write(writer);
-        self.error_code.write(writer);
+        writer.error_code(self.error_code);
         writer.nullable_string(self.error_message);
         writer.nullable_array(self.entries.as_deref());
         writer.unknown_tags(&self.unknown_tags);

@@ -56,7 +56,7 @@ impl<'a> Wire<'a> for DescribeClusterResponse<'a> {
     fn write(&self, writer: &mut Writer) {
         let version = writer.version();
         self.throttle_time_ms.write(writer);
-        self.error_code.write(writer);
+        writer.error_code(self.error_code);
         writer.nullable_string(self.error_message);
         if version >= 1 {
             self.endpoint_type.write(writer);

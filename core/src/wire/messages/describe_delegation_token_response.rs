@@ -27,7 +27,7 @@ impl<'a> Wire<'a> for DescribeDelegationTokenResponse<'a> {
     }
 
     fn write(&self, writer: &mut Writer) {
-        self.error_code.write(writer);
+        writer.error_code(self.error_code);
         writer.array(&self.tokens);
         self.throttle_time_ms.write(writer);
         writer.unknown_tags(&self.unknown_tags);

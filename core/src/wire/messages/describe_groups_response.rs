@@ -109,7 +109,7 @@ impl<'a> Wire<'a> for DescribedGroup<'a> {
 
     fn write(&self, writer: &mut Writer) {
         let version = writer.version();
-        self.error_code.write(writer);
+        writer.error_code(self.error_code);
         if version >= 6 {
             writer.nullable_string(self.error_message);
         }

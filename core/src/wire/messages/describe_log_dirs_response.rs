@@ -31,7 +31,7 @@ impl<'a> Wire<'a> for DescribeLogDirsResponse<'a> {
         let version = writer.version();
         self.throttle_time_ms.write(writer);
         if version >= 3 {
-            self.error_code.write(writer);
+            writer.error_code(self.error_code);
         }
         writer.array(&self.results);
         writer.unknown_tags(&self.unknown_tags);
@@ -107,7 +107,7 @@ impl<'a> Wire<'a> for DescribeLogDirsResult<'a> {
 
     fn write(&self, writer: &mut Writer) {
         let version = writer.version();
-        self.error_code.write(writer);
+        writer.error_code(self.error_code);
         writer.string(self.log_dir);
         writer.array(&self.topics);
         if version >= 4 {

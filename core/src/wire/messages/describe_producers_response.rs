@@ -111,7 +111,7 @@ impl<'a> Wire<'a> for PartitionResponse<'a> {
 
     fn write(&self, writer: &mut Writer) {
         self.partition_index.write(writer);
-        self.error_code.write(writer);
+        writer.error_code(self.error_code);
         writer.nullable_string(self.error_message);
         writer.array(&self.active_producers);
         writer.unknown_tags(&self.unknown_tags);

@@ -44,7 +44,7 @@ impl<'a> Wire<'a> for DescribeQuorumResponse<'a> {
 
     fn write(&self, writer: &mut Writer) {
         let version = writer.version();
-        self.error_code.write(writer);
+        writer.error_code(self.error_code);
         if version >= 2 {
             writer.nullable_string(self.error_message);
         }
@@ -164,7 +164,7 @@ impl<'a> Wire<'a> for PartitionData<'a> {
     fn write(&self, writer: &mut Writer) {
         let version = writer.version();
         self.partition_index.write(writer);
-        self.error_code.write(writer);
+        writer.error_code(self.error_code);
         if version >= 2 {
             writer.nullable_string(self.error_message);
         }

@@ -82,7 +82,7 @@ impl<'a> Wire<'a> for DescribeShareGroupOffsetsResponseGroup<'a> {
     fn write(&self, writer: &mut Writer) {
         writer.string(self.group_id);
         writer.array(&self.topics);
-        self.error_code.write(writer);
+        writer.error_code(self.error_code);
         writer.nullable_string(self.error_message);
         writer.unknown_tags(&self.unknown_tags);
     }
@@ -188,7 +188,7 @@ impl<'a> Wire<'a> for DescribeShareGroupOffsetsResponsePartition<'a> {
         if version >= 1 {
             self.lag.write(writer);
         }
-        self.error_code.write(writer);
+        writer.error_code(self.error_code);
         writer.nullable_string(self.error_message);
         writer.unknown_tags(&self.unknown_tags);
     }

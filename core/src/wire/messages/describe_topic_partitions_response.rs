@@ -102,7 +102,7 @@ impl<'a> Wire<'a> for DescribeTopicPartitionsResponseTopic<'a> {
     }
 
     fn write(&self, writer: &mut Writer) {
-        self.error_code.write(writer);
+        writer.error_code(self.error_code);
         writer.nullable_string(self.name);
         self.topic_id.write(writer);
         self.is_internal.write(writer);
@@ -176,7 +176,7 @@ impl Wire<'_> for DescribeTopicPartitionsResponsePartition {
     }
 
     fn write(&self, writer: &mut Writer) {
-        self.error_code.write(writer);
+        writer.error_code(self.error_code);
         self.partition_index.write(writer);
         self.leader_id.write(writer);
         self.leader_epoch.write(writer);

@@ -87,7 +87,7 @@ impl<'a> Wire<'a> for TransactionState<'a> {
     }
 
     fn write(&self, writer: &mut Writer) {
-        self.error_code.write(writer);
+        writer.error_code(self.error_code);
         writer.string(self.transactional_id);
         writer.string(self.transaction_state);
         self.transaction_timeout_ms.write(writer);

@@ -42,7 +42,7 @@ impl<'a> Wire<'a> for DescribeUserScramCredentialsResponse<'a> {
 
     fn write(&self, writer: &mut Writer) {
         self.throttle_time_ms.write(writer);
-        self.error_code.write(writer);
+        writer.error_code(self.error_code);
         writer.nullable_string(self.error_message);
         writer.array(&self.results);
         writer.unknown_tags(&self.unknown_tags);
@@ -112,7 +112,7 @@ impl<'a> Wire<'a> for DescribeUserScramCredentialsResult<'a> {
 
     fn write(&self, writer: &mut Writer) {
         writer.string(self.user);
-        self.error_code.write(writer);
+        writer.error_code(self.error_code);
         writer.nullable_string(self.error_message);
         writer.array(&self.credential_infos);
         writer.unknown_tags(&self.unknown_tags);

@@ -31,7 +31,7 @@ impl<'a> Wire<'a> for ElectLeadersResponse<'a> {
         let version = writer.version();
         self.throttle_time_ms.write(writer);
         if version >= 1 {
-            self.error_code.write(writer);
+            writer.error_code(self.error_code);
         }
         writer.array(&self.replica_election_results);
         writer.unknown_tags(&self.unknown_tags);
@@ -123,7 +123,7 @@ impl<'a> Wire<'a> for PartitionResult<'a> {
 
     fn write(&self, writer: &mut Writer) {
         self.partition_id.write(writer);
-        self.error_code.write(writer);
+        writer.error_code(self.error_code);
         writer.nullable_string(self.error_message);
         writer.unknown_tags(&self.unknown_tags);
     }

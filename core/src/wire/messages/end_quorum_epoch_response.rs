@@ -37,7 +37,7 @@ impl<'a> Wire<'a> for EndQuorumEpochResponse<'a> {
 
     fn write(&self, writer: &mut Writer) {
         let version = writer.version();
-        self.error_code.write(writer);
+        writer.error_code(self.error_code);
         writer.array(&self.topics);
         writer.tags(&self.unknown_tags, &mut |tags| {
             if version >= 1 && !self.node_endpoints.is_empty() {
@@ -130,7 +130,7 @@ impl Wire<'_> for PartitionData {
 
     fn write(&self, writer: &mut Writer) {
         self.partition_index.write(writer);
-        self.error_code.write(writer);
+        writer.error_code(self.error_code);
         self.leader_id.write(writer);
         self.leader_epoch.write(writer);
         writer.unknown_tags(&self.unknown_tags);

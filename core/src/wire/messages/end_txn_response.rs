@@ -43,7 +43,7 @@ impl Wire<'_> for EndTxnResponse {
     fn write(&self, writer: &mut Writer) {
         let version = writer.version();
         self.throttle_time_ms.write(writer);
-        self.error_code.write(writer);
+        writer.error_code(self.error_code);
         if version >= 5 {
             self.producer_id.write(writer);
         }

@@ -25,7 +25,7 @@ impl<'a> Wire<'a> for EnvelopeResponse<'a> {
 
     fn write(&self, writer: &mut Writer) {
         writer.nullable_bytes(self.response_data);
-        self.error_code.write(writer);
+        writer.error_code(self.error_code);
         writer.unknown_tags(&self.unknown_tags);
     }
 }

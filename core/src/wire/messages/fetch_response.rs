@@ -46,7 +46,7 @@ impl<'a> Wire<'a> for FetchResponse<'a> {
         let version = writer.version();
         self.throttle_time_ms.write(writer);
         if version >= 7 {
-            self.error_code.write(writer);
+            writer.error_code(self.error_code);
         }
         if version >= 7 {
             self.session_id.write(writer);
@@ -204,7 +204,7 @@ impl<'a> Wire<'a> for PartitionData<'a> {
     fn write(&self, writer: &mut Writer) {
         let version = writer.version();
         self.partition_index.write(writer);
-        self.error_code.write(writer);
+        writer.error_code(self.error_code);
         self.high_watermark.write(writer);
         self.last_stable_offset.write(writer);
         if version >= 5 {

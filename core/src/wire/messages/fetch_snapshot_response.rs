@@ -42,7 +42,7 @@ impl<'a> Wire<'a> for FetchSnapshotResponse<'a> {
     fn write(&self, writer: &mut Writer) {
         let version = writer.version();
         self.throttle_time_ms.write(writer);
-        self.error_code.write(writer);
+        writer.error_code(self.error_code);
         writer.array(&self.topics);
         writer.tags(&self.unknown_tags, &mut |tags| {
             if version >= 1 && !self.node_endpoints.is_empty() {
@@ -150,7 +150,7 @@ impl<'a> Wire<'a> for PartitionSnapshot<'a> {
 
     fn write(&self, writer: &mut Writer) {
         self.index.write(writer);
-        self.error_code.write(writer);
+        writer.error_code(self.error_code);
         self.snapshot_id.write(writer);
         self.size.write(writer);
         self.position.write(writer);

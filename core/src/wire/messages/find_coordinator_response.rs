@@ -56,7 +56,7 @@ impl<'a> Wire<'a> for FindCoordinatorResponse<'a> {
             self.throttle_time_ms.write(writer);
         }
         if version <= 3 {
-            self.error_code.write(writer);
+            writer.error_code(self.error_code);
         }
         if (1..=3).contains(&version) {
             writer.nullable_string(self.error_message);
@@ -152,7 +152,7 @@ impl<'a> Wire<'a> for Coordinator<'a> {
         self.node_id.write(writer);
         writer.string(self.host);
         self.port.write(writer);
-        self.error_code.write(writer);
+        writer.error_code(self.error_code);
         writer.nullable_string(self.error_message);
         writer.unknown_tags(&self.unknown_tags);
     }

@@ -41,7 +41,7 @@ impl<'a> Wire<'a> for GetTelemetrySubscriptionsResponse<'a> {
 
     fn write(&self, writer: &mut Writer) {
         self.throttle_time_ms.write(writer);
-        self.error_code.write(writer);
+        writer.error_code(self.error_code);
         self.client_instance_id.write(writer);
         self.subscription_id.write(writer);
         writer.array(&self.accepted_compression_types);

@@ -29,7 +29,7 @@ impl Wire<'_> for HeartbeatResponse {
         if version >= 1 {
             self.throttle_time_ms.write(writer);
         }
-        self.error_code.write(writer);
+        writer.error_code(self.error_code);
         writer.unknown_tags(&self.unknown_tags);
     }
 }

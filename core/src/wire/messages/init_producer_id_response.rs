@@ -49,7 +49,7 @@ impl Wire<'_> for InitProducerIdResponse {
     fn write(&self, writer: &mut Writer) {
         let version = writer.version();
         self.throttle_time_ms.write(writer);
-        self.error_code.write(writer);
+        writer.error_code(self.error_code);
         self.producer_id.write(writer);
         self.producer_epoch.write(writer);
         if version >= 6 {

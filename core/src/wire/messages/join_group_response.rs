@@ -61,7 +61,7 @@ impl<'a> Wire<'a> for JoinGroupResponse<'a> {
         if version >= 2 {
             self.throttle_time_ms.write(writer);
         }
-        self.error_code.write(writer);
+        writer.error_code(self.error_code);
         self.generation_id.write(writer);
         if version >= 7 {
             writer.nullable_string(self.protocol_type);

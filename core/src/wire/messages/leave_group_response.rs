@@ -32,7 +32,7 @@ impl<'a> Wire<'a> for LeaveGroupResponse<'a> {
         if version >= 1 {
             self.throttle_time_ms.write(writer);
         }
-        self.error_code.write(writer);
+        writer.error_code(self.error_code);
         if version >= 3 {
             writer.array(&self.members);
         }
@@ -95,7 +95,7 @@ impl<'a> Wire<'a> for MemberResponse<'a> {
     fn write(&self, writer: &mut Writer) {
         writer.string(self.member_id);
         writer.nullable_string(self.group_instance_id);
-        self.error_code.write(writer);
+        writer.error_code(self.error_code);
         writer.unknown_tags(&self.unknown_tags);
     }
 }

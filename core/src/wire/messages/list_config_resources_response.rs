@@ -28,7 +28,7 @@ impl<'a> Wire<'a> for ListConfigResourcesResponse<'a> {
 
     fn write(&self, writer: &mut Writer) {
         self.throttle_time_ms.write(writer);
-        self.error_code.write(writer);
+        writer.error_code(self.error_code);
         writer.array(&self.config_resources);
         writer.unknown_tags(&self.unknown_tags);
     }

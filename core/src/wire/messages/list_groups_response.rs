@@ -32,7 +32,7 @@ impl<'a> Wire<'a> for ListGroupsResponse<'a> {
         if version >= 1 {
             self.throttle_time_ms.write(writer);
         }
-        self.error_code.write(writer);
+        writer.error_code(self.error_code);
         writer.array(&self.groups);
         writer.unknown_tags(&self.unknown_tags);
     }

@@ -132,7 +132,7 @@ impl Wire<'_> for ListOffsetsPartitionResponse {
     fn write(&self, writer: &mut Writer) {
         let version = writer.version();
         self.partition_index.write(writer);
-        self.error_code.write(writer);
+        writer.error_code(self.error_code);
         self.timestamp.write(writer);
         self.offset.write(writer);
         if version >= 4 {

@@ -30,7 +30,7 @@ impl<'a> Wire<'a> for ListTransactionsResponse<'a> {
 
     fn write(&self, writer: &mut Writer) {
         self.throttle_time_ms.write(writer);
-        self.error_code.write(writer);
+        writer.error_code(self.error_code);
         writer.array(&self.unknown_state_filters);
         writer.array(&self.transaction_states);
         writer.unknown_tags(&self.unknown_tags);

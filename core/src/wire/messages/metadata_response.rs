@@ -72,7 +72,7 @@ impl<'a> Wire<'a> for MetadataResponse<'a> {
             self.cluster_authorized_operations.write(writer);
         }
         if version >= 13 {
-            self.error_code.write(writer);
+            writer.error_code(self.error_code);
         }
         writer.unknown_tags(&self.unknown_tags);
     }
@@ -198,7 +198,7 @@ impl<'a> Wire<'a> for MetadataResponseTopic<'a> {
 
     fn write(&self, writer: &mut Writer) {
         let version = writer.version();
-        self.error_code.write(writer);
+        writer.error_code(self.error_code);
         if version >= 12 {
             writer.nullable_string(self.name);
         } else {
@@ -279,7 +279,7 @@ impl Wire<'_> for MetadataResponsePartition {
 
     fn write(&self, writer: &mut Writer) {
         let version = writer.version();
-        self.error_code.write(writer);
+        writer.error_code(self.error_code);
         self.partition_index.write(writer);
         self.leader_id.write(writer);
         if version >= 7 {

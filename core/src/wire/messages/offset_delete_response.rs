@@ -21,7 +21,7 @@ impl<'a> Wire<'a> for OffsetDeleteResponse<'a> {
     }
 
     fn write(&self, writer: &mut Writer) {
-        self.error_code.write(writer);
+        writer.error_code(self.error_code);
         self.throttle_time_ms.write(writer);
         writer.array(&self.topics);
     }
@@ -97,7 +97,7 @@ impl Wire<'_> for OffsetDeleteResponsePartition {
 
     fn write(&self, writer: &mut Writer) {
         self.partition_index.write(writer);
-        self.error_code.write(writer);
+        writer.error_code(self.error_code);
     }
 }
 

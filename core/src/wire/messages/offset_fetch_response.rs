@@ -39,7 +39,7 @@ impl<'a> Wire<'a> for OffsetFetchResponse<'a> {
             writer.array(&self.topics);
         }
         if (2..=7).contains(&version) {
-            self.error_code.write(writer);
+            writer.error_code(self.error_code);
         }
         if version >= 8 {
             writer.array(&self.groups);
@@ -152,7 +152,7 @@ impl<'a> Wire<'a> for OffsetFetchResponsePartition<'a> {
             self.committed_leader_epoch.write(writer);
         }
         writer.nullable_string(self.metadata);
-        self.error_code.write(writer);
+        writer.error_code(self.error_code);
         writer.unknown_tags(&self.unknown_tags);
     }
 }
@@ -193,7 +193,7 @@ impl<'a> Wire<'a> for OffsetFetchResponseGroup<'a> {
     fn write(&self, writer: &mut Writer) {
         writer.string(self.group_id);
         writer.array(&self.topics);
-        self.error_code.write(writer);
+        writer.error_code(self.error_code);
         writer.unknown_tags(&self.unknown_tags);
     }
 }
@@ -296,7 +296,7 @@ impl<'a> Wire<'a> for OffsetFetchResponsePartitions<'a> {
         self.committed_offset.write(writer);
         self.committed_leader_epoch.write(writer);
         writer.nullable_string(self.metadata);
-        self.error_code.write(writer);
+        writer.error_code(self.error_code);
         writer.unknown_tags(&self.unknown_tags);
     }
 }

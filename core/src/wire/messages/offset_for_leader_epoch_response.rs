@@ -122,7 +122,7 @@ impl Wire<'_> for EpochEndOffset {
     }
 
     fn write(&self, writer: &mut Writer) {
-        self.error_code.write(writer);
+        writer.error_code(self.error_code);
         self.partition.write(writer);
         self.leader_epoch.write(writer);
         self.end_offset.write(writer);

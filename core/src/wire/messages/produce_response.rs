@@ -179,7 +179,7 @@ impl<'a> Wire<'a> for PartitionProduceResponse<'a> {
     fn write(&self, writer: &mut Writer) {
         let version = writer.version();
         self.index.write(writer);
-        self.error_code.write(writer);
+        writer.error_code(self.error_code);
         self.base_offset.write(writer);
         self.log_append_time_ms.write(writer);
         if version >= 5 {

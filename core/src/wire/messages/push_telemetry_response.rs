@@ -25,7 +25,7 @@ impl Wire<'_> for PushTelemetryResponse {
 
     fn write(&self, writer: &mut Writer) {
         self.throttle_time_ms.write(writer);
-        self.error_code.write(writer);
+        writer.error_code(self.error_code);
         writer.unknown_tags(&self.unknown_tags);
     }
 }

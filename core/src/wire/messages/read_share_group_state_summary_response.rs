@@ -128,7 +128,7 @@ impl<'a> Wire<'a> for PartitionResult<'a> {
     fn write(&self, writer: &mut Writer) {
         let version = writer.version();
         self.partition.write(writer);
-        self.error_code.write(writer);
+        writer.error_code(self.error_code);
         writer.nullable_string(self.error_message);
         self.state_epoch.write(writer);
         self.leader_epoch.write(writer);

@@ -26,7 +26,7 @@ impl Wire<'_> for RenewDelegationTokenResponse {
     }
 
     fn write(&self, writer: &mut Writer) {
-        self.error_code.write(writer);
+        writer.error_code(self.error_code);
         self.expiry_timestamp_ms.write(writer);
         self.throttle_time_ms.write(writer);
         writer.unknown_tags(&self.unknown_tags);

@@ -42,7 +42,7 @@ impl<'a> Wire<'a> for SaslAuthenticateResponse<'a> {
 
     fn write(&self, writer: &mut Writer) {
         let version = writer.version();
-        self.error_code.write(writer);
+        writer.error_code(self.error_code);
         writer.nullable_string(self.error_message);
         writer.bytes(self.auth_bytes);
         if version >= 1 {

@@ -20,7 +20,7 @@ impl<'a> Wire<'a> for SaslHandshakeResponse<'a> {
     }
 
     fn write(&self, writer: &mut Writer) {
-        self.error_code.write(writer);
+        writer.error_code(self.error_code);
         writer.array(&self.mechanisms);
     }
 }

@@ -37,7 +37,7 @@ impl<'a> Wire<'a> for ShareAcknowledgeResponse<'a> {
     fn write(&self, writer: &mut Writer) {
         let version = writer.version();
         self.throttle_time_ms.write(writer);
-        self.error_code.write(writer);
+        writer.error_code(self.error_code);
         writer.nullable_string(self.error_message);
         if version >= 2 {
             self.acquisition_lock_timeout_ms.write(writer);
@@ -132,7 +132,7 @@ impl<'a> Wire<'a> for PartitionData<'a> {
 
     fn write(&self, writer: &mut Writer) {
         self.partition_index.write(writer);
-        self.error_code.write(writer);
+        writer.error_code(self.error_code);
         writer.nullable_string(self.error_message);
         self.current_leader.write(writer);
         writer.unknown_tags(&self.unknown_tags);

@@ -37,7 +37,7 @@ impl<'a> Wire<'a> for ShareFetchResponse<'a> {
 
     fn write(&self, writer: &mut Writer) {
         self.throttle_time_ms.write(writer);
-        self.error_code.write(writer);
+        writer.error_code(self.error_code);
         writer.nullable_string(self.error_message);
         self.acquisition_lock_timeout_ms.write(writer);
         writer.array(&self.responses);
@@ -138,9 +138,9 @@ impl<'a> Wire<'a> for PartitionData<'a> {
 
     fn write(&self, writer: &mut Writer) {
         self.partition_index.write(writer);
-        self.error_code.write(writer);
+        writer.error_code(self.error_code);
         writer.nullable_string(self.error_message);
-        self.acknowledge_error_code.write(writer);
+        writer.error_code(self.acknowledge_error_code);
         writer.nullable_string(self.acknowledge_error_message);
         self.current_leader.write(writer);
         writer.records(self.records.as_ref());

@@ -72,7 +72,7 @@ impl<'a> Wire<'a> for StreamsGroupHeartbeatResponse<'a> {
 
     fn write(&self, writer: &mut Writer) {
         self.throttle_time_ms.write(writer);
-        self.error_code.write(writer);
+        writer.error_code(self.error_code);
         writer.nullable_string(self.error_message);
         writer.string(self.member_id);
         self.member_epoch.write(writer);

@@ -35,7 +35,7 @@ impl<'a> Wire<'a> for SyncGroupResponse<'a> {
         if version >= 1 {
             self.throttle_time_ms.write(writer);
         }
-        self.error_code.write(writer);
+        writer.error_code(self.error_code);
         if version >= 5 {
             writer.nullable_string(self.protocol_type);
         }

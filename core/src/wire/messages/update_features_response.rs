@@ -44,7 +44,7 @@ impl<'a> Wire<'a> for UpdateFeaturesResponse<'a> {
     fn write(&self, writer: &mut Writer) {
         let version = writer.version();
         self.throttle_time_ms.write(writer);
-        self.error_code.write(writer);
+        writer.error_code(self.error_code);
         writer.nullable_string(self.error_message);
         if version <= 1 {
             writer.array(&self.results);
@@ -108,7 +108,7 @@ impl<'a> Wire<'a> for UpdatableFeatureResult<'a> {
 
     fn write(&self, writer: &mut Writer) {
         writer.string(self.feature);
-        self.error_code.write(writer);
+        writer.error_code(self.error_code);
         writer.nullable_string(self.error_message);
         writer.unknown_tags(&self.unknown_tags);
     }

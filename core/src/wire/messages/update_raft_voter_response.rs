@@ -35,7 +35,7 @@ impl<'a> Wire<'a> for UpdateRaftVoterResponse<'a> {
 
     fn write(&self, writer: &mut Writer) {
         self.throttle_time_ms.write(writer);
-        self.error_code.write(writer);
+        writer.error_code(self.error_code);
         writer.tags(&self.unknown_tags, &mut |tags| {
             if self.current_leader != CurrentLeader::default() {
                 tags.put(0, &|writer| self.current_leader.write(writer));

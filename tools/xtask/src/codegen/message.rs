@@ -237,6 +237,9 @@ fn write_call(field: &Field, null: bool) -> String {
         (Base::Bytes, false, false) => format!("writer.bytes(self.{name});"),
         (Base::Bytes, false, true) => format!("writer.nullable_bytes(self.{name});"),
         (Base::Struct(_), false, true) => format!("writer.nullable_struct(self.{name}.as_ref());"),
+        (Base::Fixed { .. }, false, _) if name.ends_with("error_code") => {
+            format!("writer.error_code(self.{name});")
+        }
         (Base::Fixed { .. } | Base::Struct(_), false, _) => format!("self.{name}.write(writer);"),
     }
 }

@@ -5,11 +5,12 @@ use alloc::vec::Vec;
 use super::{CONN, World, batch, request};
 use crate::id::ConnId;
 use crate::limits::{CONNECTION_REQUESTS_MAX, FRAME_STALL_MAX, MEMORY_RETRY, REQUEST_BYTES_MAX};
+use crate::replica::PartitionError;
 use crate::shard::home::tests::producing::produce;
-use crate::shard::{CloseReason, Config, Timer};
+use crate::shard::{CloseReason, Config, Event, Timer};
 use crate::time::Duration;
-use crate::wire::ApiKey;
 use crate::wire::messages::api_versions_response::ApiVersionsResponse;
+use crate::wire::{ApiKey, ErrorCode};
 
 fn api_versions(correlation_id: i32) -> Vec<u8> {
     request(ApiKey::ApiVersions, 0, correlation_id, &[])
@@ -41,6 +42,46 @@ fn bad_lengths_close() {
     let mut world = World::new();
     world.send(CONN, &[0; 4]);
     assert_eq!(world.closed(), Some(CloseReason::Malformed), "a frame without a header");
+}
+
+#[test]
+fn each_answer_is_told_with_its_error_and_its_time() {
+    let mut world = World::with_topic();
+    world.holds = true;
+    world.log(0).error = Some(PartitionError::Faulty);
+    let parts = [(1, Some(batch(1, 10))), (0, Some(batch(1, 10)))];
+    let slow = request(ApiKey::Produce, 9, 1, &produce(9, -1, &parts));
+    world.send(CONN, &slow[..9]);
+    world.pass(Duration::from_millis(100));
+    world.send(CONN, &[&slow[9..], &api_versions(2)].concat());
+    world.pass(Duration::from_millis(30));
+    world.release();
+    let bytes: Vec<u32> = [1, 2]
+        .map(|_| u32::try_from(world.response(CONN).expect("answered").len() + 4).expect("fits"))
+        .into();
+    let told: Vec<Event> = core::iter::from_fn(|| world.home.poll_event())
+        .filter(|event| matches!(event, Event::Answered { .. }))
+        .collect();
+    // The second one was ready at once and had to wait for the first.
+    let took = Duration::from_millis(30);
+    let error = ErrorCode::KafkaStorageError.code();
+    let [first, second] =
+        [(0, 9, error, body_bytes(&slow), bytes[0]), (18, 0, 0, body_bytes(&api_versions(2)), bytes[1])].map(
+            |(key, version, error, request_bytes, response_bytes)| Event::Answered {
+                key,
+                version,
+                error,
+                request_bytes,
+                response_bytes,
+                took,
+            },
+        );
+    assert_eq!(told, [first, second]);
+}
+
+/// Bytes of the frame behind its length.
+fn body_bytes(frame: &[u8]) -> u32 {
+    u32::try_from(frame.len() - 4).expect("fits")
 }
 
 #[test]
