@@ -55,8 +55,11 @@ pub(crate) struct DevArgs {
 #[derive(Debug, Args)]
 pub(crate) struct ServeArgs {
     /// A TOML file with settings under Kafka's names
+    #[arg(long, value_name = "FILE", required_unless_present = "properties", conflicts_with = "properties")]
+    pub(crate) config: Option<PathBuf>,
+    /// A properties file as Kafka's server.properties
     #[arg(long, value_name = "FILE")]
-    pub(crate) config: PathBuf,
+    pub(crate) properties: Option<PathBuf>,
     /// A setting that goes before the file's
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub(crate) sets: Vec<Pair>,

@@ -1,17 +1,23 @@
-//! What a node is told: settings under Kafka's names, from a TOML file and the command line, each with its source. Knows no broker.
+//! What a node is told: settings under Kafka's names, from a TOML or a properties file and the command line, each with its source.
+//! Knows no broker.
 
+mod explain;
 mod file;
 mod keys;
+mod properties;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use highwater_cli::{Exit, Failure};
+use highwater_core::config::registry::{self, Definition, Scope, Standing};
 use highwater_core::shard;
 
 use crate::cli::{DevArgs, ServeArgs};
-use keys::{KEYS, Key};
+use keys::Key;
+
+pub(crate) use explain::{Question, explain};
 
 /// Everything that a node needs to start.
 #[derive(Debug, Clone)]
@@ -111,13 +117,17 @@ pub(crate) fn for_dev(args: DevArgs) -> Result<Settings, Failure> {
 
 /// The settings of `highwater serve`: Kafka's defaults, then the file, then the flags.
 pub(crate) fn for_serve(args: ServeArgs) -> Result<Settings, Failure> {
-    let mut written = collect(file::read(&args.config)?)?;
+    let (mut written, path) = match (&args.config, &args.properties) {
+        (Some(path), _) => (collect(file::read(path)?)?, path),
+        (None, Some(path)) => (collect(properties::read(path)?)?, path),
+        (None, None) => unreachable!("the command line asks for one of them"),
+    };
     written.extend(collect(sets(args.sets))?);
     if !written.contains_key("log.dirs") {
         return Err(Failure {
             exit: Exit::Usage,
             what: "the configuration names no data directory".into(),
-            place: args.config.display().to_string(),
+            place: path.display().to_string(),
             why: "log.dirs is not set, and a server must not guess where its data lives".into(),
             fix: "add a line such as: log.dirs = \"/var/lib/highwater\"".into(),
         });
@@ -147,15 +157,30 @@ fn sets(pairs: Vec<highwater_cli::Pair>) -> Vec<Entry> {
     pairs.into_iter().map(|pair| Entry { name: pair.key, text: pair.value, source: Source::Set }).collect()
 }
 
+/// What was written, under Kafka's own names.
+type Written = BTreeMap<&'static str, Entry>;
+
+/// The setting of a broker that a name stands for: its own, another one of it, or that of the topics which it is the default of.
+fn canonical(name: &str) -> Option<&'static Definition> {
+    let name = Key::named(name).map_or(name, |key| key.name);
+    let of_topics = || registry::defaults_of(Scope::Topic, name).first().copied();
+    registry::find(Scope::Broker, name).or_else(|| registry::find(Scope::Broker, of_topics()?))
+}
+
 /// The entries by their keys' own names. Refuses unknown keys and keys that are said twice: which one holds would be a guess.
-fn collect(entries: Vec<Entry>) -> Result<BTreeMap<&'static str, Entry>, Failure> {
-    let mut written: BTreeMap<&'static str, Entry> = BTreeMap::new();
+fn collect(entries: Vec<Entry>) -> Result<Written, Failure> {
+    let mut written: Written = BTreeMap::new();
     for entry in entries {
-        let Some(key) = Key::named(&entry.name) else { return Err(unknown(&entry)) };
-        if let Some(first) = written.insert(key.name, entry.clone()) {
+        // Kafka's overrides for one listener; they are all of TLS and SASL.
+        if entry.name.starts_with("listener.name.") {
+            tracing::warn!(key = entry.name, place = %entry.source, "has no effect here: TLS and SASL are not served yet");
+            continue;
+        }
+        let Some(known) = canonical(&entry.name) else { return Err(unknown(&entry)) };
+        if let Some(first) = written.insert(known.name, entry.clone()) {
             return Err(Failure {
                 exit: Exit::Usage,
-                what: format!("{} is set twice", key.name),
+                what: format!("{} is set twice", known.name),
                 place: format!("{} and {}", first.source, entry.source),
                 why: format!("it is \"{}\" in one and \"{}\" in the other", first.text, entry.text),
                 fix: "keep one of them".into(),
@@ -166,14 +191,9 @@ fn collect(entries: Vec<Entry>) -> Result<BTreeMap<&'static str, Entry>, Failure
 }
 
 fn unknown(entry: &Entry) -> Failure {
-    let names = || KEYS.iter().flat_map(|key| [key.name].into_iter().chain(key.aliases.iter().copied()));
-    let nearest = names()
-        .map(|name| (strsim::jaro_winkler(&entry.name, name), name))
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .filter(|(likeness, _)| *likeness > 0.8);
-    let fix = match nearest {
-        Some((_, name)) => format!("did you mean {name}?"),
-        None => format!("the keys are: {}", names().collect::<Vec<_>>().join(", ")),
+    let fix = match nearest(&entry.name) {
+        Some(name) => format!("did you mean {name}?"),
+        None => "`highwater config explain` lists all settings".into(),
     };
     Failure {
         exit: Exit::Usage,
@@ -184,19 +204,64 @@ fn unknown(entry: &Entry) -> Failure {
     }
 }
 
-/// In the table's order, so that of several units for one thing the finest holds, as in Kafka.
-fn apply(written: &BTreeMap<&'static str, Entry>, settings: &mut Settings) -> Result<(), Failure> {
-    for key in KEYS {
-        let Some(entry) = written.get(key.name) else { continue };
-        (key.set)(settings, entry.text.trim()).map_err(|expected| Failure {
+/// The name of a broker or a topic that is most like this one.
+fn nearest(name: &str) -> Option<&'static str> {
+    let known = registry::all(Scope::Broker).chain(registry::all(Scope::Topic));
+    let alike = known.map(|known| (strsim::jaro_winkler(name, known.name), known.name));
+    alike.max_by(|a, b| a.0.total_cmp(&b.0)).filter(|(likeness, _)| *likeness > 0.8).map(|(_, name)| name)
+}
+
+fn apply(written: &Written, settings: &mut Settings) -> Result<(), Failure> {
+    for (name, entry) in written {
+        let known = registry::find(Scope::Broker, name).expect("what is written was found there");
+        let text = entry.text.trim();
+        let key = Key::named(name);
+        let text = match *name {
+            "listeners" | "advertised.listeners" => &client_listener(written, text),
+            _ => text,
+        };
+        let judged = match key {
+            Some(key) => (key.set)(settings, text),
+            None if registry::check(known, text) => Ok(()),
+            None => Err(known.must_be()),
+        };
+        judged.map_err(|expected| Failure {
             exit: Exit::Usage,
             what: format!("{} cannot be \"{}\"", entry.name, entry.text),
             place: entry.source.to_string(),
-            why: key.meaning.into(),
+            why: known.about.trim_end_matches('.').into(),
             fix: format!("give it {expected}"),
         })?;
+        if let Standing::NoEffect(why) = known.standing {
+            tracing::info!(key = *name, place = %entry.source, why, "a setting has no effect here");
+        }
+        settings.core.statics.insert((*name).into(), entry.text.trim().into());
     }
+    let mut fixed = |name: &str, value: String| settings.core.statics.entry(name.into()).or_insert(value);
+    fixed("listeners", format!("PLAINTEXT://{}", settings.listen));
+    fixed("http.listen", settings.http.to_string());
+    fixed("log.dirs", settings.data_dir.display().to_string());
+    fixed("node.id", settings.core.node.0.to_string());
     Ok(())
+}
+
+/// Of several listeners the one for clients: those of the controller are left out, and a name stands for its protocol.
+fn client_listener(written: &Written, text: &str) -> String {
+    let said = |name: &str| written.get(name).map_or("", |entry| entry.text.as_str());
+    let of_controller: Vec<&str> = registry::parse_list(said("controller.listener.names")).collect();
+    let protocol = |name: &str| {
+        let pairs = registry::parse_list(said("listener.security.protocol.map"));
+        let mut pairs = pairs.filter_map(|pair| pair.split_once(':'));
+        pairs
+            .find(|(listener, _)| *listener == name)
+            .map_or(name.to_owned(), |(_, protocol)| protocol.to_owned())
+    };
+    let left = registry::parse_list(text).filter_map(|listener| match listener.split_once("://") {
+        Some((name, _)) if of_controller.contains(&name) => None,
+        Some((name, rest)) => Some(format!("{}://{rest}", protocol(name))),
+        None => Some(listener.to_owned()),
+    });
+    left.collect::<Vec<_>>().join(",")
 }
 
 #[cfg(test)]

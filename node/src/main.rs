@@ -16,7 +16,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
-use highwater_cli::Failure;
+use highwater_cli::{ConfigCommand, Failure};
 
 use cli::{Cli, Command};
 
@@ -42,6 +42,17 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
             logs::init(args.log.as_deref())?;
             let settings = config::for_serve(args)?;
             run::run(settings, run::Greeting::LogLine)
+        }
+        Command::User(highwater_cli::Command::Config(ConfigCommand::Explain(args))) => {
+            let question = config::Question {
+                key: args.key.as_deref(),
+                config: args.config.as_deref(),
+                properties: args.properties.as_deref(),
+            };
+            let text = config::explain(&question)?;
+            // A reader that went away has read enough.
+            let _ = std::io::stdout().write_all(text.as_bytes());
+            Ok(())
         }
         Command::User(command) => highwater_cli::run(command),
     }

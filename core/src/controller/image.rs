@@ -117,6 +117,11 @@ impl Image {
         Layers { config, altered: &self.broker_configs }
     }
 
+    /// What a topic comes to that sets nothing.
+    pub fn topic_defaults(&self, config: &Config) -> TopicConfig {
+        self.resolve(config, &Configs::new())
+    }
+
     /// What a topic comes to that sets `own`.
     fn resolve(&self, config: &Config, own: &Configs) -> TopicConfig {
         let mut configs = self.layers(config).topic_defaults();

@@ -10,7 +10,7 @@ use toml::de::{DeTable, DeValue};
 use super::{Entry, Source};
 
 /// More than any configuration holds; a wrong path may name anything.
-const FILE_BYTES_MAX: u64 = 1 << 20;
+pub(super) const FILE_BYTES_MAX: u64 = 1 << 20;
 
 pub(super) fn read(path: &Path) -> Result<Vec<Entry>, Failure> {
     let unreadable = |why: String| Failure {

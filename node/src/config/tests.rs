@@ -1,10 +1,18 @@
 use std::path::Path;
 
 use highwater_cli::{Exit, Pair};
+use highwater_core::config::TopicConfig;
 use highwater_core::id::NodeId;
 use highwater_core::time::Duration;
 
+use highwater_core::controller::Image;
+
+use super::keys::KEYS;
 use super::*;
+
+fn topics(settings: &Settings) -> TopicConfig {
+    Image::empty().topic_defaults(&settings.core)
+}
 
 fn dev(sets: &[(&str, &str)]) -> Result<Settings, Failure> {
     let sets = sets.iter().map(|(key, value)| Pair { key: (*key).into(), value: (*value).into() }).collect();
@@ -45,20 +53,20 @@ fn file_sets_what_the_core_is_told() {
     assert_eq!(settings.io, IoDriver::Epoll);
     assert_eq!(settings.core.partitions_default, 16);
     assert!(!settings.core.auto_create_topics);
-    assert_eq!(settings.core.topic_defaults.batch_bytes_max, 1000);
+    assert_eq!(topics(&settings).batch_bytes_max, 1000);
     assert_eq!(settings.data_dir, Path::new("/data"));
-    assert_eq!(settings.core.topic_defaults.retention_bytes, None);
-    assert_eq!(settings.core.topic_defaults.segment_bytes, 1 << 20);
+    assert_eq!(topics(&settings).retention_bytes, None);
+    assert_eq!(topics(&settings).segment_bytes, 1 << 20);
 }
 
 #[test]
 fn finest_unit_of_a_time_wins_whatever_the_order() {
     let settings = dev(&[("log.retention.ms", "5"), ("log.retention.hours", "1")]).unwrap();
-    assert_eq!(settings.core.topic_defaults.retention, Some(Duration::from_millis(5)));
+    assert_eq!(topics(&settings).retention, Some(Duration::from_millis(5)));
     let settings = dev(&[("log.retention.minutes", "2"), ("log.retention.hours", "1")]).unwrap();
-    assert_eq!(settings.core.topic_defaults.retention, Some(Duration::from_secs(120)));
+    assert_eq!(topics(&settings).retention, Some(Duration::from_secs(120)));
     let settings = dev(&[("log.retention.hours", "-1")]).unwrap();
-    assert_eq!(settings.core.topic_defaults.retention, None);
+    assert_eq!(topics(&settings).retention, None);
 }
 
 #[test]
@@ -70,7 +78,7 @@ fn unknown_key_names_the_nearest_and_its_line() {
     let failure = dev(&[("log.retention.msec", "3")]).unwrap_err();
     assert_eq!(failure.fix, "did you mean log.retention.ms?");
     let failure = dev(&[("zzz", "3")]).unwrap_err();
-    assert!(failure.fix.starts_with("the keys are: node.id, broker.id, "), "{}", failure.fix);
+    assert!(failure.fix.contains("config explain"), "{}", failure.fix);
 }
 
 #[test]
@@ -128,13 +136,17 @@ fn set_goes_before_the_file() {
     let path = std::env::temp_dir().join(format!("highwater-config-{}.toml", std::process::id()));
     std::fs::write(&path, "log.dirs = \"/data\"\nnum.partitions = 3\n").unwrap();
     let sets = vec![Pair { key: "num.partitions".into(), value: "5".into() }];
-    let settings = for_serve(ServeArgs { config: path.clone(), sets, log: None }).unwrap();
+    let settings =
+        for_serve(ServeArgs { config: Some(path.clone()), properties: None, sets, log: None }).unwrap();
     assert_eq!(settings.core.partitions_default, 5);
     std::fs::write(&path, "num.partitions = 3\n").unwrap();
-    let failure = for_serve(ServeArgs { config: path.clone(), sets: Vec::new(), log: None }).unwrap_err();
+    let failure =
+        for_serve(ServeArgs { config: Some(path.clone()), properties: None, sets: Vec::new(), log: None })
+            .unwrap_err();
     assert!(failure.why.contains("log.dirs"), "{failure}");
     std::fs::remove_file(&path).unwrap();
-    let failure = for_serve(ServeArgs { config: path, sets: Vec::new(), log: None }).unwrap_err();
+    let failure = for_serve(ServeArgs { config: Some(path), properties: None, sets: Vec::new(), log: None })
+        .unwrap_err();
     assert!(failure.what.contains("cannot be read"), "{failure}");
 }
 
@@ -143,4 +155,39 @@ fn file_that_is_not_toml_says_the_line() {
     assert_eq!(from_toml("a = 1\nb =\n").unwrap_err().place, "a.toml:2");
     assert_eq!(from_toml("node.id = 1.5\n").unwrap_err().why, "node.id is a float");
     assert_eq!(from_toml("node.id = [[1.5]]\n").unwrap_err().why, "node.id is a array");
+}
+
+#[test]
+fn properties_of_kafka_are_taken() {
+    let text = "process.roles=broker,controller\nnode.id=1\ncontroller.quorum.bootstrap.servers=localhost:9093\n\
+        listeners=PLAINTEXT://:9092,CONTROLLER://:9093\ninter.broker.listener.name=PLAINTEXT\n\
+        advertised.listeners=EXTERNAL://localhost:9092,CONTROLLER://localhost:9093\n\
+        controller.listener.names=CONTROLLER\n\
+        listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,EXTERNAL:PLAINTEXT\n\
+        num.network.threads=3\nsocket.request.max.bytes=104857600\nlog.dirs=/tmp/kraft-combined-logs\n\
+        num.partitions=1\noffsets.topic.replication.factor=1\nlog.retention.hours=168\n\
+        log.cleanup.policy=delete\nlistener.name.external.ssl.keystore.location=f\n";
+    let mut settings = defaults();
+    let written = collect(properties::parse(text, Path::new("p")).unwrap()).unwrap();
+    apply(&written, &mut settings).unwrap();
+    assert_eq!(settings.listen.to_string(), "0.0.0.0:9092");
+    assert_eq!(settings.core.advertised, Some(("localhost".into(), 9092)));
+    assert_eq!(settings.core.statics.get("num.network.threads").map(String::as_str), Some("3"));
+}
+
+#[test]
+fn wrong_value_of_a_setting_without_effect_is_refused_too() {
+    let failure = dev(&[("num.network.threads", "many")]).unwrap_err();
+    assert_eq!(failure.fix, "give it a whole number of at least 1");
+}
+
+#[test]
+fn name_of_a_topics_setting_stands_for_the_brokers() {
+    let settings = dev(&[("retention.ms", "5"), ("cleanup.policy", "")]).unwrap();
+    assert_eq!(topics(&settings).retention, Some(Duration::from_millis(5)));
+    assert_eq!(settings.core.statics.get("log.cleanup.policy").map(String::as_str), Some(""));
+    assert_eq!(
+        dev(&[("retention.ms", "5"), ("log.retention.ms", "6")]).unwrap_err().what,
+        "log.retention.ms is set twice"
+    );
 }

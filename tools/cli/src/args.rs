@@ -13,6 +13,9 @@ pub enum Command {
     /// Create, list, describe and delete topics
     #[command(subcommand)]
     Topic(TopicCommand),
+    /// Explain settings of topics, brokers and groups
+    #[command(subcommand)]
+    Config(ConfigCommand),
     /// Write records to a topic: the values given, or one per line of standard input
     Produce(ProduceArgs),
     /// Read records of a topic and print them
@@ -20,6 +23,25 @@ pub enum Command {
     /// Look into the files of a data directory, without a running node
     #[command(subcommand)]
     Log(LogCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Say what a setting does, what it may be and when to change it; without a key, list all settings
+    Explain(ConfigExplainArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct ConfigExplainArgs {
+    /// A setting under Kafka's name, such as retention.ms
+    #[arg(value_name = "KEY")]
+    pub key: Option<String>,
+    /// The TOML file of a node, to say what it has
+    #[arg(long, value_name = "FILE", conflicts_with = "properties")]
+    pub config: Option<PathBuf>,
+    /// The properties file of a node, to say what it has
+    #[arg(long, value_name = "FILE")]
+    pub properties: Option<PathBuf>,
 }
 
 /// Where the broker is and how long to wait for it.
