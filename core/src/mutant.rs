@@ -128,8 +128,6 @@ mutants! {
         "The checkpoint of a released stream is not understood.";
     SecondCopyIgnored, "second-copy-ignored", Recovery,
         "Only the first copy of a superblock or a checkpoint is read.";
-    ConfigsForgotten, "configs-forgotten", Recovery,
-        "Settings that were altered are not replayed.";
     LastMetadataSkipped, "last-metadata-skipped", Recovery,
         "The last record of the metadata is not replayed.";
     DuplicateAppended, "duplicate-appended", Producers,
@@ -180,10 +178,6 @@ mutants! {
         "A segment that goes while it is read is called rotten.";
     DeletionToldEarly, "deletion-told-early", Retention,
         "A deletion is told before the file is gone.";
-    ConfigNotInForce, "config-not-in-force", Controller,
-        "A setting of a topic that was altered is shown and not followed.";
-    ConfigOfAnotherTopic, "config-of-another-topic", Controller,
-        "A setting is altered for another topic than the one that was named.";
     DeletionForgotten, "deletion-forgotten", Controller,
         "A restart brings deleted topics back.";
     ProducerIdsHandedTwice, "producer-ids-handed-twice", Controller,

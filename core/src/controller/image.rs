@@ -10,7 +10,6 @@ use super::record::{AlteredResource, ConfigsAltered, MetadataRecord, PartitionCr
 use super::topic_config::{self, Configs};
 use crate::config::{Config, TopicConfig};
 use crate::id::{LeaderEpoch, NodeId, Offset, PartitionId, ProducerId, TopicId, Uuid};
-use crate::mutant::{self, Mutant};
 
 /// The cluster after all metadata records before `version`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -155,18 +154,11 @@ impl Image {
     fn alter_configs(&mut self, altered: &ConfigsAltered, config: &Config) {
         match &altered.resource {
             AlteredResource::Topic(id) => {
-                let id = if mutant::on(Mutant::ConfigOfAnotherTopic) {
-                    self.by_id.keys().find(|other| **other != *id).copied().unwrap_or(*id)
-                } else {
-                    *id
-                };
-                let Some(topic) = self.by_id.get(&id) else { return };
+                let Some(topic) = self.by_id.get(id) else { return };
                 let mut topic = TopicImage::clone(topic);
                 change(&mut topic.configs, &altered.changes);
-                if !mutant::on(Mutant::ConfigNotInForce) {
-                    topic.config = self.resolve(config, &topic.configs);
-                }
-                self.by_id.insert(id, Arc::new(topic));
+                topic.config = self.resolve(config, &topic.configs);
+                self.by_id.insert(*id, Arc::new(topic));
             }
             AlteredResource::Broker(node) => {
                 let configs = self.broker_configs.entry(*node).or_default();

@@ -103,7 +103,6 @@ fn forgotten(record: &MetadataRecord, is_last: bool) -> bool {
     match record {
         MetadataRecord::TopicDeleted { .. } if mutant::on(Mutant::DeletionForgotten) => true,
         MetadataRecord::ProducerIdsAllocated { .. } if mutant::on(Mutant::ProducerIdsHandedTwice) => true,
-        MetadataRecord::ConfigsAltered(_) if mutant::on(Mutant::ConfigsForgotten) => true,
         MetadataRecord::ClusterCreated { .. }
         | MetadataRecord::TopicCreated(_)
         | MetadataRecord::PartitionCreated(_)
