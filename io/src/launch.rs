@@ -156,6 +156,11 @@ pub struct Stopper {
 impl Stopper {
     pub fn stop(&self) {
         self.stop.store(true, Ordering::SeqCst);
+        self.wake();
+    }
+
+    /// Has each shard take a turn, so that its machine may look at what changed outside of the boundary.
+    pub fn wake(&self) {
         self.bells.iter().for_each(|bell| bell.ring());
     }
 }

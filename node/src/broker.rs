@@ -14,7 +14,8 @@ use highwater_io::launch::{Bootable, CacheMode, IoChoice, IoMode, Launch, Launch
 use highwater_io::rt_monoio::Sockets;
 
 use crate::config::{HostPort, IoDriver, Settings};
-use crate::observer::Observer;
+use crate::observer::{DiskWatch, Observer};
+use crate::survey::{Survey, Surveyed, Visible};
 use crate::words;
 
 /// Running shards.
@@ -44,7 +45,11 @@ impl Stop {
 }
 
 /// Starts the shards; returns when they serve.
-pub(crate) fn start(settings: &Settings, observer: &Arc<Observer>) -> Result<Broker, Failure> {
+pub(crate) fn start(
+    settings: &Settings,
+    observer: &Arc<Observer>,
+    survey: &Arc<Survey>,
+) -> Result<Broker, Failure> {
     let config = Arc::new(settings.core.clone());
     let launch = Launch {
         data_dir: settings.data_dir.clone(),
@@ -58,12 +63,13 @@ pub(crate) fn start(settings: &Settings, observer: &Arc<Observer>) -> Result<Bro
         config: Arc::clone(&config),
     };
     let node = launch
-        .start_with(|found| Watched {
-            machine: Boot::new(config, found.seed, found.files, found.now),
-            shard: ShardId(0),
-            observer: Arc::clone(observer),
+        .start_with(|found| {
+            let boot = Boot::new(config, found.seed, found.files, found.now);
+            Watched::new(boot, ShardId(0), Arc::clone(observer), Arc::clone(survey))
         })
         .map_err(|error| not_started(&error, settings))?;
+    let waker = node.stopper();
+    survey.open(move || waker.wake());
     let (io_driver, io_reason) = io_words(node.io());
     Ok(Broker {
         address: node.addr(),
@@ -93,32 +99,54 @@ impl Broker {
     }
 }
 
-/// A machine whose events go to the observer, on the machine's thread.
+/// A machine whose events go to the observer, on the machine's thread, and that can be looked at.
 #[derive(Debug)]
 struct Watched<M> {
     machine: M,
     shard: ShardId,
     observer: Arc<Observer>,
+    disk: DiskWatch,
+    surveyed: Surveyed,
 }
 
-impl<M: Machine> Machine for Watched<M> {
+impl<M> Watched<M> {
+    fn new(machine: M, shard: ShardId, observer: Arc<Observer>, survey: Arc<Survey>) -> Self {
+        let surveyed = Surveyed::new(survey, shard);
+        Self { machine, shard, observer, disk: DiskWatch::default(), surveyed }
+    }
+}
+
+impl<M: Machine + Visible> Machine for Watched<M> {
     fn handle(&mut self, now: Now, input: Input) {
+        self.disk.on_input(now, &input, self.observer.shard(self.shard));
         self.machine.handle(now, input);
     }
 
     fn poll(&mut self, now: Now) -> Option<Effect> {
-        self.machine.poll(now)
+        let effect = self.machine.poll(now);
+        if let Some(effect) = &effect {
+            self.disk.on_effect(now, effect);
+        }
+        // One poll may make many events, and a machine keeps only so many.
+        while let Some(event) = self.machine.poll_event() {
+            self.observer.on_event(self.shard, &event);
+        }
+        effect
     }
 
     fn deadline(&self) -> Option<Instant> {
-        self.machine.deadline()
+        if self.surveyed.is_busy() { Some(Instant::from_nanos(0)) } else { self.machine.deadline() }
     }
 
-    /// Leaves none for the driver.
+    /// Leaves none for the driver, which asks once in each turn.
     fn poll_event(&mut self) -> Option<Event> {
         while let Some(event) = self.machine.poll_event() {
             self.observer.on_event(self.shard, &event);
         }
+        if let Some(progress) = self.machine.progress() {
+            self.observer.on_progress(progress);
+        }
+        self.surveyed.turn(&mut self.machine);
         None
     }
 
@@ -131,9 +159,13 @@ impl Bootable for Watched<Boot> {
     type Shard = Watched<Shard>;
 
     fn into_shards(self, now: Now) -> Vec<Watched<Shard>> {
-        let watched =
-            |machine: Shard| Watched { shard: machine.id(), machine, observer: Arc::clone(&self.observer) };
-        self.machine.into_shards(now).into_iter().map(watched).collect()
+        self.observer.on_read_back();
+        let Self { machine, observer, surveyed, .. } = self;
+        let watched = |machine: Shard| {
+            let shard = machine.id();
+            Watched::new(machine, shard, Arc::clone(&observer), surveyed.survey())
+        };
+        machine.into_shards(now).into_iter().map(watched).collect()
     }
 }
 

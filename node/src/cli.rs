@@ -23,8 +23,27 @@ pub(crate) enum Command {
     Dev(DevArgs),
     /// Run a node as its configuration file says
     Serve(ServeArgs),
+    /// Look into a running node
+    #[command(subcommand)]
+    Debug(DebugCommand),
     #[command(flatten)]
     User(highwater_cli::Command),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DebugCommand {
+    /// Collect what helps to understand a node: metrics, health, settings without secrets, log lines, the machine
+    Bundle(BundleArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BundleArgs {
+    /// The HTTP address of the node
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:9644")]
+    pub(crate) http: String,
+    /// A file that ends in .tar.gz, or a directory that does not exist yet [default: highwater-debug-TIME.tar.gz]
+    #[arg(long, short, value_name = "PATH")]
+    pub(crate) output: Option<PathBuf>,
 }
 
 #[derive(Debug, Default, Args)]

@@ -15,6 +15,7 @@ use highwater_core::config::registry::{self, Definition, Scope, Standing};
 use highwater_core::shard;
 
 use crate::cli::{DevArgs, ServeArgs};
+use crate::metrics::Limits;
 use keys::Key;
 
 pub(crate) use explain::{Question, explain};
@@ -28,6 +29,27 @@ pub(crate) struct Settings {
     pub(crate) http: HostPort,
     pub(crate) http_if_busy: HttpIfBusy,
     pub(crate) io: IoDriver,
+    pub(crate) metrics: Limits,
+    /// What was given, in the order of the table.
+    pub(crate) written: Vec<Written>,
+}
+
+/// A setting that was given, for those who look at a running node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Written {
+    pub(crate) name: String,
+    pub(crate) value: String,
+    pub(crate) source: String,
+}
+
+impl Written {
+    /// The value as anybody may see it.
+    pub(crate) fn shown(&self) -> &str {
+        /// Parts of the names of Kafka's sensitive settings and of those that are like them.
+        const SENSITIVE: [&str; 7] =
+            ["password", "secret", "jaas", "token", "credential", "keystore.key", "certificate.chain"];
+        if SENSITIVE.iter().any(|part| self.name.contains(part)) { "[hidden]" } else { &self.value }
+    }
 }
 
 /// A host, by name or number, and a port.
@@ -150,6 +172,8 @@ fn defaults() -> Settings {
         http: HostPort { host: "127.0.0.1".into(), port: 9644 },
         http_if_busy: HttpIfBusy::Fail,
         io: IoDriver::Auto,
+        metrics: Limits { topics_max: 1_000, partitions_max: 10_000 },
+        written: Vec::new(),
     }
 }
 
@@ -158,7 +182,7 @@ fn sets(pairs: Vec<highwater_cli::Pair>) -> Vec<Entry> {
 }
 
 /// What was written, under Kafka's own names.
-type Written = BTreeMap<&'static str, Entry>;
+type Entries = BTreeMap<&'static str, Entry>;
 
 /// The setting of a broker that a name stands for: its own, another one of it, or that of the topics which it is the default of.
 fn canonical(name: &str) -> Option<&'static Definition> {
@@ -168,8 +192,8 @@ fn canonical(name: &str) -> Option<&'static Definition> {
 }
 
 /// The entries by their keys' own names. Refuses unknown keys and keys that are said twice: which one holds would be a guess.
-fn collect(entries: Vec<Entry>) -> Result<Written, Failure> {
-    let mut written: Written = BTreeMap::new();
+fn collect(entries: Vec<Entry>) -> Result<Entries, Failure> {
+    let mut written: Entries = BTreeMap::new();
     for entry in entries {
         // Kafka's overrides for one listener; they are all of TLS and SASL.
         if entry.name.starts_with("listener.name.") {
@@ -211,7 +235,7 @@ fn nearest(name: &str) -> Option<&'static str> {
     alike.max_by(|a, b| a.0.total_cmp(&b.0)).filter(|(likeness, _)| *likeness > 0.8).map(|(_, name)| name)
 }
 
-fn apply(written: &Written, settings: &mut Settings) -> Result<(), Failure> {
+fn apply(written: &Entries, settings: &mut Settings) -> Result<(), Failure> {
     for (name, entry) in written {
         let known = registry::find(Scope::Broker, name).expect("what is written was found there");
         let text = entry.text.trim();
@@ -236,8 +260,15 @@ fn apply(written: &Written, settings: &mut Settings) -> Result<(), Failure> {
             tracing::info!(key = *name, place = %entry.source, why, "a setting has no effect here");
         }
         settings.core.statics.insert((*name).into(), entry.text.trim().into());
+        settings.written.push(Written {
+            name: (*name).into(),
+            value: entry.text.clone(),
+            source: entry.source.to_string(),
+        });
     }
-    let mut fixed = |name: &str, value: String| settings.core.statics.entry(name.into()).or_insert(value);
+    let mut fixed = |name: &str, value: String| {
+        settings.core.statics.entry(name.into()).or_insert(value);
+    };
     fixed("listeners", format!("PLAINTEXT://{}", settings.listen));
     fixed("http.listen", settings.http.to_string());
     fixed("log.dirs", settings.data_dir.display().to_string());
@@ -246,7 +277,7 @@ fn apply(written: &Written, settings: &mut Settings) -> Result<(), Failure> {
 }
 
 /// Of several listeners the one for clients: those of the controller are left out, and a name stands for its protocol.
-fn client_listener(written: &Written, text: &str) -> String {
+fn client_listener(written: &Entries, text: &str) -> String {
     let said = |name: &str| written.get(name).map_or("", |entry| entry.text.as_str());
     let of_controller: Vec<&str> = registry::parse_list(said("controller.listener.names")).collect();
     let protocol = |name: &str| {

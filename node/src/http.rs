@@ -1,30 +1,38 @@
-//! Health and metrics over HTTP, on a thread of its own. Reads the observer; tells the shards nothing.
+//! Health, metrics and views over HTTP, on a thread of its own. Asks the shards through the survey; orders them nothing. Bounded in
+//! connections, in bytes of a request and in time, so that nobody can tie it up.
+
+mod pages;
+mod readiness;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
+use std::time::Duration;
 
-use axum::Router;
-use axum::extract::{RawQuery, State};
-use axum::http::{StatusCode, header};
-use axum::response::IntoResponse;
-use axum::routing::get;
 use highwater_cli::{Exit, Failure};
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::sync::Semaphore;
 
+pub(crate) use self::pages::Pages;
 use crate::config::{HostPort, HttpIfBusy};
-use crate::metrics::Metrics;
-use crate::observer::{Check, Observer};
+use crate::logs::HTTP;
 
-const INDEX: &str = "Highwater\n\n/livez            whether the process should be kept\n\
-    /readyz?verbose   whether it serves, and why not\n/metrics          OpenMetrics\n";
-const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+/// Connections at a time; more wait to be accepted.
+const CONNECTIONS_MAX: usize = 64;
 
-/// What the pages are made of.
-#[derive(Debug)]
-pub(crate) struct Pages {
-    pub(crate) observer: Arc<Observer>,
-    pub(crate) metrics: Metrics,
-}
+/// Bytes of a request's head.
+const HEAD_BYTES_MAX: usize = 16 * 1024;
+
+/// How long a connection may take to send the head of a request, and may be idle between two.
+const HEAD_WITHIN: Duration = Duration::from_secs(10);
+
+/// How long a connection may last, whatever it does.
+const CONNECTION_WITHIN: Duration = Duration::from_secs(60);
+
+/// Pause of the accepting after the system ran out of descriptors or memory.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Takes the port, so that a busy one is known before anything else starts.
 pub(crate) fn bind(at: &HostPort, if_busy: HttpIfBusy) -> Result<TcpListener, Failure> {
@@ -57,134 +65,38 @@ pub(crate) fn serve(listener: TcpListener, pages: Arc<Pages>) -> io::Result<Sock
         let _context = runtime.enter();
         tokio::net::TcpListener::from_std(listener)?
     };
-    let router = Router::new()
-        .route("/", get(INDEX))
-        .route("/livez", get(livez))
-        .route("/readyz", get(readyz))
-        .route("/metrics", get(metrics))
-        .with_state(pages);
-    std::thread::Builder::new().name("http".into()).spawn(move || {
-        if let Err(error) = runtime.block_on(async { axum::serve(listener, router).await }) {
-            tracing::error!(%error, "the HTTP server ended; Kafka clients are still served");
-        }
-    })?;
+    let run = move || runtime.block_on(accept_all(listener, pages));
+    std::thread::Builder::new().name("http".into()).spawn(run)?;
     Ok(address)
 }
 
-/// Alive unless a shard ended by itself: then only a restart helps.
-async fn livez(State(pages): State<Arc<Pages>>) -> impl IntoResponse {
-    if pages.observer.failed().is_empty() {
-        (StatusCode::OK, "ok\n")
-    } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "a shard ended; see /readyz?verbose\n")
-    }
-}
-
-async fn readyz(State(pages): State<Arc<Pages>>, RawQuery(query): RawQuery) -> impl IntoResponse {
-    let checks = pages.observer.checks();
-    let ready = checks.iter().all(|check| check.ok);
-    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    let verbose =
-        query.is_some_and(|query| query.split('&').any(|part| part.split('=').next() == Some("verbose")));
-    (status, readiness(&checks, if verbose { Detail::All } else { Detail::Failed }))
-}
-
-/// Which checks are listed.
-enum Detail {
-    All,
-    Failed,
-}
-
-fn readiness(checks: &[Check], detail: Detail) -> String {
-    let mut text = String::new();
-    for check in checks {
-        let listed = match detail {
-            Detail::All => true,
-            Detail::Failed => !check.ok,
+async fn accept_all(listener: tokio::net::TcpListener, pages: Arc<Pages>) {
+    let router = pages::router(pages);
+    let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(HEAD_WITHIN).max_buf_size(HEAD_BYTES_MAX);
+    loop {
+        let place = Arc::clone(&room).acquire_owned().await.expect("it is never closed");
+        let stream = match listener.accept().await {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                tracing::warn!(target: HTTP, %error, "cannot accept a connection for HTTP");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
         };
-        if listed {
-            let mark = if check.ok { '+' } else { '-' };
-            text.push_str(&format!("[{mark}] {}: {}\n", check.name, check.reason));
-        }
+        let connection =
+            http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router.clone()));
+        tokio::spawn(async move {
+            match tokio::time::timeout(CONNECTION_WITHIN, connection).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::debug!(target: HTTP, %error, "an HTTP connection failed"),
+                Err(_) => tracing::debug!(target: HTTP, "an HTTP connection lasted too long"),
+            }
+            drop(place);
+        });
     }
-    text.push_str(if checks.iter().all(|check| check.ok) { "ready\n" } else { "not ready\n" });
-    text
-}
-
-async fn metrics(State(pages): State<Arc<Pages>>) -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, OPEN_METRICS)], pages.metrics.page())
 }
 
 #[cfg(test)]
-mod tests {
-    use std::io::{Read, Write};
-    use std::net::TcpStream;
-
-    use highwater_core::id::ShardId;
-    use highwater_core::shard::{Event, Halt};
-
-    use super::*;
-    use crate::observer::Phase;
-
-    fn ask(address: SocketAddr, path: &str) -> String {
-        let mut stream = TcpStream::connect(address).unwrap();
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        answer
-    }
-
-    fn any_port() -> HostPort {
-        HostPort { host: "127.0.0.1".into(), port: 0 }
-    }
-
-    fn served(observer: &Arc<Observer>) -> SocketAddr {
-        let metrics = Metrics::new(Arc::clone(observer), Arc::default());
-        let pages = Arc::new(Pages { observer: Arc::clone(observer), metrics });
-        serve(bind(&any_port(), HttpIfBusy::Fail).unwrap(), pages).unwrap()
-    }
-
-    #[test]
-    fn readyz_follows_the_node_and_says_why() {
-        let observer = Arc::new(Observer::new(1));
-        let address = served(&observer);
-        let answer = ask(address, "/readyz");
-        assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
-        assert!(answer.contains("[-] phase: starting"), "{answer}");
-        observer.enter(Phase::Serving);
-        let answer = ask(address, "/readyz");
-        assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("\r\n\r\nready\n"), "{answer}");
-        let answer = ask(address, "/readyz?verbose");
-        assert!(answer.contains("[+] storage: has room\n"), "{answer}");
-        observer.on_event(ShardId(0), &Event::StorageFull);
-        assert!(ask(address, "/readyz").contains("[-] storage: full for 1 of 1 shards"));
-    }
-
-    #[test]
-    fn livez_fails_once_a_shard_ended_by_itself() {
-        let observer = Arc::new(Observer::new(1));
-        let address = served(&observer);
-        assert!(ask(address, "/livez").starts_with("HTTP/1.1 200 "));
-        observer.on_event(ShardId(0), &Event::Halted(Halt::ForeignDirectory));
-        assert!(ask(address, "/livez").starts_with("HTTP/1.1 503 "));
-    }
-
-    #[test]
-    fn metrics_are_open_metrics() {
-        let address = served(&Arc::new(Observer::new(1)));
-        let answer = ask(address, "/metrics");
-        assert!(answer.contains("content-type: application/openmetrics-text; version=1.0.0"), "{answer}");
-        assert!(answer.contains("\nhighwater_wal_groups_total 0\n"), "{answer}");
-        assert!(ask(address, "/nothing").starts_with("HTTP/1.1 404 "));
-    }
-
-    #[test]
-    fn busy_port_fails_or_gives_way_as_told() {
-        let taken = bind(&any_port(), HttpIfBusy::Fail).unwrap();
-        let at = HostPort { port: taken.local_addr().unwrap().port(), ..any_port() };
-        let failure = bind(&at, HttpIfBusy::Fail).unwrap_err();
-        assert_eq!(failure.place, at.to_string());
-        let other = bind(&at, HttpIfBusy::UseFreePort).unwrap();
-        assert_ne!(other.local_addr().unwrap().port(), at.port);
-    }
-}
+mod tests;

@@ -1,28 +1,139 @@
-//! Where log lines go and how they look: for people on a terminal, JSON elsewhere, always on standard error.
+//! Where log lines go and how they look: for people on a terminal, JSON elsewhere, always on standard error; the newest stay in
+//! memory as well. Owns the levels of the loggers, which may change while the node runs.
 
+mod ring;
+
+use std::collections::BTreeMap;
+use std::fmt;
 use std::io::{self, IsTerminal};
+use std::sync::{Arc, Mutex};
 
 use highwater_cli::{Exit, Failure};
-use tracing_subscriber::filter::Targets;
+use highwater_core::config::{LOGGER_ROOT, LOGGERS, LogLevel};
+use tracing_subscriber::filter::{LevelFilter, ParseError, Targets};
 use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::reload;
 use tracing_subscriber::util::SubscriberInitExt;
 
+pub(crate) use self::ring::Ring;
+
+pub(crate) const CONNECTION: &str = "highwater.connection";
+pub(crate) const HTTP: &str = "highwater.http";
+pub(crate) const LOG: &str = "highwater.log";
+pub(crate) const METADATA: &str = "highwater.metadata";
+pub(crate) const NODE: &str = "highwater.node";
+pub(crate) const RECOVERY: &str = "highwater.recovery";
+pub(crate) const REQUEST: &str = "highwater.request";
+pub(crate) const STORAGE: &str = "highwater.storage";
+
+/// What the node keeps of its log: levels that can be changed and the newest lines.
+#[derive(Debug, Clone)]
+pub(crate) struct Logs {
+    pub(crate) loggers: Arc<Loggers>,
+    pub(crate) ring: Ring,
+}
+
+/// The loggers and their levels.
+pub(crate) struct Loggers {
+    state: Mutex<State>,
+    /// Puts a filter in force.
+    apply: Box<dyn Fn(Targets) + Send + Sync>,
+}
+
+#[derive(Debug)]
+struct State {
+    /// What the command line or the environment asked for.
+    asked: Targets,
+    set: BTreeMap<&'static str, LogLevel>,
+}
+
+/// There is no such logger.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct UnknownLogger;
+
+impl Loggers {
+    fn new(asked: Targets, apply: Box<dyn Fn(Targets) + Send + Sync>) -> Self {
+        Self { state: Mutex::new(State { asked, set: BTreeMap::new() }), apply }
+    }
+
+    /// Gives a logger a level of its own, or lets it follow what the node was started with.
+    pub(crate) fn set(&self, logger: &str, level: Option<LogLevel>) -> Result<(), UnknownLogger> {
+        let name = LOGGERS.iter().copied().find(|name| *name == logger).ok_or(UnknownLogger)?;
+        let mut state = self.state.lock().expect("no thread panics while it holds the levels");
+        match level {
+            Some(level) => state.set.insert(name, level),
+            None => state.set.remove(name),
+        };
+        (self.apply)(state.targets());
+        Ok(())
+    }
+
+    /// Every logger with the level that is in force.
+    pub(crate) fn levels(&self) -> Vec<(&'static str, LogLevel)> {
+        let state = self.state.lock().expect("no thread panics while it holds the levels");
+        let targets = state.targets();
+        LOGGERS.iter().map(|name| (*name, level_of(&targets, name))).collect()
+    }
+}
+
+impl State {
+    fn targets(&self) -> Targets {
+        self.set.iter().fold(self.asked.clone(), |targets, (name, level)| {
+            let level = filter_of(*level);
+            if *name == LOGGER_ROOT { targets.with_default(level) } else { targets.with_target(*name, level) }
+        })
+    }
+}
+
+impl fmt::Debug for Loggers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Loggers").field(&self.state).finish()
+    }
+}
+
+fn filter_of(level: LogLevel) -> LevelFilter {
+    match level {
+        LogLevel::Fatal => LevelFilter::OFF,
+        LogLevel::Error => LevelFilter::ERROR,
+        LogLevel::Warn => LevelFilter::WARN,
+        LogLevel::Info => LevelFilter::INFO,
+        LogLevel::Debug => LevelFilter::DEBUG,
+        LogLevel::Trace => LevelFilter::TRACE,
+    }
+}
+
+fn level_of(targets: &Targets, logger: &str) -> LogLevel {
+    let most = |level: &LogLevel| {
+        let Some(level) = filter_of(*level).into_level() else { return true };
+        targets.would_enable(logger, &level)
+    };
+    LogLevel::ALL.into_iter().rev().find(most).expect("nothing is always enabled")
+}
+
 /// Begins logging. `filter` goes before `RUST_LOG`, and without either info is logged.
-pub(crate) fn init(filter: Option<&str>) -> Result<(), Failure> {
+pub(crate) fn init(filter: Option<&str>) -> Result<Logs, Failure> {
     let from_env = std::env::var("RUST_LOG").ok().filter(|text| !text.is_empty());
     let (text, place) = match (filter, &from_env) {
         (Some(text), _) => (text, "--log"),
         (None, Some(text)) => (text.as_str(), "RUST_LOG"),
         (None, None) => ("info", "the default"),
     };
-    let targets: Targets = text.parse().map_err(|error: tracing_subscriber::filter::ParseError| Failure {
+    let asked: Targets = text.parse().map_err(|error: ParseError| Failure {
         exit: Exit::Usage,
         what: format!("\"{text}\" is no log filter"),
         place: place.into(),
         why: error.to_string(),
         fix: "give a level (error, warn, info, debug, trace) or targets with levels, such as warn,highwater=debug".into(),
     })?;
-    let registry = tracing_subscriber::registry().with(targets);
+    let (filter, handle) = reload::Layer::new(asked.clone());
+    let ring = Ring::default();
+    let kept = tracing_subscriber::fmt::layer()
+        .with_writer(ring.clone())
+        .json()
+        .flatten_event(true)
+        .with_current_span(false)
+        .with_span_list(false);
+    let registry = tracing_subscriber::registry().with(filter).with(kept);
     // A closed standard error must not end the node: lines that cannot be written are dropped in silence.
     let layer = tracing_subscriber::fmt::layer().with_writer(io::stderr).log_internal_errors(false);
     if io::stderr().is_terminal() {
@@ -31,5 +142,52 @@ pub(crate) fn init(filter: Option<&str>) -> Result<(), Failure> {
     } else {
         registry.with(layer.json().flatten_event(true).with_current_span(false).with_span_list(false)).init();
     }
-    Ok(())
+    let apply = move |targets| handle.reload(targets).expect("the subscriber lives as long as the process");
+    Ok(Logs { loggers: Arc::new(Loggers::new(asked, Box::new(apply))), ring })
+}
+
+#[cfg(test)]
+impl Logs {
+    /// Logs that nobody writes to.
+    pub(crate) fn detached() -> Self {
+        let asked = Targets::new().with_default(LevelFilter::INFO);
+        Self { loggers: Arc::new(Loggers::new(asked, Box::new(|_| {}))), ring: Ring::default() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tracing::Level;
+
+    use super::*;
+
+    #[test]
+    fn every_target_is_a_logger() {
+        let targets = [CONNECTION, HTTP, LOG, METADATA, NODE, RECOVERY, REQUEST, STORAGE];
+        assert_eq!(LOGGERS[1..], targets);
+    }
+
+    #[test]
+    fn levels_change_and_follow_again() {
+        let applied = Arc::new(Mutex::new(Targets::new()));
+        let seen = Arc::clone(&applied);
+        let asked: Targets = "warn,highwater.log=debug".parse().unwrap();
+        let loggers = Loggers::new(asked, Box::new(move |targets| *seen.lock().unwrap() = targets));
+        let enabled = |target: &str, level: Level| applied.lock().unwrap().would_enable(target, &level);
+        let level = |name| *loggers.levels().iter().find(|(logger, _)| *logger == name).unwrap();
+        assert_eq!(level(LOG), (LOG, LogLevel::Debug));
+        assert_eq!(level(LOGGER_ROOT), (LOGGER_ROOT, LogLevel::Warn));
+        assert_eq!(loggers.set(STORAGE, Some(LogLevel::Trace)), Ok(()));
+        assert!(enabled(STORAGE, Level::TRACE) && !enabled(NODE, Level::INFO));
+        assert_eq!(loggers.set(LOGGER_ROOT, Some(LogLevel::Info)), Ok(()));
+        assert!(enabled(NODE, Level::INFO) && !enabled(NODE, Level::DEBUG));
+        assert_eq!(loggers.set(LOG, Some(LogLevel::Fatal)), Ok(()));
+        assert!(!enabled(LOG, Level::ERROR));
+        assert_eq!(level(LOG), (LOG, LogLevel::Fatal));
+        for logger in [LOG, STORAGE, LOGGER_ROOT] {
+            assert_eq!(loggers.set(logger, None), Ok(()));
+        }
+        assert_eq!((level(LOG), level(STORAGE)), ((LOG, LogLevel::Debug), (STORAGE, LogLevel::Warn)));
+        assert_eq!(loggers.set("kafka.server", None), Err(UnknownLogger));
+    }
 }

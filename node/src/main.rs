@@ -2,6 +2,7 @@
 
 mod banner;
 mod broker;
+mod bundle;
 mod cli;
 mod config;
 mod http;
@@ -10,6 +11,7 @@ mod metrics;
 mod observer;
 mod run;
 mod signals;
+mod survey;
 mod words;
 
 use std::io::Write;
@@ -18,7 +20,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use highwater_cli::{ConfigCommand, Failure};
 
-use cli::{Cli, Command};
+use cli::{Cli, Command, DebugCommand};
 
 fn main() -> ExitCode {
     match dispatch(Cli::parse()) {
@@ -34,14 +36,14 @@ fn main() -> ExitCode {
 fn dispatch(cli: Cli) -> Result<(), Failure> {
     match cli.command {
         Command::Dev(args) => {
-            logs::init(args.log.as_deref())?;
+            let logs = logs::init(args.log.as_deref())?;
             let settings = config::for_dev(args)?;
-            run::run(settings, run::Greeting::Banner)
+            run::run(settings, logs, run::Greeting::Banner)
         }
         Command::Serve(args) => {
-            logs::init(args.log.as_deref())?;
+            let logs = logs::init(args.log.as_deref())?;
             let settings = config::for_serve(args)?;
-            run::run(settings, run::Greeting::LogLine)
+            run::run(settings, logs, run::Greeting::LogLine)
         }
         Command::User(highwater_cli::Command::Config(ConfigCommand::Explain(args))) => {
             let question = config::Question {
@@ -54,6 +56,7 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
             let _ = std::io::stdout().write_all(text.as_bytes());
             Ok(())
         }
+        Command::Debug(DebugCommand::Bundle(args)) => bundle::run(&args),
         Command::User(command) => highwater_cli::run(command),
     }
 }

@@ -1,22 +1,32 @@
-//! The `/metrics` page: names, help and labels of what the observer counted. Owns no counter.
+//! The `/metrics` page: what the observer counted and what the shards hold. Owns no counter.
 
-use std::fmt;
+mod families;
+mod page;
+mod process;
+mod topics;
+
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 
-use highwater_core::wire::ApiKey;
-use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
-use prometheus_client::metrics::MetricType;
-use prometheus_client::metrics::counter::ConstCounter;
-use prometheus_client::metrics::gauge::ConstGauge;
-use prometheus_client::registry::Registry;
+use highwater_core::shard::{PoolReport, ShardReport};
+use highwater_core::wire::{ApiKey, ErrorCode};
 
-use crate::observer::{Count, Observer, REASONS};
+use self::families as f;
+pub(crate) use self::page::{CONTENT_TYPE, Distribution, Family, Kind};
+use self::page::{Page, Samples};
+use crate::observer::{
+    BYTES, COUNTS, Count, DiskOperation, LATENCY_NANOS, Observer, PRESSURES, REASONS, ShardCounters, Unit,
+    add_up,
+};
+use crate::survey::View;
 use crate::words;
 
 /// What is known once the node has started.
 #[derive(Debug, Clone)]
 pub(crate) struct Facts {
+    pub(crate) node: i32,
+    /// Where clients reach it.
+    pub(crate) address: String,
     /// `uring` or `epoll`.
     pub(crate) io_driver: String,
     /// Why it is this one.
@@ -24,190 +34,194 @@ pub(crate) struct Facts {
     pub(crate) seconds_to_ready: f64,
 }
 
+/// How many series there may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Limits {
+    /// Topics with series of their own.
+    pub(crate) topics_max: usize,
+    /// Partitions with series of their own; a topic's are all there or none.
+    pub(crate) partitions_max: usize,
+}
+
 /// Renders the page.
 #[derive(Debug)]
 pub(crate) struct Metrics {
-    registry: Registry,
+    pub(crate) observer: Arc<Observer>,
+    pub(crate) facts: Arc<OnceLock<Facts>>,
+    pub(crate) limits: Limits,
 }
 
 impl Metrics {
-    pub(crate) fn new(observer: Arc<Observer>, facts: Arc<OnceLock<Facts>>) -> Self {
-        let mut registry = Registry::with_prefix("highwater");
-        registry.register_collector(Box::new(Page { observer, facts }));
-        Self { registry }
-    }
-
-    pub(crate) fn page(&self) -> String {
-        let mut text = String::new();
-        prometheus_client::encoding::text::encode(&mut text, &self.registry)
-            .expect("a String takes any text");
-        text
-    }
-}
-
-#[derive(Debug)]
-struct Page {
-    observer: Arc<Observer>,
-    facts: Arc<OnceLock<Facts>>,
-}
-
-impl Collector for Page {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        for count in Count::ALL {
-            let (name, help) = named(count);
-            let metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
-            ConstCounter::new(self.observer.total(count)).encode(metric)?;
+    pub(crate) fn page(&self, view: &View) -> String {
+        let mut page = Page::default();
+        self.write_node(&mut page, view);
+        self.write_connections(&mut page, view);
+        self.write_requests(&mut page);
+        self.write_pressure(&mut page, view);
+        self.write_disk(&mut page, view);
+        for (count, family) in Count::ALL.iter().zip(Count::FAMILIES) {
+            page.single(family, self.observer.sum(|shard| shard.count(*count)));
         }
-        self.encode_gauges(&mut encoder)?;
-        self.encode_requests(&mut encoder)?;
-        self.encode_refused(&mut encoder)?;
-        self.encode_facts(&mut encoder)
+        topics::write(&mut page, view, self.limits);
+        process::write(&mut page);
+        page.finish()
     }
-}
 
-impl Page {
-    fn encode_gauges(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
-        let total = |count| self.observer.total(count);
-        // The closed ones are read first, so the difference is never below zero.
-        let closed = total(Count::ConnectionsClosed);
-        let open = total(Count::ConnectionsOpened).saturating_sub(closed);
-        let ready = self.observer.checks().iter().all(|check| check.ok);
-        for (name, help, value) in [
-            ("connections", "Connections that are open", open),
-            ("shards", "Shards of the node", self.observer.shards() as u64),
-            (
-                "shards_failed",
-                "Shards that ended without being asked to",
-                self.observer.failed().len() as u64,
-            ),
-            ("shards_full", "Shards whose disk has no room", self.observer.shards_full() as u64),
-            ("ready", "1 if /readyz answers 200", u64::from(ready)),
-        ] {
-            let metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
-            ConstGauge::new(value).encode(metric)?;
+    fn write_node(&self, page: &mut Page, view: &View) {
+        let (observer, facts) = (&self.observer, self.facts.get());
+        page.family(&f::BUILD_INFO).add(&[env!("CARGO_PKG_VERSION")], 1);
+        let mut samples = page.family(&f::IO_DRIVER_INFO);
+        if let Some(facts) = facts {
+            samples.add(&[&facts.io_driver, &facts.io_reason], 1);
         }
-        Ok(())
+        page.single(&f::UPTIME, observer.uptime().as_secs_f64());
+        optional(page.family(&f::TIME_TO_READY), facts.map(|facts| facts.seconds_to_ready));
+        let recovery = observer.recovery();
+        optional(page.family(&f::RECOVERY_DURATION), recovery.took.map(|took| took.as_secs_f64()));
+        page.single(&f::RECOVERY_PARTITIONS, recovery.progress.partitions);
+        page.single(&f::RECOVERY_PARTITIONS_READ, recovery.progress.partitions_read);
+        let silent = view.silent().len();
+        let ready = silent == 0 && observer.checks().iter().all(|check| check.ok);
+        page.single(&f::READY, u8::from(ready));
+        page.single(&f::SHARDS, observer.shards().len());
+        page.single(&f::SHARDS_FAILED, observer.failed().len());
+        page.single(&f::SHARDS_FULL, observer.shards_full());
+        page.single(&f::SHARDS_SILENT, silent);
+        page.single(&f::EVENTS_DROPPED, view.reports().map(|report| report.events_dropped).sum::<u64>());
+        page.single(&f::KAFKA_BROKERS, 1);
+        let mut samples = page.family(&f::KAFKA_BROKER_INFO);
+        if let Some(facts) = facts {
+            samples.add(&[&facts.node.to_string(), &facts.address], 1);
+        }
     }
 
-    fn encode_requests(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
-        let help = "Requests answered, by Kafka's name of the API";
-        let mut family = encoder.encode_descriptor("requests", help, None, MetricType::Counter)?;
-        for key in ApiKey::ALL {
-            let answered = self.observer.answered(*key);
-            if answered > 0 {
-                let label = [("api", key.name())];
-                ConstCounter::new(answered).encode(family.encode_family(&label)?)?;
+    fn write_connections(&self, page: &mut Page, view: &View) {
+        page.single(&f::CONNECTIONS, sum(view, |report| report.connections));
+        let mut samples = page.family(&f::CONNECTIONS_CLOSED);
+        for reason in REASONS {
+            samples.add(&[words::close_reason(reason)], self.observer.sum(|shard| shard.closed(reason)));
+        }
+        let by_peer = |shard: &ShardCounters| shard.closed_by_peer.load(Ordering::Relaxed);
+        samples.add(&["peer"], self.observer.sum(by_peer));
+        page.single(&f::REQUESTS_WAITING, sum(view, |report| report.requests));
+    }
+
+    fn write_requests(&self, page: &mut Page) {
+        let apis = || ApiKey::ALL.iter().map(|api| Api { api: *api, observer: &self.observer });
+        let used: Vec<Api<'_>> = apis().filter(|api| api.answered() > 0).collect();
+        let mut samples = page.family(&f::REQUESTS);
+        for api in &used {
+            for (error, count) in api.by_error() {
+                samples.add(&[api.api.name(), error.name()], count);
             }
         }
-        Ok(())
-    }
-
-    fn encode_refused(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
-        let help = "Connections that the node ended, by reason";
-        let mut family = encoder.encode_descriptor("connections_refused", help, None, MetricType::Counter)?;
-        for reason in REASONS {
-            let label = [("reason", words::close_reason(reason))];
-            ConstCounter::new(self.observer.refused(reason)).encode(family.encode_family(&label)?)?;
+        let mut samples = page.family(&f::REQUEST_DURATION);
+        for api in &used {
+            let histograms = api.counters().map(|counters| &counters.took);
+            let found = add_up(histograms, &LATENCY_NANOS, Unit::Nanoseconds);
+            samples.add_distribution(&[api.api.name()], &found);
         }
-        Ok(())
+        let mut samples = page.family(&f::REQUEST_BYTES);
+        for api in &used {
+            let bytes = api.counters().map(|counters| counters.request_bytes.load(Ordering::Relaxed));
+            samples.add(&[api.api.name()], bytes.sum::<u64>());
+        }
+        let mut samples = page.family(&f::RESPONSE_BYTES);
+        for api in &used {
+            let bytes = api.counters().map(|counters| counters.response_bytes.load(Ordering::Relaxed));
+            samples.add(&[api.api.name()], bytes.sum::<u64>());
+        }
     }
 
-    fn encode_facts(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
-        let mut build = encoder.encode_descriptor("build", "The running build", None, MetricType::Info)?;
-        build.encode_info(&[("version", env!("CARGO_PKG_VERSION"))])?;
-        let Some(facts) = self.facts.get() else { return Ok(()) };
-        let labels = [("driver", facts.io_driver.as_str()), ("reason", facts.io_reason.as_str())];
-        encoder
-            .encode_descriptor("io_driver", "The I/O driver in use and why", None, MetricType::Info)?
-            .encode_info(&labels)?;
-        let help = "Seconds from the start of the process until it served";
-        let metric = encoder.encode_descriptor("time_to_ready_seconds", help, None, MetricType::Gauge)?;
-        ConstGauge::new(facts.seconds_to_ready).encode(metric)
+    fn write_pressure(&self, page: &mut Page, view: &View) {
+        let mut samples = page.family(&f::BACKPRESSURE);
+        for (place, (_, kind)) in PRESSURES.iter().enumerate() {
+            samples.add(&[kind], self.observer.sum(|shard| shard.pressure(place)));
+        }
+        page.single(&f::CONNECTIONS_STARVED, sum(view, |report| report.connections_starved));
+        page.single(&f::PRODUCES_PARKED, sum(view, |report| report.produces_parked));
+        page.single(&f::READS_STARVED, sum(view, |report| report.reads_starved));
+        let figures: [(&'static Family, Bytes); 2] =
+            [(&f::POOL_USED, |pool| pool.bytes_in_use), (&f::POOL_LIMIT, |pool| pool.bytes_max)];
+        for (family, bytes) in figures {
+            let mut samples = page.family(family);
+            for (shard, report) in view.shards.iter().enumerate() {
+                for pool in report.iter().flat_map(|report| &report.pools) {
+                    samples.add(&[&shard.to_string(), pool.name], bytes(pool));
+                }
+            }
+        }
+        page.single(&f::CACHE, sum(view, |report| report.cache_bytes));
+    }
+
+    fn write_disk(&self, page: &mut Page, view: &View) {
+        let shards = || self.observer.shards().iter();
+        let found = add_up(shards().map(|shard| &shard.commit_took), &LATENCY_NANOS, Unit::Nanoseconds);
+        page.family(&f::WAL_COMMIT_DURATION).add_distribution(&[], &found);
+        let found = add_up(shards().map(|shard| &shard.group_bytes), &BYTES, Unit::One);
+        page.family(&f::WAL_GROUP_BYTES).add_distribution(&[], &found);
+        let found = add_up(shards().map(|shard| &shard.group_batches), &COUNTS, Unit::One);
+        page.family(&f::WAL_GROUP_BATCHES).add_distribution(&[], &found);
+        page.single(&f::WAL_LIVE, view.reports().map(|report| report.wal_live_bytes).sum::<u64>());
+        page.single(&f::WAL_LIVE_LIMIT, view.reports().map(|report| report.wal_live_bytes_max).sum::<u64>());
+        let mut samples = page.family(&f::DISK_DURATION);
+        for operation in DiskOperation::ALL {
+            let histograms = shards().map(|shard| &shard.disk[operation as usize].took);
+            let found = add_up(histograms, &LATENCY_NANOS, Unit::Nanoseconds);
+            samples.add_distribution(&[operation.name()], &found);
+        }
+        let mut samples = page.family(&f::DISK_BYTES);
+        for operation in DiskOperation::ALL {
+            let bytes = |shard: &ShardCounters| shard.disk[operation as usize].bytes.load(Ordering::Relaxed);
+            samples.add(&[operation.name()], self.observer.sum(bytes));
+        }
+        let mut samples = page.family(&f::DISK_FAILURES);
+        for operation in DiskOperation::ALL {
+            let failed =
+                |shard: &ShardCounters| shard.disk[operation as usize].failed.load(Ordering::Relaxed);
+            samples.add(&[operation.name()], self.observer.sum(failed));
+        }
+        page.single(&f::SEGMENT_JOBS, sum(view, |report| report.keep_jobs));
     }
 }
 
-fn named(count: Count) -> (&'static str, &'static str) {
-    match count {
-        Count::ConnectionsOpened => ("connections_opened", "Connections that were accepted"),
-        Count::ConnectionsClosed => ("connections_closed", "Connections that ended"),
-        Count::TopicsCreated => ("topics_created", "Topics that were created"),
-        Count::TopicsDeleted => ("topics_deleted", "Topics that were deleted"),
-        Count::BatchesAppended => ("appended_batches", "Record batches appended"),
-        Count::RecordsAppended => ("appended_records", "Records appended"),
-        Count::BytesAppended => ("appended_bytes", "Bytes of record batches appended"),
-        Count::BatchesDuplicate => ("duplicate_batches", "Batches answered as duplicates of earlier ones"),
-        Count::WalGroups => ("wal_groups", "Groups committed to the write-ahead log"),
-        Count::WalGroupBatches => ("wal_group_batches", "Batches in the committed groups"),
-        Count::WalBytes => ("wal_bytes", "Bytes written to the write-ahead log by group commits"),
-        Count::WalSeals => ("wal_seals", "Seal frames written to the write-ahead log"),
-        Count::WalFilesCreated => ("wal_files_created", "Write-ahead files created"),
-        Count::WalFilesRecycled => ("wal_files_recycled", "Write-ahead files used again"),
-        Count::Checkpoints => ("checkpoints", "Checkpoints written"),
-        Count::BatchesCarriedForward => ("carried_forward", "Ranges copied forward in the write-ahead log"),
-        Count::BytesDestaged => ("destaged_bytes", "Bytes written from the write-ahead log to segments"),
-        Count::SegmentsRolled => ("segments_rolled", "Segments begun"),
-        Count::SegmentsSealed => ("segments_sealed", "Segments sealed with a footer"),
-        Count::SegmentsDeleted => ("segments_deleted", "Segments deleted"),
-        Count::PartitionsRecovered => ("recovered_partitions", "Partitions read back at the start"),
-        Count::TornTails => ("recovery_torn_tails", "Torn ends of write-ahead logs found at the start"),
-        Count::Rots => ("recovery_rot", "Damaged durable frames found in write-ahead logs"),
-        Count::RangesFaulty => ("faulty_ranges", "Ranges of offsets that cannot be read any more"),
-        Count::FootersRebuilt => ("footers_rebuilt", "Segment footers made again"),
-        Count::SuperblocksRepaired => {
-            ("superblocks_repaired", "Superblocks with a damaged or old copy, written again")
-        }
-        Count::CheckpointsLost => {
-            ("checkpoints_lost", "Checkpoints of the write-ahead log that could not be read")
-        }
-        Count::ProducersLost => ("producers_lost", "Partitions that forgot the producers of deleted records"),
+/// One figure of a pool.
+type Bytes = fn(&PoolReport) -> usize;
+
+fn optional(mut samples: Samples<'_>, figure: Option<f64>) {
+    if let Some(figure) = figure {
+        samples.add(&[], figure);
+    }
+}
+
+fn sum(view: &View, of: impl Fn(&ShardReport) -> usize) -> usize {
+    view.reports().map(of).sum()
+}
+
+/// The requests of one API, over all shards.
+struct Api<'o> {
+    api: ApiKey,
+    observer: &'o Observer,
+}
+
+impl Api<'_> {
+    fn counters(&self) -> impl Iterator<Item = &crate::observer::ApiCounters> {
+        self.observer.shards().iter().filter_map(|shard| shard.api(self.api.code()))
+    }
+
+    fn by_error(&self) -> Vec<(ErrorCode, u64)> {
+        let good = self.counters().map(|counters| counters.good.load(Ordering::Relaxed)).sum::<u64>();
+        let failed = ErrorCode::ALL.iter().enumerate().map(|(place, code)| {
+            let count = self.counters().map(|counters| counters.failed(place)).sum::<u64>();
+            (*code, if *code == ErrorCode::None { good } else { count })
+        });
+        failed.filter(|(_, count)| *count > 0).collect()
+    }
+
+    fn answered(&self) -> u64 {
+        self.by_error().iter().map(|(_, count)| count).sum()
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use highwater_core::id::ShardId;
-    use highwater_core::shard::Event;
-
-    use super::*;
-
-    #[test]
-    fn page_names_what_happened() {
-        let observer = Arc::new(Observer::new(2));
-        let facts = Arc::new(OnceLock::new());
-        let metrics = Metrics::new(Arc::clone(&observer), Arc::clone(&facts));
-        assert!(!metrics.page().contains("io_driver"));
-        facts
-            .set(Facts {
-                io_driver: "epoll".into(),
-                io_reason: "a \"quoted\"\nreason".into(),
-                seconds_to_ready: 0.25,
-            })
-            .unwrap();
-        let took = highwater_core::time::Duration::from_millis(1);
-        let event =
-            Event::Answered { key: 3, version: 12, error: 0, request_bytes: 10, response_bytes: 20, took };
-        observer.on_event(ShardId(1), &event);
-        let page = metrics.page();
-        for line in [
-            "highwater_requests_total{api=\"Metadata\"} 1",
-            "highwater_connections_refused_total{reason=\"malformed\"} 0",
-            "highwater_io_driver_info{driver=\"epoll\",reason=\"a \\\"quoted\\\"\\nreason\"} 1",
-            "highwater_time_to_ready_seconds 0.25",
-            "highwater_shards 2",
-            "highwater_ready 0",
-            "# EOF",
-        ] {
-            assert!(page.lines().any(|l| l == line), "{line} is missing in\n{page}");
-        }
-        assert!(!page.contains("api=\"Produce\""));
-    }
-
-    #[test]
-    fn every_family_has_a_name_of_its_own() {
-        let page = Metrics::new(Arc::new(Observer::new(1)), Arc::default()).page();
-        let mut names: Vec<&str> = page.lines().filter(|line| line.starts_with("# TYPE ")).collect();
-        assert!(names.len() > Count::ALL.len());
-        names.sort_unstable();
-        names.windows(2).for_each(|pair| assert_ne!(pair[0], pair[1]));
-    }
-}
+mod tests;

@@ -1,119 +1,24 @@
 //! What the core says it does, as counters, health and log lines. Each shard writes counters of its own; they meet at a scrape.
 
-use std::array;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
-use std::time::Instant;
+mod counters;
+mod disk;
+mod histogram;
+mod log;
+
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::{Duration, Instant};
 
 use highwater_core::id::ShardId;
-use highwater_core::shard::{CloseReason, Event, Halt};
-use highwater_core::wire::ApiKey;
+use highwater_core::shard::{CloseReason, Event, Halt, Progress};
 
+pub(crate) use self::counters::{
+    Answered, ApiCounters, Count, DiskOperation, PRESSURES, REASONS, ShardCounters,
+};
+pub(crate) use self::disk::DiskWatch;
+pub(crate) use self::histogram::{BYTES, COUNTS, LATENCY_NANOS, Unit, add_up};
+use crate::logs::{CONNECTION, Loggers};
 use crate::words;
-
-/// What is counted. The place of a count in [`Count::ALL`] is its place in a shard's table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Count {
-    ConnectionsOpened,
-    ConnectionsClosed,
-    TopicsCreated,
-    TopicsDeleted,
-    BatchesAppended,
-    RecordsAppended,
-    BytesAppended,
-    BatchesDuplicate,
-    WalGroups,
-    WalGroupBatches,
-    WalBytes,
-    WalSeals,
-    WalFilesCreated,
-    WalFilesRecycled,
-    Checkpoints,
-    BatchesCarriedForward,
-    BytesDestaged,
-    SegmentsRolled,
-    SegmentsSealed,
-    SegmentsDeleted,
-    PartitionsRecovered,
-    TornTails,
-    Rots,
-    RangesFaulty,
-    FootersRebuilt,
-    SuperblocksRepaired,
-    CheckpointsLost,
-    ProducersLost,
-}
-
-impl Count {
-    pub(crate) const ALL: [Self; 28] = [
-        Self::ConnectionsOpened,
-        Self::ConnectionsClosed,
-        Self::TopicsCreated,
-        Self::TopicsDeleted,
-        Self::BatchesAppended,
-        Self::RecordsAppended,
-        Self::BytesAppended,
-        Self::BatchesDuplicate,
-        Self::WalGroups,
-        Self::WalGroupBatches,
-        Self::WalBytes,
-        Self::WalSeals,
-        Self::WalFilesCreated,
-        Self::WalFilesRecycled,
-        Self::Checkpoints,
-        Self::BatchesCarriedForward,
-        Self::BytesDestaged,
-        Self::SegmentsRolled,
-        Self::SegmentsSealed,
-        Self::SegmentsDeleted,
-        Self::PartitionsRecovered,
-        Self::TornTails,
-        Self::Rots,
-        Self::RangesFaulty,
-        Self::FootersRebuilt,
-        Self::SuperblocksRepaired,
-        Self::CheckpointsLost,
-        Self::ProducersLost,
-    ];
-}
-
-pub(crate) const REASONS: [CloseReason; 7] = [
-    CloseReason::FrameLength,
-    CloseReason::Malformed,
-    CloseReason::Unsupported,
-    CloseReason::UnacknowledgedFailure,
-    CloseReason::TooMany,
-    CloseReason::Dripping,
-    CloseReason::Stopping,
-];
-
-/// Kafka's keys end far below. Requests with other keys are closed, not answered.
-const API_KEYS: usize = 128;
-
-/// The counters of one shard, on cache lines of their own.
-#[derive(Debug)]
-#[repr(align(128))]
-struct ShardCounters {
-    counts: [AtomicU64; Count::ALL.len()],
-    refused: [AtomicU64; REASONS.len()],
-    answered: [AtomicU64; API_KEYS],
-    full: AtomicBool,
-}
-
-impl ShardCounters {
-    fn new() -> Self {
-        Self {
-            counts: array::from_fn(|_| AtomicU64::new(0)),
-            refused: array::from_fn(|_| AtomicU64::new(0)),
-            answered: array::from_fn(|_| AtomicU64::new(0)),
-            full: AtomicBool::new(false),
-        }
-    }
-
-    fn add(&self, count: Count, by: u64) {
-        self.counts[count as usize].fetch_add(by, Ordering::Relaxed);
-    }
-}
 
 /// Where the node is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -137,9 +42,20 @@ pub(crate) struct Observer {
     shards: Box<[ShardCounters]>,
     phase: AtomicU8,
     halted: Mutex<Vec<(ShardId, Halt)>>,
+    recovery: Mutex<Recovery>,
+    /// Whose levels follow what the core is told; none in tests.
+    loggers: OnceLock<Arc<Loggers>>,
     started: Instant,
     /// Second of the last refusal that was logged: a hostile peer shall not fill the log.
     refusal_logged: AtomicU64,
+}
+
+/// How the data directory is, or was, read back.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Recovery {
+    pub(crate) progress: Progress,
+    began: Option<Instant>,
+    pub(crate) took: Option<Duration>,
 }
 
 impl Observer {
@@ -148,9 +64,16 @@ impl Observer {
             shards: (0..shards).map(|_| ShardCounters::new()).collect(),
             phase: AtomicU8::new(Phase::Starting as u8),
             halted: Mutex::new(Vec::new()),
+            recovery: Mutex::default(),
+            loggers: OnceLock::new(),
             started: Instant::now(),
             refusal_logged: AtomicU64::new(0),
         }
+    }
+
+    /// From now on these loggers take the levels that clients of the broker set.
+    pub(crate) fn attach(&self, loggers: Arc<Loggers>) {
+        assert!(self.loggers.set(loggers).is_ok(), "a process has one set of loggers");
     }
 
     pub(crate) fn phase(&self) -> Phase {
@@ -165,25 +88,39 @@ impl Observer {
         self.phase.store(phase as u8, Ordering::Release);
     }
 
-    pub(crate) fn total(&self, count: Count) -> u64 {
-        self.sum(|shard| &shard.counts[count as usize])
+    pub(crate) fn uptime(&self) -> Duration {
+        self.started.elapsed()
     }
 
-    pub(crate) fn refused(&self, reason: CloseReason) -> u64 {
-        self.sum(|shard| &shard.refused[place_of(reason)])
+    pub(crate) fn shards(&self) -> &[ShardCounters] {
+        &self.shards
     }
 
-    pub(crate) fn answered(&self, api: ApiKey) -> u64 {
-        let key = usize::try_from(api.code()).expect("Kafka's keys count from 0");
-        self.sum(|shard| &shard.answered[key])
+    pub(crate) fn shard(&self, shard: ShardId) -> &ShardCounters {
+        &self.shards[usize::from(shard.0)]
+    }
+
+    pub(crate) fn sum(&self, of: impl Fn(&ShardCounters) -> u64) -> u64 {
+        self.shards.iter().map(of).sum()
     }
 
     pub(crate) fn shards_full(&self) -> usize {
         self.shards.iter().filter(|shard| shard.full.load(Ordering::Relaxed)).count()
     }
 
-    pub(crate) fn shards(&self) -> usize {
-        self.shards.len()
+    pub(crate) fn on_progress(&self, progress: Progress) {
+        let mut recovery = self.recovery.lock().expect("no thread panics while it holds this");
+        recovery.began.get_or_insert_with(Instant::now);
+        recovery.progress = progress;
+    }
+
+    pub(crate) fn on_read_back(&self) {
+        let mut recovery = self.recovery.lock().expect("no thread panics while it holds this");
+        recovery.took = recovery.began.map(|began| began.elapsed());
+    }
+
+    pub(crate) fn recovery(&self) -> Recovery {
+        *self.recovery.lock().expect("no thread panics while it holds this")
     }
 
     /// Shards that ended for a reason other than being asked to.
@@ -192,15 +129,11 @@ impl Observer {
         halted.iter().filter(|(_, halt)| *halt != Halt::Stopped).copied().collect()
     }
 
-    fn sum(&self, counter: impl Fn(&ShardCounters) -> &AtomicU64) -> u64 {
-        self.shards.iter().map(|shard| counter(shard).load(Ordering::Relaxed)).sum()
-    }
-
-    /// Every condition of readiness, met or not.
+    /// The conditions of readiness that need no word of the shards, met or not.
     pub(crate) fn checks(&self) -> Vec<Check> {
         let phase = self.phase();
         let failed = self.failed();
-        let full = self.shards_full();
+        let (count, full) = (self.shards.len(), self.shards_full());
         vec![
             Check {
                 name: "phase",
@@ -211,11 +144,12 @@ impl Observer {
                     Phase::Stopping => "stopping: it was asked to".into(),
                 },
             },
+            self.recovery().check(),
             Check {
                 name: "shards",
                 ok: failed.is_empty(),
                 reason: match failed.first() {
-                    None => format!("{} of {} run", self.shards(), self.shards()),
+                    None => format!("{count} of {count} run"),
                     Some((shard, halt)) => format!("shard {} ended: {}", shard.0, words::halt(*halt).why),
                 },
             },
@@ -225,10 +159,7 @@ impl Observer {
                 reason: if full == 0 {
                     "has room".into()
                 } else {
-                    format!(
-                        "full for {full} of {} shards: produce is refused until there is room",
-                        self.shards()
-                    )
+                    format!("full for {full} of {count} shards: produce is refused until there is room")
                 },
             },
         ]
@@ -236,17 +167,20 @@ impl Observer {
 
     /// Takes one event of one shard, on that shard's thread. Cheap for all that happens often.
     pub(crate) fn on_event(&self, shard: ShardId, event: &Event) {
-        let counters = &self.shards[usize::from(shard.0)];
-        count(counters, event);
+        count(self.shard(shard), event);
         if let Event::Halted(halt) = event {
             self.halted.lock().expect("no thread panics while it holds the list").push((shard, *halt));
         }
         if let Event::ConnectionRefused { reason, .. } = event
             && self.may_log_refusal()
         {
-            tracing::info!(shard = shard.0, reason = words::close_reason(*reason), "connection refused");
+            let reason = words::close_reason(*reason);
+            tracing::info!(target: CONNECTION, shard = shard.0, reason, "connection refused");
         }
-        log(shard, event);
+        if let (Event::LogLevelSet { logger, level }, Some(loggers)) = (event, self.loggers.get()) {
+            loggers.set(logger, Some(*level)).expect("the core names its own loggers");
+        }
+        log::log(shard, event);
     }
 
     /// At most one in a second; the metric counts them all.
@@ -256,21 +190,40 @@ impl Observer {
     }
 }
 
-fn place_of(reason: CloseReason) -> usize {
-    REASONS.iter().position(|&r| r == reason).expect("the list names every reason")
+impl Recovery {
+    fn check(&self) -> Check {
+        let Progress { streams, streams_read, partitions, partitions_read } = self.progress;
+        let done = format!(
+            "{streams_read} of {streams} write-ahead logs and {partitions_read} of {partitions} partitions with data are read"
+        );
+        match self.took {
+            Some(took) => {
+                let reason = format!("{done}, in {:.3} s", took.as_secs_f64());
+                Check { name: "recovery", ok: true, reason }
+            }
+            None => Check { name: "recovery", ok: false, reason: done },
+        }
+    }
 }
 
 fn count(counters: &ShardCounters, event: &Event) {
     match event {
-        Event::Connected { .. } => counters.add(Count::ConnectionsOpened, 1),
-        Event::Disconnected { .. } => counters.add(Count::ConnectionsClosed, 1),
+        Event::Connected { .. } => counters.add(Count::ConnectionsAccepted, 1),
+        Event::Disconnected { reason, .. } => counters.add_closed(*reason),
         Event::ConnectionRefused { reason, .. } => {
-            counters.refused[place_of(*reason)].fetch_add(1, Ordering::Relaxed);
-        }
-        Event::Answered { key, .. } => {
-            if let Some(counter) = usize::try_from(*key).ok().and_then(|key| counters.answered.get(key)) {
-                counter.fetch_add(1, Ordering::Relaxed);
+            // It was accepted by the system and never told as connected.
+            if *reason == CloseReason::TooMany {
+                counters.add(Count::ConnectionsAccepted, 1);
             }
+        }
+        Event::Answered { key, error, request_bytes, response_bytes, took, .. } => {
+            let answered = Answered {
+                error: *error,
+                request_bytes: *request_bytes,
+                response_bytes: *response_bytes,
+                took: *took,
+            };
+            counters.add_answered(*key, answered);
         }
         Event::TopicCreated { .. } => counters.add(Count::TopicsCreated, 1),
         Event::TopicDeleted => counters.add(Count::TopicsDeleted, 1),
@@ -280,11 +233,7 @@ fn count(counters: &ShardCounters, event: &Event) {
             counters.add(Count::BytesAppended, u64::from(*bytes));
         }
         Event::DuplicateAnswered { .. } => counters.add(Count::BatchesDuplicate, 1),
-        Event::GroupCommitted { bytes, batches, .. } => {
-            counters.add(Count::WalGroups, 1);
-            counters.add(Count::WalGroupBatches, u64::from(*batches));
-            counters.add(Count::WalBytes, u64::from(*bytes));
-        }
+        Event::GroupCommitted { bytes, batches, .. } => counters.add_group(*bytes, *batches),
         Event::SealWritten { .. } => counters.add(Count::WalSeals, 1),
         Event::WalFileCreated { .. } => counters.add(Count::WalFilesCreated, 1),
         Event::WalFileRecycled { .. } => counters.add(Count::WalFilesRecycled, 1),
@@ -302,104 +251,27 @@ fn count(counters: &ShardCounters, event: &Event) {
         Event::SuperblockRepaired => counters.add(Count::SuperblocksRepaired, 1),
         Event::CheckpointLost { .. } => counters.add(Count::CheckpointsLost, 1),
         Event::ProducersLost { .. } => counters.add(Count::ProducersLost, 1),
-        Event::StorageFull => counters.full.store(true, Ordering::Relaxed),
+        Event::StorageFull => {
+            counters.add(Count::StorageFull, 1);
+            counters.full.store(true, Ordering::Relaxed);
+        }
         Event::StorageRoomAgain => counters.full.store(false, Ordering::Relaxed),
+        Event::Marked(mark) => counters.add_mark(*mark),
         Event::DurableAdvanced { .. }
         | Event::HighWatermarkAdvanced { .. }
-        | Event::Marked(_)
         | Event::LogLevelSet { .. }
         | Event::Halted(_) => {}
     }
 }
 
-/// The level says who should read it: error calls for a person, warn is damage that was repaired, info is rare and ordinary.
-fn log(shard: ShardId, event: &Event) {
-    let shard = shard.0;
-    match event {
-        Event::TopicCreated { partitions } => tracing::info!(shard, partitions, "topic created"),
-        Event::TopicDeleted => tracing::info!(shard, "topic deleted"),
-        Event::LogLevelSet { logger, level } => {
-            tracing::info!(shard, logger, level = level.name(), "log level set");
-        }
-        Event::TornTail { stream, lsn } => {
-            tracing::warn!(shard, stream = %stream.0, lsn, "the write-ahead log ends in a torn write; nothing acknowledged is lost");
-        }
-        Event::Rot { stream, first, last } => {
-            tracing::error!(shard, stream = %stream.0, first, last, "the write-ahead log is damaged where it was durable");
-        }
-        Event::Faulty { partition, base, last } => {
-            tracing::error!(shard, %partition, base = base.0, last = last.0, "offsets cannot be read any more");
-        }
-        Event::FooterRebuilt { partition, base } => {
-            tracing::warn!(shard, %partition, base = base.0, "a segment's footer was damaged and is made again");
-        }
-        Event::SuperblockRepaired => {
-            tracing::warn!(shard, "one copy of the superblock was damaged or old; both are written again");
-        }
-        Event::CheckpointLost { stream } => {
-            tracing::error!(shard, stream = %stream.0, "a checkpoint is damaged: the write-ahead log is read from its start");
-        }
-        Event::ProducersLost { partition } => {
-            tracing::error!(shard, %partition, "the producers of deleted records are forgotten: batches sent again may be doubled or refused");
-        }
-        Event::StorageFull => {
-            tracing::error!(shard, "the disk is full: produce is refused until there is room")
-        }
-        Event::StorageRoomAgain => tracing::info!(shard, "the disk has room again"),
-        Event::Halted(Halt::Stopped) => tracing::debug!(shard, "shard stopped"),
-        Event::Halted(halt) => {
-            let failure = words::halt(*halt);
-            tracing::error!(
-                shard,
-                place = failure.place,
-                why = failure.why,
-                fix = failure.fix,
-                "{}",
-                failure.what
-            );
-        }
-        Event::Connected { .. } | Event::Disconnected { .. } | Event::ConnectionRefused { .. } => {
-            tracing::debug!(shard, ?event);
-        }
-        Event::Marked(_)
-        | Event::WalFileCreated { .. }
-        | Event::WalFileRecycled { .. }
-        | Event::Checkpointed { .. }
-        | Event::SegmentRolled { .. }
-        | Event::SegmentSealed { .. }
-        | Event::SegmentDeleted { .. }
-        | Event::CarriedForward { .. }
-        | Event::Recovered { .. } => tracing::debug!(shard, ?event),
-        Event::Answered { .. }
-        | Event::Appended { .. }
-        | Event::DuplicateAnswered { .. }
-        | Event::GroupCommitted { .. }
-        | Event::DurableAdvanced { .. }
-        | Event::HighWatermarkAdvanced { .. }
-        | Event::Destaged { .. }
-        | Event::SealWritten { .. } => tracing::trace!(shard, ?event),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use highwater_core::config::LogLevel;
     use highwater_core::id::{ConnId, LeaderEpoch, Offset, PartitionId};
+    use highwater_core::shard::Mark;
     use highwater_core::time::Timestamp;
 
     use super::*;
-
-    #[test]
-    fn counters_have_their_places() {
-        assert!(ApiKey::ALL.iter().all(|api| usize::try_from(api.code()).unwrap() < API_KEYS));
-        for (place, count) in Count::ALL.iter().enumerate() {
-            assert_eq!(place, *count as usize);
-        }
-    }
-
-    fn answered(key: i16) -> Event {
-        let took = highwater_core::time::Duration::from_millis(1);
-        Event::Answered { key, version: 0, error: 0, request_bytes: 10, response_bytes: 20, took }
-    }
 
     #[test]
     fn observer_adds_up_the_shards() {
@@ -417,14 +289,40 @@ mod tests {
         };
         observer.on_event(ShardId(0), &event);
         observer.on_event(ShardId(1), &event);
-        assert_eq!(observer.total(Count::RecordsAppended), 10);
-        assert_eq!(observer.total(Count::BytesAppended), 200);
-        observer.on_event(ShardId(1), &answered(-7));
-        observer.on_event(ShardId(1), &answered(3));
-        assert_eq!((observer.answered(ApiKey::Metadata), observer.answered(ApiKey::Produce)), (1, 0));
+        assert_eq!(observer.sum(|shard| shard.count(Count::RecordsAppended)), 10);
+        assert_eq!(observer.sum(|shard| shard.count(Count::BytesAppended)), 200);
+        observer.on_event(ShardId(1), &Event::Marked(Mark::ReadStarved));
+        observer.on_event(ShardId(1), &Event::Marked(Mark::WatchRipe));
+        let of = |mark| PRESSURES.iter().position(|(pressure, _)| *pressure == mark).unwrap();
+        assert_eq!(observer.sum(|shard| shard.pressure(of(Mark::ReadStarved))), 1);
+        assert_eq!(observer.sum(|shard| shard.pressure(of(Mark::ProduceParked))), 0);
+    }
+
+    #[test]
+    fn connections_are_told_apart_by_who_ended_them() {
+        let observer = Observer::new(1);
         let conn = ConnId { slot: 0, generation: 0 };
+        let reason = Some(CloseReason::Dripping);
+        let counters = observer.shard(ShardId(0));
+        observer.on_event(ShardId(0), &Event::Connected { conn });
         observer.on_event(ShardId(0), &Event::ConnectionRefused { conn, reason: CloseReason::Dripping });
-        assert_eq!((observer.refused(CloseReason::Dripping), observer.refused(CloseReason::TooMany)), (1, 0));
+        assert_eq!(counters.closed(CloseReason::Dripping), 0, "it is not closed yet");
+        observer.on_event(ShardId(0), &Event::Disconnected { conn, reason });
+        observer.on_event(ShardId(0), &Event::ConnectionRefused { conn, reason: CloseReason::TooMany });
+        observer.on_event(ShardId(0), &Event::Disconnected { conn, reason: None });
+        assert_eq!((counters.closed(CloseReason::Dripping), counters.closed(CloseReason::TooMany)), (1, 0));
+        assert_eq!(counters.closed_by_peer.load(Ordering::Relaxed), 1);
+        assert_eq!(counters.count(Count::ConnectionsAccepted), 2);
+    }
+
+    #[test]
+    fn level_that_a_client_sets_is_in_force() {
+        let observer = Observer::new(1);
+        let loggers = crate::logs::Logs::detached().loggers;
+        observer.attach(Arc::clone(&loggers));
+        let logger = highwater_core::config::LOGGERS[1];
+        observer.on_event(ShardId(0), &Event::LogLevelSet { logger, level: LogLevel::Trace });
+        assert_eq!(loggers.levels()[1], (logger, LogLevel::Trace));
     }
 
     fn failing(observer: &Observer) -> Vec<&'static str> {
@@ -434,7 +332,10 @@ mod tests {
     #[test]
     fn readiness_follows_phase_room_and_halts() {
         let observer = Observer::new(2);
-        assert_eq!(failing(&observer), ["phase"]);
+        assert_eq!(failing(&observer), ["phase", "recovery"]);
+        observer.on_progress(Progress { streams: 2, streams_read: 1, partitions: 0, partitions_read: 0 });
+        assert!(observer.checks()[1].reason.starts_with("1 of 2 write-ahead logs"));
+        observer.on_read_back();
         observer.enter(Phase::Serving);
         assert!(failing(&observer).is_empty());
         observer.on_event(ShardId(1), &Event::StorageFull);

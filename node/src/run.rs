@@ -10,11 +10,13 @@ use highwater_cli::{Exit, Failure};
 
 use crate::banner::{self, Banner, Style};
 use crate::broker::{self, Broker, Stop};
-use crate::config::Settings;
+use crate::config::{HostPort, Settings};
 use crate::http::{self, Pages};
+use crate::logs::{Logs, NODE};
 use crate::metrics::{Facts, Metrics};
 use crate::observer::{Observer, Phase};
 use crate::signals;
+use crate::survey::Survey;
 
 /// How long the shards may take to end in order. What they acknowledged is on disk, so to go on without them loses nothing.
 const STOP_WITHIN: Duration = Duration::from_millis(900);
@@ -36,21 +38,35 @@ pub(crate) enum Greeting {
 }
 
 /// Runs a node until it ends.
-pub(crate) fn run(settings: Settings, greeting: Greeting) -> Result<(), Failure> {
+pub(crate) fn run(settings: Settings, logs: Logs, greeting: Greeting) -> Result<(), Failure> {
     let started = Instant::now();
     let observer = Arc::new(Observer::new(settings.core.shards));
+    observer.attach(Arc::clone(&logs.loggers));
     let facts = Arc::new(OnceLock::new());
     let (endings, ended) = mpsc::channel();
     signals::listen(Arc::clone(&observer), endings.clone()).map_err(|e| no_thread("signals", &e))?;
     let listener = http::bind(&settings.http, settings.http_if_busy)?;
-    let metrics = Metrics::new(Arc::clone(&observer), Arc::clone(&facts));
-    let pages = Arc::new(Pages { observer: Arc::clone(&observer), metrics });
+    let survey = Arc::new(Survey::new(settings.core.shards));
+    let metrics =
+        Metrics { observer: Arc::clone(&observer), facts: Arc::clone(&facts), limits: settings.metrics };
+    let pages = Arc::new(Pages {
+        metrics,
+        survey: Arc::clone(&survey),
+        logs,
+        written: settings.written.clone(),
+        data_dir: settings.data_dir.clone(),
+    });
     let http = http::serve(listener, pages).map_err(|e| no_thread("HTTP", &e))?;
 
-    let broker = broker::start(&settings, &observer)?;
+    let broker = broker::start(&settings, &observer, &survey)?;
     let ready_after = started.elapsed();
     facts
         .set(Facts {
+            node: settings.core.node.0,
+            address: settings.core.advertised.as_ref().map_or_else(
+                || broker.address.to_string(),
+                |(host, port)| HostPort { host: host.clone(), port: *port }.to_string(),
+            ),
             io_driver: broker.io_driver.to_owned(),
             io_reason: broker.io_reason.clone(),
             seconds_to_ready: ready_after.as_secs_f64(),
@@ -74,14 +90,14 @@ fn wait(stop: &Stop, observer: &Observer, ended: &Receiver<Ending>) -> Result<()
         Ending::Shards(result) => return result,
         Ending::Asked { signal } => signal,
     };
-    tracing::info!(signal, "stopping");
+    tracing::info!(target: NODE, signal, "stopping");
     let asked = Instant::now();
     stop.ask();
     loop {
         match ended.recv_timeout(STOP_WITHIN.saturating_sub(asked.elapsed())) {
             Ok(Ending::Shards(result)) => {
                 if result.is_ok() {
-                    tracing::info!("stopped");
+                    tracing::info!(target: NODE, "stopped");
                 }
                 return result;
             }
@@ -122,6 +138,7 @@ struct Greetings<'a> {
 fn greet(about: &Greetings<'_>) {
     let Greetings { broker, http, ready_after, data_dir, greeting } = about;
     tracing::info!(
+        target: NODE,
         version = env!("CARGO_PKG_VERSION"),
         kafka = %broker.address,
         %http,

@@ -8,6 +8,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use signal_hook::low_level::signal_name;
 
+use crate::logs::NODE;
 use crate::observer::{Observer, Phase};
 use crate::run::Ending;
 
@@ -21,11 +22,12 @@ pub(crate) fn listen(observer: Arc<Observer>, endings: Sender<Ending>) -> io::Re
             match observer.phase() {
                 // Nothing was accepted yet, and a start may be broken off at any point: recovery is what a start is.
                 Phase::Starting => {
-                    tracing::info!(signal = name, "stopped before it was ready");
+                    tracing::info!(target: NODE, signal = name, "stopped before it was ready");
                     std::process::exit(0);
                 }
                 Phase::Serving | Phase::Stopping if asked => {
                     tracing::warn!(
+                        target: NODE,
                         signal = name,
                         "second signal: ending at once; what was acknowledged is on disk"
                     );

@@ -3,10 +3,12 @@
 
 use std::process::{Command, Stdio};
 
-const COMMANDS: [&str; 12] = [
+const COMMANDS: [&str; 14] = [
     "",
     "dev",
     "serve",
+    "debug",
+    "debug bundle",
     "topic",
     "topic create",
     "topic list",

@@ -239,3 +239,153 @@ fn commands_write_and_read_back() {
     node.signal("TERM");
     assert_eq!(node.end().0, Some(0));
 }
+
+/// The value of the one sample of `page` that begins with `series`.
+fn sample(page: &str, series: &str) -> f64 {
+    let line = page.lines().find(|line| line.split_once(' ').is_some_and(|(name, _)| name == series));
+    line.unwrap_or_else(|| panic!("no {series} in\n{page}")).split_once(' ').unwrap().1.parse().unwrap()
+}
+
+fn sum_of(page: &str, start: &str) -> f64 {
+    let lines = page.lines().filter(|line| line.starts_with(start));
+    lines.map(|line| line.rsplit_once(' ').unwrap().1.parse::<f64>().unwrap()).sum()
+}
+
+#[test]
+fn metrics_and_views_are_true() {
+    let dir = Dir::new("metrics");
+    let sets = ["--set", "metrics.topics.max=2", "--set", "metrics.partitions.max=3"];
+    let node = Node::start(&dir.data(), &[&["--shards", "2"][..], &sets].concat());
+    let http = node.address("HTTP");
+    for (topic, partitions) in [("a", "3"), ("b", "2"), ("c", "1")] {
+        assert_eq!(user(&node, &["topic", "create", topic, "-p", partitions]).0, Some(0));
+    }
+    let before = ask(http, "/metrics");
+    let values: Vec<String> = (0..700).map(|n| format!("value-{n}")).collect();
+    for topic in ["a", "c"] {
+        let words: Vec<&str> =
+            ["produce", topic].into_iter().chain(values.iter().map(String::as_str)).collect();
+        assert_eq!(user(&node, &words).0, Some(0));
+    }
+    assert_eq!(user(&node, &["topic", "create", "a"]).0, Some(1));
+    let page = ask(http, "/metrics");
+    let ends = sum_of(&page, "kafka_topic_partition_current_offset{topic=\"a\",");
+    let starts = sum_of(&page, "kafka_topic_partition_oldest_offset{topic=\"a\",");
+    assert!((ends - 700.0).abs() < 0.5 && starts < 0.5, "{page}");
+    assert!(!page.contains("{topic=\"b\",partition="), "its partitions are beyond the bound");
+    assert!(!page.contains("topic=\"c\""), "it is beyond the bound");
+    let grown = |series: &str| sample(&page, series) - sample(&before, series);
+    assert!((grown("highwater_appended_records_total") - 1400.0).abs() < 0.5, "{page}");
+    assert!(sample(&page, "highwater_topic_log_bytes{topic=\"__other__\"}") > 700.0 * 7.0);
+    assert!(sample(&page, "highwater_wal_commit_duration_seconds_count") > 0.0);
+    let batches = grown("highwater_wal_group_batches_sum");
+    assert!(batches >= grown("highwater_appended_batches_total"), "carried ones count again: {batches}");
+    for (series, value) in [
+        ("highwater_topics", 3.0),
+        ("highwater_topics_hidden", 1.0),
+        ("highwater_partitions", 6.0),
+        ("highwater_partitions_hidden", 3.0),
+        ("highwater_ready", 1.0),
+        ("highwater_shards_silent", 0.0),
+        ("highwater_events_dropped_total", 0.0),
+        ("highwater_requests_total{api=\"CreateTopics\",error=\"NONE\"}", 3.0),
+        ("highwater_requests_total{api=\"CreateTopics\",error=\"TOPIC_ALREADY_EXISTS\"}", 1.0),
+        ("highwater_request_duration_seconds_count{api=\"CreateTopics\"}", 4.0),
+        ("kafka_topic_partitions{topic=\"a\"}", 3.0),
+        ("kafka_topic_partition_leader_is_preferred{topic=\"a\",partition=\"2\"}", 1.0),
+        ("kafka_topic_partition_under_replicated_partition{topic=\"a\",partition=\"0\"}", 0.0),
+    ] {
+        assert!((sample(&page, series) - value).abs() < 0.5, "{series} is not {value} in\n{page}");
+    }
+    let views = ask(http, "/partitions?topic=c");
+    assert!(views.contains("\"high_watermark\":700") && views.contains("\"log_start_offset\":0"), "{views}");
+    assert!(ask(http, "/partitions?topic=d").starts_with("HTTP/1.1 404 "));
+    let ready = ask(http, "/readyz?verbose");
+    assert!(ready.contains("[+] responsive: 2 of 2 shards answer\n"), "{ready}");
+    assert!(ready.contains("[+] metadata: 3 topics, 6 partitions\n"), "{ready}");
+    node.signal("TERM");
+    assert_eq!(node.end().0, Some(0));
+}
+
+#[test]
+fn level_of_a_logger_changes_while_the_node_runs() {
+    let dir = Dir::new("levels");
+    let node = Node::start(&dir.data(), &["--shards", "1", "--log", "warn"]);
+    let http = node.address("HTTP");
+    let told = |http| ask(http, "/logs").contains("Answered");
+    assert_eq!(user(&node, &["topic", "create", "a"]).0, Some(0));
+    assert!(!told(http));
+    let mut stream = TcpStream::connect(http).unwrap();
+    let head = "PUT /loggers/highwater.request HTTP/1.1\r\nHost: a\r\nConnection: close\r\n";
+    write!(stream, "{head}Content-Length: 5\r\n\r\nTRACE").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 204 "), "{answer}");
+    assert_eq!(user(&node, &["topic", "create", "b"]).0, Some(0));
+    assert!(told(http), "requests are told now");
+    node.signal("TERM");
+    let (code, _, log) = node.end();
+    assert!(code == Some(0) && log.contains("\"target\":\"highwater.request\""), "{log}");
+}
+
+#[test]
+fn debug_bundle_holds_no_secret() {
+    let dir = Dir::new("bundle");
+    let secret = "correct-horse-battery";
+    let config = dir.0.join("node.toml");
+    let text = format!(
+        "# {secret}\nlisteners = \"127.0.0.1:0\"\nhttp.listen = \"127.0.0.1:0\"\nlog.dirs = \"{}\"\nshards = 1\n",
+        dir.data()
+    );
+    fs::write(&config, text).unwrap();
+    let mut child = highwater(&["serve", "--config", config.to_str().unwrap()])
+        .env("HIGHWATER_PASSWORD", secret)
+        .spawn()
+        .unwrap();
+    let mut log = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    while !line.contains("\"message\":\"ready\"") {
+        line.clear();
+        assert_ne!(log.read_line(&mut line).unwrap(), 0, "it ended before it was ready");
+    }
+    let ready: Vec<&str> = line.split('"').collect();
+    let after = |name: &str| ready[ready.iter().position(|word| *word == name).unwrap() + 2].to_owned();
+    let (kafka, http) = (after("kafka"), after("http"));
+    // The rest of its log goes nowhere, so that it never waits for a reader.
+    let rest =
+        std::thread::spawn(move || log.read_to_string(&mut String::new()).map(|_| String::new()).unwrap());
+    let node = Node { child, banner: format!("Kafka {kafka}\nHTTP http://{http}\n"), stderr: Some(rest) };
+    assert_eq!(user(&node, &["topic", "create", "a"]).0, Some(0));
+    assert_eq!(user(&node, &["produce", "a", secret, "--key", secret]).0, Some(0));
+    for name in ["bundle", "bundle.tar.gz"] {
+        let output = dir.0.join(name);
+        let args = ["debug", "bundle", "--http", &http, "--output", output.to_str().unwrap()];
+        let shown = highwater(&args).output().unwrap();
+        assert!(shown.status.success(), "{}", String::from_utf8_lossy(&shown.stderr));
+        let again = failure(&highwater(&args).output().unwrap());
+        assert!(again.contains(output.to_str().unwrap()), "{again}");
+    }
+    let unpacked = dir.0.join("unpacked");
+    fs::create_dir(&unpacked).unwrap();
+    let archive = dir.0.join("bundle.tar.gz");
+    let tar = Command::new("tar").arg("-xzf").arg(archive).arg("-C").arg(&unpacked).status().unwrap();
+    assert!(tar.success());
+    let inner = fs::read_dir(&unpacked).unwrap().next().unwrap().unwrap().path();
+    for place in [dir.0.join("bundle"), inner] {
+        let read = |name: &str| fs::read_to_string(place.join(name)).unwrap();
+        let contents = read("CONTENTS.txt");
+        for entry in fs::read_dir(&place).unwrap() {
+            let name = entry.unwrap().file_name().into_string().unwrap();
+            let text = read(&name);
+            assert!(!text.is_empty(), "{name} is empty");
+            assert!(!text.contains(secret), "{name} holds the secret");
+            assert!(name == "CONTENTS.txt" || contents.contains(&name), "{name} is not listed");
+        }
+        assert!(read("metrics.txt").contains("\nhighwater_ready 1\n"));
+        assert!(read("config.json").contains("log.dirs") && read("system.txt").contains("Max open files"));
+        assert!(read("partitions.json").contains("\"high_watermark\":1"));
+        assert!(read("logs.jsonl").contains("\"message\":\"ready\""));
+    }
+    node.signal("TERM");
+    assert_eq!(node.end().0, Some(0));
+}

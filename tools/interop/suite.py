@@ -23,6 +23,7 @@ import with_confluent_admin
 import with_hostile
 import with_kafka_python
 import with_kcat
+import with_prometheus
 import with_restarts
 import with_sockets
 from broker import Broker, Refused

@@ -20,8 +20,10 @@ pub enum Event {
     Connected {
         conn: ConnId,
     },
+    /// `reason` is the node's; without one the peer ended it.
     Disconnected {
         conn: ConnId,
+        reason: Option<CloseReason>,
     },
     ConnectionRefused {
         conn: ConnId,

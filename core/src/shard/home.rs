@@ -117,10 +117,11 @@ impl Home {
     pub(crate) fn on_closed(&mut self, conn: ConnId, page: Option<PageMut>) {
         self.pages.extend(page.filter(|_| !mutant::on(Mutant::ClosedPageLost)));
         self.let_go(conn);
+        let reason = self.connections.get(&conn).and_then(|connection| connection.closing);
         if !mutant::on(Mutant::ConnectionNotForgotten) {
             self.connections.remove(&conn);
         }
-        self.tell(Event::Disconnected { conn });
+        self.tell(Event::Disconnected { conn, reason });
         self.retry_starved(STARVED_AT_ONCE);
     }
 

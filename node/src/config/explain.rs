@@ -6,7 +6,7 @@ use std::path::Path;
 use highwater_cli::{Exit, Failure};
 use highwater_core::config::registry::{self, AREAS, Definition, Scope, Standing, Update};
 
-use super::{Written, canonical, collect, file, nearest, properties};
+use super::{Entries, canonical, collect, file, nearest, properties};
 
 /// Which setting, and the file that a node is started with.
 #[derive(Debug, Default)]
@@ -66,7 +66,7 @@ fn list() -> String {
     text
 }
 
-fn one(scope: Scope, known: &'static Definition, written: Option<&Written>) -> String {
+fn one(scope: Scope, known: &'static Definition, written: Option<&Entries>) -> String {
     let mut text = String::new();
     let mut line = |label: &str, value: &str| {
         writeln!(text, "  {label:<9} {value}").expect("a text takes all");
@@ -120,7 +120,7 @@ fn changes(scope: Scope, known: &Definition) -> &'static str {
 }
 
 /// What a node that is started with the file would have, and which line says so.
-fn value(scope: Scope, known: &'static Definition, written: &Written) -> String {
+fn value(scope: Scope, known: &'static Definition, written: &Entries) -> String {
     let names = match scope {
         Scope::Broker if registry::units_of(known.name).is_empty() => core::slice::from_ref(&known.name),
         Scope::Broker => registry::units_of(known.name),

@@ -13,6 +13,8 @@ use super::{HostPort, IoDriver, Settings};
 pub(super) const SHARDS_MAX: u16 = 256;
 
 const PARTITIONS_MAX: i32 = 100_000;
+/// Topics or partitions with metrics of their own: a page of some hundred megabytes.
+const METRICS_MAX: usize = 1_000_000;
 const MEBIBYTE: u64 = 1 << 20;
 const WAL_BYTES_MAX: u64 = 1 << 40;
 
@@ -123,6 +125,16 @@ pub(super) static KEYS: &[Key] = &[
         name: "memory.bytes",
         aliases: &[],
         set: |s, text| whole(text, PAGE_BYTES_MAX..=1 << 40).map(|bytes| s.core.memory_bytes = bytes),
+    },
+    Key {
+        name: "metrics.topics.max",
+        aliases: &[],
+        set: |s, text| whole(text, 0..=METRICS_MAX).map(|max| s.metrics.topics_max = max),
+    },
+    Key {
+        name: "metrics.partitions.max",
+        aliases: &[],
+        set: |s, text| whole(text, 0..=METRICS_MAX).map(|max| s.metrics.partitions_max = max),
     },
     Key {
         name: "wal.file.bytes.min",

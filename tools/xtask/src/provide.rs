@@ -18,6 +18,7 @@ pub(crate) const JAVA: Need = Need { package: "default-jre-headless", probe: &["
 pub(crate) const KCAT: Need = Need { package: "kcat", probe: &["kcat", "-V"] };
 pub(crate) const MAKE: Need = Need { package: "make", probe: &["make", "--version"] };
 pub(crate) const MAVEN: Need = Need { package: "maven", probe: &["mvn", "--version"] };
+pub(crate) const PROMTOOL: Need = Need { package: "prometheus", probe: &["promtool", "--version"] };
 pub(crate) const PYTHON: Need =
     Need { package: "python3-venv", probe: &["python3", "-c", "import ensurepip, venv"] };
 pub(crate) const ZSTD: Need = Need { package: "zstd", probe: &["zstd", "--version"] };

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use crate::codegen;
 use crate::process::{command, run as run_command, target_directory};
-use crate::provide::{self, COMPILER, KCAT, MAKE, Need, PYTHON, ZSTD};
+use crate::provide::{self, COMPILER, KCAT, MAKE, Need, PROMTOOL, PYTHON, ZSTD};
 use crate::sim;
 use crate::tidy;
 
@@ -71,7 +71,7 @@ impl Step {
         match self {
             Self::Clippy | Self::Doc | Self::Kill9 => &[COMPILER, MAKE],
             Self::Test => &[COMPILER, MAKE, ZSTD],
-            Self::Interop => &[KCAT, PYTHON],
+            Self::Interop => &[KCAT, PROMTOOL, PYTHON],
             Self::Install | Self::Fmt | Self::Tidy | Self::Codegen | Self::Build | Self::Sim => &[],
         }
     }

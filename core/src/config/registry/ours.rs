@@ -19,6 +19,12 @@ pub(super) static DEFINITIONS: &[Definition] = definitions! {
     "memory.bytes" Long "536870912" ReadOnly (AtLeast(1))
         "Memory of each shard for requests, groups on their way to disk, and reads."
         InForce("Raise it where many connections or large requests are held back for want of memory.");
+    "metrics.partitions.max" Int "10000" ReadOnly (AtLeast(0))
+        "Partitions that have metrics of their own, taken as whole topics; 0 is none."
+        InForce("Lower it where the monitoring suffers from too many series.");
+    "metrics.topics.max" Int "1000" ReadOnly (AtLeast(0))
+        "Topics that have metrics of their own; the others are added up."
+        InForce("Lower it where the monitoring suffers from too many series.");
     "shards" Int null ReadOnly (Within(1, 256))
         "Shards of this node, each with a thread of its own; unset is one for each core."
         InForce("Lower it to leave cores to others. It may change at any restart.");
