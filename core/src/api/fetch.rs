@@ -96,6 +96,7 @@ pub(super) fn begin(context: &mut Context<'_>, head: Head, reader: Reader<'_>) -
     let isolation = match request.isolation_level {
         0 => Isolation::ReadUncommitted,
         1 => Isolation::ReadCommitted,
+        _ if head.version < 7 => return Ok(Begun::Done { head, done: refuse_each(head, &request) }),
         _ => return refused(ErrorCode::InvalidRequest),
     };
     let asked = asked(head, &request);
@@ -261,6 +262,7 @@ impl Fetch {
         context.asks.push(Ask::Partition { part, op: PartitionOp::Fetch(op) });
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "a request knows the replies to its own questions")]
     pub(super) fn on_reply(
         &mut self,
         context: &mut Context<'_>,
@@ -286,9 +288,7 @@ impl Fetch {
                 let leader = leader.filter(|_| failed == PartitionError::NotLeader);
                 part.state = State::Failed { code, leader, found: Found::ByPartition };
             }
-            PartitionReply::Produced(_) | PartitionReply::Offset(_) => {
-                panic!("{reply:?} does not answer Fetch")
-            }
+            other => panic!("{other:?} does not answer Fetch"),
         }
         self.go_on(context)
     }
@@ -436,6 +436,26 @@ impl Part {
         }
         data
     }
+}
+
+/// The same where only partitions have a field for it.
+fn refuse_each(head: Head, request: &FetchRequest<'_>) -> Done {
+    let responses = request.topics.iter().map(|topic| {
+        let partitions = topic.partitions.iter().map(|partition| PartitionData {
+            partition_index: partition.partition,
+            error_code: ErrorCode::InvalidRequest.code(),
+            high_watermark: -1,
+            records: Some(Records::Slices(Vec::new())),
+            ..PartitionData::default()
+        });
+        FetchableTopicResponse {
+            topic: topic.topic,
+            partitions: partitions.collect(),
+            ..FetchableTopicResponse::default()
+        }
+    });
+    let response = FetchResponse { responses: responses.collect(), ..FetchResponse::default() };
+    respond(head, |version, writer| response.encode(version, writer))
 }
 
 /// The answer to a fetch that is refused as a whole. Before version 7 there is no field for it.

@@ -323,6 +323,53 @@ fn a_fetch_of_too_many_partitions_is_refused() {
 }
 
 #[test]
+fn what_no_client_means_has_a_code_of_its_own() {
+    for version in 4..=18 {
+        let mut world = World::with_topic();
+        let ask = Ask { isolation_level: 7, ..Ask::new(&world, version) };
+        let answer = ask.run(&mut world);
+        if version < 7 {
+            assert_eq!(answer.parts, [(0, 42, 0, -1), (1, 42, 0, -1)], "version {version}");
+            continue;
+        }
+        assert_eq!((answer.code, answer.parts), (42, vec![]), "version {version}");
+        let created = Ask { session: (0, 0), max_wait_ms: 0, ..Ask::new(&world, version) }.run(&mut world);
+        let sessions = [
+            (created.session_id, i32::MIN, 71),
+            (created.session_id, i32::MAX, 71),
+            (created.session_id, -2, 71),
+            (i32::MIN, 1, 70),
+            (-1, 1, 70),
+            (0, 5, 70),
+        ];
+        for (id, epoch, code) in sessions {
+            let ask = Ask { session: (id, epoch), parts: Vec::new(), ..Ask::new(&world, version) };
+            assert_eq!(ask.run(&mut world).code, code, "version {version}, session {id}, epoch {epoch}");
+        }
+    }
+}
+
+#[test]
+fn a_topic_that_was_made_again_is_another() {
+    for version in [12, 13, 18] {
+        let mut world = World::with_topic();
+        let ask = Ask { session: (0, 0), max_wait_ms: 0, ..Ask::new(&world, version) };
+        let session = (ask.run(&mut world).session_id, 1);
+        let id = world.partition("t", 0).topic;
+        world.commit(vec![crate::controller::MetadataRecord::TopicDeleted { id }]);
+        world.create("t", 2, &[]);
+        append(&mut world, 0, 10);
+        let answer = Ask { session, parts: Vec::new(), ..ask.clone() }.run(&mut world);
+        if version < 13 {
+            assert_eq!(answer.parts[0].1, 0, "by name the new one is found");
+        } else {
+            assert_eq!(answer.parts, [(0, 100, 0, -1), (1, 100, 0, -1)]);
+        }
+        assert_eq!(Ask::new(&world, version).run(&mut world).parts[0].1, 0);
+    }
+}
+
+#[test]
 fn reads_begin_where_they_are_asked_to() {
     let mut world = World::with_topic();
     let len = (0..3).map(|_| append(&mut world, 0, 10)).max().expect("three");
