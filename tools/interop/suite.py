@@ -18,6 +18,7 @@ import tempfile
 import time
 import traceback
 
+import with_configs
 import with_confluent
 import with_confluent_admin
 import with_hostile
