@@ -23,7 +23,13 @@ mod tests;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-pub use admin::{AdminAnswer, NewTopic, PartitionDescription, TopicDescription, TopicResult};
+pub use admin::{
+    ActiveProducer, AdminAnswer, AdminCall, ApiRange, BrokerVersions, ClusterDescription, ConfigChange,
+    ConfigEdit, ConfigEntry, ConfigKind, ConfigOperation, ConfigQuery, ConfigResource, ConfigSource,
+    ConfigSynonym, Destination, Feature, ListedOffset, LogDir, LogDirReplica, Mode, Mutability, NewTopic,
+    NodeDescription, OffsetAt, PartitionCall, PartitionCount, PartitionDescription, ResourceConfigs,
+    ResourceKind, ResourceResult, Secrecy, TopicDescription, TopicResult,
+};
 pub use client::Client;
 pub use config::{
     Acks, ClientConfig, ConsumerConfig, Idempotence, ProducerConfig, ResetPolicy, Retries, TopicCreation,

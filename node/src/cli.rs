@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use highwater_cli::Pair;
+use highwater_cli::{CompletionArgs, ManArgs, Pair};
 
 const AFTER_HELP: &str = "\
 Exit codes: 0 ok, 1 failed, 2 wrong usage or configuration, 3 the node is unhealthy, 4 no answer in time.
+Failures say on standard error what did not work, where, why, and what to do. A reader of the output that goes away is none.
 Start with `highwater dev`: it needs nothing else and prints what to try next.";
 
 /// A Kafka-wire-compatible distributed log in one binary
@@ -28,6 +29,10 @@ pub(crate) enum Command {
     Debug(DebugCommand),
     #[command(flatten)]
     User(highwater_cli::Command),
+    /// Print what makes a shell complete these commands
+    Completion(CompletionArgs),
+    /// Print the manual
+    Man(ManArgs),
 }
 
 #[derive(Debug, Subcommand)]

@@ -17,7 +17,7 @@ mod words;
 use std::io::Write;
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use highwater_cli::{ConfigCommand, Failure};
 
 use cli::{Cli, Command, DebugCommand};
@@ -27,7 +27,9 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             // A closed standard error leaves the exit code to speak.
-            let _ = writeln!(std::io::stderr(), "error: {failure}");
+            let (red, plain) =
+                if highwater_cli::colours_stderr() { ("\x1b[1;31m", "\x1b[0m") } else { ("", "") };
+            let _ = writeln!(std::io::stderr(), "{red}error:{plain} {failure}");
             ExitCode::from(failure.exit.code())
         }
     }
@@ -58,5 +60,7 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         }
         Command::Debug(DebugCommand::Bundle(args)) => bundle::run(&args),
         Command::User(command) => highwater_cli::run(command),
+        Command::Completion(args) => highwater_cli::completion(&args, Cli::command()),
+        Command::Man(args) => highwater_cli::man(&args, Cli::command()),
     }
 }

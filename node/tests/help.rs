@@ -3,7 +3,7 @@
 
 use std::process::{Command, Stdio};
 
-const COMMANDS: [&str; 14] = [
+const COMMANDS: [&str; 34] = [
     "",
     "dev",
     "serve",
@@ -13,11 +13,31 @@ const COMMANDS: [&str; 14] = [
     "topic create",
     "topic list",
     "topic describe",
+    "topic alter",
+    "topic offsets",
+    "topic retention",
+    "topic trim",
     "topic delete",
+    "config",
+    "config get",
+    "config set",
+    "config unset",
+    "config list",
+    "config explain",
+    "cluster",
+    "cluster info",
     "produce",
     "consume",
     "log",
     "log inspect",
+    "context",
+    "context list",
+    "context use",
+    "context set",
+    "context delete",
+    "context show",
+    "completion",
+    "man",
 ];
 
 fn help(command: &str) -> String {
@@ -63,6 +83,15 @@ fn wrong_usage_ends_with_2() {
         &["consume", "t", "--format", "%x"],
         &["topic", "create"],
         &["log", "inspect", "a.txt"],
+        &["topic", "trim", "t"],
+        &["topic", "trim", "t", "--before", "soon"],
+        &["topic", "list", "--output", "xml"],
+        &["config", "get", "orders"],
+        &["config", "set", "topic/orders", "retention.ms"],
+        &["consume", "t", "--grep", "("],
+        &["consume", "t", "-e", "--until", "7"],
+        &["produce", "t", "v", "--compression", "brotli"],
+        &["completion", "tcsh"],
     ] {
         let output =
             Command::new(env!("CARGO_BIN_EXE_highwater")).args(args).stdin(Stdio::null()).output().unwrap();

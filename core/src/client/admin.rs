@@ -1,4 +1,10 @@
-//! Topics: create, delete, list, describe. Each call is sent once: whether to repeat one that was lost is the caller's to say.
+//! Admin calls. Those that any broker, or one broker, can answer are sent once: whether to repeat one that was lost is the caller's
+//! to say. Those that leaders answer are in [`partitions`].
+
+mod cluster;
+mod configs;
+mod partitions;
+mod topics;
 
 use alloc::collections::VecDeque;
 use alloc::string::String;
@@ -6,30 +12,65 @@ use alloc::vec::Vec;
 
 use super::client::Call;
 use super::cluster::Cluster;
-use super::links::{Links, Sending};
-use super::{ClientConfig, ClientError, ClientEvent, Token};
+use super::links::{Lane, Links, Peer, Readiness, Sending};
+use super::{Address, ClientConfig, ClientError, ClientEvent, Token, TopicPartition};
 use crate::buf::Slice;
-use crate::id::{NodeId, TopicId, Uuid};
+use crate::id::Offset;
 use crate::time::{Duration, Instant};
-use crate::wire::messages::create_topics_request::{
-    CreatableTopic, CreatableTopicConfig, CreateTopicsRequest,
-};
-use crate::wire::messages::create_topics_response::CreateTopicsResponse;
-use crate::wire::messages::delete_topics_request::{DeleteTopicState, DeleteTopicsRequest};
-use crate::wire::messages::delete_topics_response::DeleteTopicsResponse;
-use crate::wire::messages::metadata_request::{MetadataRequest, MetadataRequestTopic};
-use crate::wire::messages::metadata_response::{MetadataResponse, MetadataResponseTopic};
 use crate::wire::{ApiKey, DecodeError, EncodeError, Reader, Writer};
 
-/// A topic to create.
+pub use cluster::{
+    ApiRange, BrokerVersions, ClusterDescription, Feature, LogDir, LogDirReplica, NodeDescription,
+};
+pub use configs::{
+    ConfigChange, ConfigEdit, ConfigEntry, ConfigKind, ConfigOperation, ConfigQuery, ConfigResource,
+    ConfigSource, ConfigSynonym, Mutability, ResourceConfigs, ResourceKind, ResourceResult, Secrecy,
+};
+pub use partitions::{ActiveProducer, ListedOffset, OffsetAt, PartitionCall};
+pub use topics::{NewTopic, PartitionCount, PartitionDescription, TopicDescription, TopicResult};
+
+pub(super) use partitions::{Asked, Partitions};
+
+/// Whether to do something, or only to find out whether it could be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    Do,
+    Validate,
+}
+
+/// What a broker can be asked that is no matter of a partition's leader.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NewTopic {
-    pub name: String,
-    /// −1 takes the broker's default.
-    pub partitions: i32,
-    /// −1 takes the broker's default.
-    pub replication_factor: i16,
-    pub configs: Vec<(String, String)>,
+pub enum AdminCall {
+    CreateTopics {
+        topics: Vec<NewTopic>,
+        mode: Mode,
+    },
+    DeleteTopics(Vec<String>),
+    /// `None` is all.
+    DescribeTopics(Option<Vec<String>>),
+    CreatePartitions {
+        counts: Vec<PartitionCount>,
+        mode: Mode,
+    },
+    DescribeConfigs(ConfigQuery),
+    AlterConfigs {
+        changes: Vec<ConfigChange>,
+        mode: Mode,
+    },
+    /// Which resources of these kinds have settings.
+    ListConfigResources(Vec<ResourceKind>),
+    DescribeCluster,
+    /// `None` is all partitions that the node has.
+    DescribeLogDirs(Option<Vec<TopicPartition>>),
+    DescribeVersions,
+}
+
+/// Who is asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Destination {
+    AnyBroker,
+    /// For what only this broker knows.
+    Broker(Address),
 }
 
 /// What an admin call came to.
@@ -38,59 +79,36 @@ pub enum AdminAnswer {
     Created(Vec<TopicResult>),
     Deleted(Vec<TopicResult>),
     Topics(Vec<TopicDescription>),
+    Partitioned(Vec<TopicResult>),
+    Configs(Vec<ResourceConfigs>),
+    Altered(Vec<ResourceResult>),
+    Resources(Vec<ConfigResource>),
+    Cluster(ClusterDescription),
+    LogDirs(Vec<LogDir>),
+    Versions(BrokerVersions),
+    Offsets(Vec<(TopicPartition, Result<ListedOffset, ClientError>)>),
+    /// Where each log begins now.
+    Trimmed(Vec<(TopicPartition, Result<Offset, ClientError>)>),
+    Producers(Vec<(TopicPartition, Result<Vec<ActiveProducer>, ClientError>)>),
     /// There is no answer. What was asked for may have been done unless the error is a missing version.
     Failed(ClientError),
-}
-
-/// What became of one topic.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TopicResult {
-    pub name: String,
-    pub id: TopicId,
-    pub error: Option<ClientError>,
-    /// The broker's words.
-    pub message: Option<String>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TopicDescription {
-    pub name: String,
-    pub id: TopicId,
-    pub internal: bool,
-    pub error: Option<ClientError>,
-    /// In the order of their index.
-    pub partitions: Vec<PartitionDescription>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PartitionDescription {
-    pub index: i32,
-    pub leader: Option<NodeId>,
-    pub leader_epoch: i32,
-    pub replicas: Vec<NodeId>,
-    pub isr: Vec<NodeId>,
-    pub error: Option<ClientError>,
-}
-
-#[derive(Debug, Clone)]
-pub(super) enum Order {
-    Create(Vec<NewTopic>),
-    Delete(Vec<String>),
-    /// `None` is all.
-    Describe(Option<Vec<String>>),
 }
 
 /// An admin call that was sent.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Sent {
     token: Token,
-    key: ApiKey,
+    decode: Decode,
 }
+
+/// Reads the answer to a call, in the version that it was asked in.
+type Decode = fn(i16, &mut Reader<'_>) -> Result<AdminAnswer, DecodeError>;
 
 #[derive(Debug)]
 struct Waiting {
     token: Token,
-    order: Order,
+    call: AdminCall,
+    to: Destination,
     deadline: Instant,
 }
 
@@ -109,8 +127,8 @@ impl Admin {
         self.waiting.len()
     }
 
-    pub(super) fn call(&mut self, now: Instant, token: Token, order: Order) {
-        self.waiting.push_back(Waiting { token, order, deadline: now + self.timeout });
+    pub(super) fn call(&mut self, now: Instant, token: Token, call: AdminCall, to: Destination) {
+        self.waiting.push_back(Waiting { token, call, to, deadline: now + self.timeout });
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {
@@ -128,16 +146,28 @@ impl Admin {
             let answer = AdminAnswer::Failed(ClientError::TimedOut);
             events.push_back(ClientEvent::Answered { token: late.token, answer });
         }
-        while !self.waiting.is_empty() {
-            let Some(peer) = links.want_any(now, &cluster.addresses()) else { return };
-            let Some(Waiting { token, order, .. }) = self.waiting.pop_front() else { return };
-            let key = order.key();
+        for waiting in core::mem::take(&mut self.waiting) {
+            let Some(peer) = ready_peer(now, &waiting.to, links, cluster) else {
+                self.waiting.push_back(waiting);
+                continue;
+            };
+            let Waiting { token, call, .. } = waiting;
+            let (key, decode) = (call.api_key(), call.decoder());
             let timeout_ms = i32::try_from(self.timeout.as_millis()).unwrap_or(i32::MAX);
-            let call = Call::Admin(Sent { token, key });
             let sending = Sending { patience: self.timeout, ..Sending::new(key) };
-            links.send(now, (&peer, sending), call, |version, writer| {
-                order.encode(timeout_ms, version, writer)
+            links.send(now, (&peer, sending), Call::Admin(Sent { token, decode }), |version, writer| {
+                call.encode(topics::Ask { version, timeout_ms }, writer)
             });
+        }
+    }
+}
+
+fn ready_peer(now: Instant, to: &Destination, links: &mut Links<Call>, cluster: &Cluster) -> Option<Peer> {
+    match to {
+        Destination::AnyBroker => links.want_any(now, &cluster.addresses()),
+        Destination::Broker(address) => {
+            let peer = Peer { address: address.clone(), lane: Lane::Main };
+            (links.want(now, &peer) == Readiness::Ready).then_some(peer)
         }
     }
 }
@@ -148,111 +178,80 @@ impl Sent {
     }
 
     pub(super) fn on_answer(self, version: i16, body: &Slice, events: &mut VecDeque<ClientEvent>) {
-        let answer = self.decode(version, body).unwrap_or(AdminAnswer::Failed(ClientError::Malformed));
+        let answer = (self.decode)(version, &mut Reader::new(body));
+        let answer = answer.unwrap_or(AdminAnswer::Failed(ClientError::Malformed));
         events.push_back(ClientEvent::Answered { token: self.token, answer });
     }
-
-    fn decode(self, version: i16, body: &Slice) -> Result<AdminAnswer, DecodeError> {
-        let mut reader = Reader::new(body);
-        if self.key == ApiKey::CreateTopics {
-            let response = CreateTopicsResponse::decode(version, &mut reader)?;
-            let topics = response.topics.iter();
-            let topics = topics.map(|t| topic_result(t.name, t.topic_id, t.error_code, t.error_message));
-            return Ok(AdminAnswer::Created(topics.collect()));
-        }
-        if self.key == ApiKey::DeleteTopics {
-            let response = DeleteTopicsResponse::decode(version, &mut reader)?;
-            let topics = response.responses.iter();
-            let topics =
-                topics.map(|t| topic_result(t.name.unwrap_or(""), t.topic_id, t.error_code, t.error_message));
-            return Ok(AdminAnswer::Deleted(topics.collect()));
-        }
-        let response = MetadataResponse::decode(version, &mut reader)?;
-        Ok(match ClientError::from_code(response.error_code) {
-            Some(error) => AdminAnswer::Failed(error),
-            None => AdminAnswer::Topics(response.topics.iter().map(description).collect()),
-        })
-    }
 }
 
-fn topic_result(name: &str, id: Uuid, error_code: i16, message: Option<&str>) -> TopicResult {
-    let error = ClientError::from_code(error_code);
-    TopicResult { name: name.into(), id: TopicId(id), error, message: message.map(String::from) }
-}
-
-fn description(topic: &MetadataResponseTopic<'_>) -> TopicDescription {
-    let nodes = |ids: &[i32]| ids.iter().copied().map(NodeId).collect();
-    let mut partitions: Vec<PartitionDescription> = topic
-        .partitions
-        .iter()
-        .map(|p| PartitionDescription {
-            index: p.partition_index,
-            leader: (p.leader_id >= 0).then_some(NodeId(p.leader_id)),
-            leader_epoch: p.leader_epoch,
-            replicas: nodes(&p.replica_nodes),
-            isr: nodes(&p.isr_nodes),
-            error: ClientError::from_code(p.error_code),
-        })
-        .collect();
-    partitions.sort_by_key(|partition| partition.index);
-    TopicDescription {
-        name: topic.name.unwrap_or("").into(),
-        id: TopicId(topic.topic_id),
-        internal: topic.is_internal,
-        error: ClientError::from_code(topic.error_code),
-        partitions,
-    }
-}
-
-impl Order {
-    fn key(&self) -> ApiKey {
+impl AdminCall {
+    /// The request that asks it.
+    pub fn api_key(&self) -> ApiKey {
         match self {
-            Self::Create(_) => ApiKey::CreateTopics,
-            Self::Delete(_) => ApiKey::DeleteTopics,
-            Self::Describe(_) => ApiKey::Metadata,
+            Self::CreateTopics { .. } => ApiKey::CreateTopics,
+            Self::DeleteTopics(_) => ApiKey::DeleteTopics,
+            Self::DescribeTopics(_) => ApiKey::Metadata,
+            Self::CreatePartitions { .. } => ApiKey::CreatePartitions,
+            Self::DescribeConfigs(_) => ApiKey::DescribeConfigs,
+            Self::AlterConfigs { .. } => ApiKey::IncrementalAlterConfigs,
+            Self::ListConfigResources(_) => ApiKey::ListConfigResources,
+            Self::DescribeCluster => ApiKey::DescribeCluster,
+            Self::DescribeLogDirs(_) => ApiKey::DescribeLogDirs,
+            Self::DescribeVersions => ApiKey::ApiVersions,
         }
     }
 
-    fn encode(&self, timeout_ms: i32, version: i16, writer: &mut Writer) -> Result<(), EncodeError> {
+    fn decoder(&self) -> Decode {
+        use AdminAnswer as To;
         match self {
-            Self::Create(topics) => {
-                let topics = topics.iter().map(creatable).collect();
-                CreateTopicsRequest { topics, timeout_ms, ..Default::default() }.encode(version, writer)
+            Self::CreateTopics { .. } => {
+                |version, reader| Ok(To::Created(topics::decode_create(version, reader)?))
             }
-            Self::Delete(names) => {
-                let state = |name| DeleteTopicState { name: Some(name), ..DeleteTopicState::default() };
-                let names: Vec<&str> = names.iter().map(String::as_str).collect();
-                let topics = names.iter().copied().map(state).collect();
-                let request =
-                    DeleteTopicsRequest { topic_names: names, topics, timeout_ms, ..Default::default() };
-                request.encode(version, writer)
+            Self::DeleteTopics(_) => {
+                |version, reader| Ok(To::Deleted(topics::decode_delete(version, reader)?))
             }
-            Self::Describe(names) => {
-                let topic = |name| MetadataRequestTopic { name: Some(name), ..Default::default() };
-                let topics =
-                    names.as_ref().map(|names| names.iter().map(String::as_str).map(topic).collect());
-                let request =
-                    MetadataRequest { topics, allow_auto_topic_creation: false, ..Default::default() };
-                request.encode(version, writer)
+            Self::DescribeTopics(_) => |version, reader| {
+                Ok(topics::decode_describe(version, reader)?.map_or_else(To::Failed, To::Topics))
+            },
+            Self::CreatePartitions { .. } => {
+                |version, reader| Ok(To::Partitioned(topics::decode_partitions(version, reader)?))
             }
+            Self::DescribeConfigs(_) => {
+                |version, reader| Ok(To::Configs(configs::decode_query(version, reader)?))
+            }
+            Self::AlterConfigs { .. } => {
+                |version, reader| Ok(To::Altered(configs::decode_changes(version, reader)?))
+            }
+            Self::ListConfigResources(_) => |version, reader| {
+                Ok(configs::decode_list(version, reader)?.map_or_else(To::Failed, To::Resources))
+            },
+            Self::DescribeCluster => |version, reader| {
+                Ok(cluster::decode_describe(version, reader)?.map_or_else(To::Failed, To::Cluster))
+            },
+            Self::DescribeLogDirs(_) => |version, reader| {
+                Ok(cluster::decode_log_dirs(version, reader)?.map_or_else(To::Failed, To::LogDirs))
+            },
+            Self::DescribeVersions => |version, reader| {
+                Ok(cluster::decode_versions(version, reader)?.map_or_else(To::Failed, To::Versions))
+            },
         }
     }
-}
 
-fn creatable(topic: &NewTopic) -> CreatableTopic<'_> {
-    CreatableTopic {
-        name: &topic.name,
-        num_partitions: topic.partitions,
-        replication_factor: topic.replication_factor,
-        configs: topic
-            .configs
-            .iter()
-            .map(|(name, value)| CreatableTopicConfig {
-                name,
-                value: Some(value),
-                ..CreatableTopicConfig::default()
-            })
-            .collect(),
-        ..CreatableTopic::default()
+    fn encode(&self, ask: topics::Ask, writer: &mut Writer) -> Result<(), EncodeError> {
+        let version = ask.version;
+        match self {
+            Self::CreateTopics { topics, mode } => topics::encode_create(topics, *mode, ask, writer),
+            Self::DeleteTopics(names) => topics::encode_delete(names, ask, writer),
+            Self::DescribeTopics(names) => topics::encode_describe(names.as_deref(), ask, writer),
+            Self::CreatePartitions { counts, mode } => topics::encode_partitions(counts, *mode, ask, writer),
+            Self::DescribeConfigs(query) => configs::encode_query(query, version, writer),
+            Self::AlterConfigs { changes, mode } => configs::encode_changes(changes, *mode, version, writer),
+            Self::ListConfigResources(kinds) => configs::encode_list(kinds, version, writer),
+            Self::DescribeCluster => cluster::encode_describe(version, writer),
+            Self::DescribeLogDirs(partitions) => {
+                cluster::encode_log_dirs(partitions.as_deref(), version, writer)
+            }
+            Self::DescribeVersions => cluster::encode_versions(version, writer),
+        }
     }
 }

@@ -4,7 +4,7 @@ use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::admin::{self, Admin, Order};
+use super::admin::{self, Admin, AdminCall, Destination, Mode, PartitionCall, Partitions};
 use super::cluster::Cluster;
 use super::consumer::{Asked, Consumer};
 use super::links::{Links, Outcome};
@@ -26,6 +26,7 @@ pub(super) enum Call {
     ListOffsets(Asked),
     Fetch(Address),
     Admin(admin::Sent),
+    Partitions(admin::Asked),
 }
 
 /// A Kafka client. After any call or input, poll it until `None`; then come back with an input, or at its deadline.
@@ -36,6 +37,7 @@ pub struct Client {
     producer: Producer,
     consumer: Consumer,
     admin: Admin,
+    partitions: Partitions,
     events: VecDeque<ClientEvent>,
     /// Something happened since the last turn.
     dirty: bool,
@@ -52,6 +54,7 @@ impl Client {
             producer: Producer::new(config, now.mono),
             consumer: Consumer::new(config),
             admin: Admin::new(config),
+            partitions: Partitions::new(config),
             events: VecDeque::new(),
             dirty: false,
             deadline: None,
@@ -135,34 +138,51 @@ impl Client {
     /// `false` means that as many calls wait as may.
     #[must_use]
     pub fn create_topics(&mut self, now: Now, token: Token, topics: Vec<NewTopic>) -> bool {
-        self.order(now, token, Order::Create(topics))
+        self.admin(now, token, AdminCall::CreateTopics { topics, mode: Mode::Do }, Destination::AnyBroker)
     }
 
     /// `false` means that as many calls wait as may.
     #[must_use]
     pub fn delete_topics(&mut self, now: Now, token: Token, names: Vec<String>) -> bool {
-        self.order(now, token, Order::Delete(names))
+        self.admin(now, token, AdminCall::DeleteTopics(names), Destination::AnyBroker)
     }
 
     /// `false` means that as many calls wait as may.
     #[must_use]
     pub fn describe_topics(&mut self, now: Now, token: Token, names: Vec<String>) -> bool {
-        self.order(now, token, Order::Describe(Some(names)))
+        self.admin(now, token, AdminCall::DescribeTopics(Some(names)), Destination::AnyBroker)
     }
 
     /// `false` means that as many calls wait as may.
     #[must_use]
     pub fn list_topics(&mut self, now: Now, token: Token) -> bool {
-        self.order(now, token, Order::Describe(None))
+        self.admin(now, token, AdminCall::DescribeTopics(None), Destination::AnyBroker)
     }
 
-    fn order(&mut self, now: Now, token: Token, order: Order) -> bool {
-        if self.admin.len() >= CLIENT_CALLS_MAX || self.events.len() >= CLIENT_EVENTS_MAX {
-            return false;
+    /// Asks a broker; the answer is an event with `token`. `false` means that as many calls wait as may.
+    #[must_use]
+    pub fn admin(&mut self, now: Now, token: Token, call: AdminCall, to: Destination) -> bool {
+        let room = self.has_room();
+        if room {
+            self.dirty = true;
+            self.admin.call(now.mono, token, call, to);
         }
-        self.dirty = true;
-        self.admin.call(now.mono, token, order);
-        true
+        room
+    }
+
+    /// Asks the leaders of partitions; one event with `token` answers for all. `false` means that as many calls wait as may.
+    #[must_use]
+    pub fn partition_admin(&mut self, now: Now, token: Token, call: PartitionCall) -> bool {
+        let room = self.has_room();
+        if room {
+            self.dirty = true;
+            self.partitions.call(now.mono, token, call);
+        }
+        room
+    }
+
+    fn has_room(&self) -> bool {
+        self.admin.len() + self.partitions.len() < CLIENT_CALLS_MAX && self.events.len() < CLIENT_EVENTS_MAX
     }
 
     fn turn(&mut self, now: Instant) {
@@ -172,10 +192,11 @@ impl Client {
             while let Some(outcome) = self.links.poll_outcome() {
                 self.on_outcome(now, outcome);
             }
-            let Self { links, cluster, producer, consumer, admin, events, .. } = self;
+            let Self { links, cluster, producer, consumer, admin, partitions, events, .. } = self;
             producer.turn(now, links, cluster, events);
             consumer.turn(now, links, cluster, events);
             admin.turn(now, links, cluster, events);
+            partitions.turn(now, links, cluster, events);
             // Last, because the others say which topics they need.
             cluster.turn(now, links);
             if !links.has_outcome() {
@@ -184,6 +205,7 @@ impl Client {
         }
         let deadlines = self.links.deadline(now).into_iter();
         let deadlines = deadlines.chain(self.cluster.deadline()).chain(self.admin.deadline());
+        let deadlines = deadlines.chain(self.partitions.deadlines());
         let deadlines = deadlines.chain(self.producer.deadlines()).chain(self.consumer.deadlines());
         // What is due and not done waits for something else: for a connection, or for an answer.
         self.deadline = deadlines.filter(|&at| at > now).min();
@@ -203,6 +225,9 @@ impl Client {
                     sent.on_answer(answer.version, &answer.body, events);
                     false
                 }
+                Call::Partitions(asked) => {
+                    self.partitions.on_outcome(now, asked, Ok((answer.version, &answer.body)))
+                }
                 Call::Metadata | Call::InitProducerId | Call::Fetch(_) => self.on_whole(now, Ok(answer)),
             },
             Err(lost) => {
@@ -217,6 +242,7 @@ impl Client {
                         sent.on_lost(lost.error, events);
                         false
                     }
+                    Call::Partitions(asked) => self.partitions.on_outcome(now, asked, Err(lost.error)),
                     Call::Metadata | Call::InitProducerId | Call::Fetch(_) => self.on_whole(now, Err(lost)),
                 }
             }
@@ -245,7 +271,7 @@ impl Client {
                 let address = address.clone();
                 self.consumer.on_fetched(now, &address, &outcome, &mut self.events)
             }
-            Call::Produce(_) | Call::ListOffsets(_) | Call::Admin(_) => {
+            Call::Produce(_) | Call::ListOffsets(_) | Call::Admin(_) | Call::Partitions(_) => {
                 panic!("these calls are handed out with what they carry")
             }
         }

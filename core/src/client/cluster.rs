@@ -11,7 +11,7 @@ use crate::id::Uuid;
 use crate::time::{Duration, Instant};
 use crate::wire::messages::metadata_request::{MetadataRequest, MetadataRequestTopic};
 use crate::wire::messages::metadata_response::MetadataResponse;
-use crate::wire::{ApiKey, Reader};
+use crate::wire::{ApiKey, ErrorCode, Reader};
 
 /// Where a partition is served.
 #[derive(Debug, Clone)]
@@ -26,6 +26,8 @@ pub(super) struct Leader {
 struct Topic {
     id: Uuid,
     error: Option<ClientError>,
+    /// How many there are, with or without a leader.
+    count: usize,
     partitions: BTreeMap<i32, PartitionLeader>,
 }
 
@@ -93,6 +95,14 @@ impl Cluster {
     /// Why a topic cannot be used, as far as its broker said.
     pub(super) fn error(&self, topic: &str) -> Option<ClientError> {
         self.topics.get(topic)?.error
+    }
+
+    /// Why no leader of the partition will be found, however long one waits.
+    pub(super) fn lacks(&self, partition: &TopicPartition) -> Option<ClientError> {
+        let topic = self.topics.get(&partition.topic)?;
+        let missing = usize::try_from(partition.index).map_or(true, |index| index >= topic.count);
+        let error = topic.error.filter(|&error| error != ClientError::Broker(ErrorCode::LeaderNotAvailable));
+        error.or_else(|| missing.then_some(ClientError::Broker(ErrorCode::UnknownTopicOrPartition)))
     }
 
     pub(super) fn partitions(&self, topic: &str) -> Option<usize> {
@@ -173,7 +183,7 @@ impl Cluster {
                 .collect();
             let error = ClientError::from_code(topic.error_code);
             complete &= error.is_none() && partitions.len() == topic.partitions.len();
-            let topic = Topic { id: topic.topic_id, error, partitions };
+            let topic = Topic { id: topic.topic_id, error, count: topic.partitions.len(), partitions };
             self.topics.insert(Arc::clone(name), topic);
         }
         complete && self.wanted.iter().all(|name| self.topics.contains_key(name))

@@ -4,6 +4,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::Address;
+use crate::batch::Codec;
 use crate::time::Duration;
 
 #[derive(Debug, Clone)]
@@ -38,7 +39,9 @@ pub struct ProducerConfig {
     pub acks: Acks,
     pub idempotence: Idempotence,
     pub retries: Retries,
-    /// A batch takes no further record beyond this size.
+    /// What a batch is compressed with, unless that would make it larger.
+    pub compression: Codec,
+    /// A batch takes no further record beyond this size, before compression.
     pub batch_bytes: usize,
     /// Record bytes that may wait or be under way; beyond it, calls are refused.
     pub buffer_bytes: usize,
@@ -116,6 +119,7 @@ impl Default for ProducerConfig {
             acks: Acks::All,
             idempotence: Idempotence::On,
             retries: Retries::UntilDeliveryTimeout,
+            compression: Codec::None,
             batch_bytes: 16 * 1024,
             buffer_bytes: 32 * 1024 * 1024,
             in_flight_max: 5,

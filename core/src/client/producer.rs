@@ -86,6 +86,7 @@ impl Producer {
 
     fn limits(&self) -> QueueLimits {
         QueueLimits {
+            compression: self.config.compression,
             batch_bytes: self.config.batch_bytes,
             in_flight_max: self.config.in_flight_max,
             delivery_timeout: self.config.delivery_timeout,
@@ -237,6 +238,7 @@ impl Producer {
         let mut flights = Vec::new();
         let mut bytes = 0;
         let mut taken = 0;
+        let limits = self.limits();
         for (partition, topic) in partitions.iter() {
             if bytes >= CLIENT_PRODUCE_BYTES_MAX {
                 break;
@@ -244,7 +246,7 @@ impl Producer {
             taken += 1;
             let (partition, topic) = (partition.clone(), *topic);
             let queue = self.queues.get_mut(&partition).expect("a queue that can send is there");
-            match queue.take(id) {
+            match queue.take(id, &limits) {
                 Ok(batch) => {
                     bytes += batch.bytes;
                     flights.push(Flight { partition, topic, batch });

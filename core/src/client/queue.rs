@@ -8,7 +8,10 @@ use alloc::collections::{BTreeSet, VecDeque};
 use alloc::vec::Vec;
 
 use super::{ClientError, Token, Written};
-use crate::batch::{BatchBuilder, BatchHeader, HEADER_BYTES, NewRecord, ProducerState, patch_producer};
+use crate::batch::{
+    BatchBuilder, BatchHeader, BatchView, Codec, Compressor, HEADER_BYTES, NewRecord, ProducerState,
+    patch_producer, recompress,
+};
 use crate::buf::Slice;
 use crate::id::{ProducerEpoch, ProducerId};
 use crate::time::{Duration, Instant};
@@ -53,6 +56,7 @@ impl Batch {
 
 #[derive(Debug, Clone, Copy)]
 pub(super) struct QueueLimits {
+    pub(super) compression: Codec,
     pub(super) batch_bytes: usize,
     pub(super) in_flight_max: usize,
     pub(super) delivery_timeout: Duration,
@@ -148,7 +152,11 @@ impl PartitionQueue {
     }
 
     /// The next batch to send, built and, with a producer id, numbered.
-    pub(super) fn take(&mut self, id: Option<(ProducerId, ProducerEpoch)>) -> Result<Batch, ClientError> {
+    pub(super) fn take(
+        &mut self,
+        id: Option<(ProducerId, ProducerEpoch)>,
+        limits: &QueueLimits,
+    ) -> Result<Batch, ClientError> {
         assert!(self.is_waiting(), "only a queue that can send is taken from");
         let next = self.next();
         if let Some((id, epoch)) = id {
@@ -158,7 +166,7 @@ impl PartitionQueue {
             self.producer.get_or_insert((id, epoch));
         }
         let mut batch = self.waiting.remove(next).expect("asserted above");
-        self.build(&mut batch);
+        self.build(&mut batch, limits.compression);
         batch.attempts += 1;
         self.in_flight.insert(batch.order);
         Ok(batch)
@@ -178,7 +186,7 @@ impl PartitionQueue {
         Ok(())
     }
 
-    fn build(&mut self, batch: &mut Batch) {
+    fn build(&mut self, batch: &mut Batch, codec: Codec) {
         let state = match self.producer {
             Some((id, epoch)) if batch.sequence.is_none() => {
                 let base_sequence = self.sequence_next;
@@ -195,7 +203,7 @@ impl PartitionQueue {
                 if let Some(state) = state {
                     builder.set_producer(state);
                 }
-                Body::Built(Slice::from_vec(builder.build()))
+                Body::Built(Slice::from_vec(compressed(builder.build(), codec)))
             }
             (Body::Built(slice), Some(state)) => {
                 let mut bytes = slice.to_vec();
@@ -261,4 +269,14 @@ impl PartitionQueue {
         let front = self.waiting.front()?;
         Some([self.waiting[self.next()].retry_at, front.created + limits.delivery_timeout])
     }
+}
+
+/// The batch with its records compressed, or as it is if that is no longer.
+fn compressed(batch: Vec<u8>, codec: Codec) -> Vec<u8> {
+    if codec == Codec::None {
+        return batch;
+    }
+    let (view, _) = BatchView::parse(&batch).expect("we have just built it");
+    let smaller = recompress(&view, &batch[HEADER_BYTES..], codec.into(), &mut Compressor::new());
+    if smaller.len() < batch.len() { smaller } else { batch }
 }

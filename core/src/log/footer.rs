@@ -115,6 +115,11 @@ fn envelope_crc(head: &[u8], payload: &[u8]) -> u32 {
     hasher.finalize()
 }
 
+/// The CRC that a footer holds of a stretch of its segment, which is of `FOOTER_CRC_BYTES` but for the last.
+pub fn stretch_crc(stretch: &[u8]) -> u32 {
+    crc32fast::hash(stretch)
+}
+
 /// The footer in the file `bytes`, if a copy of it is of this version and undamaged.
 pub fn decode(bytes: &[u8]) -> Option<Footer> {
     let second = || {

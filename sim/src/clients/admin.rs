@@ -144,6 +144,18 @@ impl Task for Admin {
                 }
                 self.next_at = turn.desk.now + Duration::from_millis(5);
             }
+            AdminAnswer::Partitioned(_)
+            | AdminAnswer::Configs(_)
+            | AdminAnswer::Altered(_)
+            | AdminAnswer::Resources(_)
+            | AdminAnswer::Cluster(_)
+            | AdminAnswer::LogDirs(_)
+            | AdminAnswer::Versions(_)
+            | AdminAnswer::Offsets(_)
+            | AdminAnswer::Trimmed(_)
+            | AdminAnswer::Producers(_) => {
+                turn.desk.complain("client", format!("nobody asked for {answer:?}"));
+            }
         }
     }
 

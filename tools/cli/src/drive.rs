@@ -90,6 +90,11 @@ impl Drive {
         Instant::now() + self.timeout
     }
 
+    /// The addresses where it began, as they were given.
+    pub(crate) fn bootstrap(&self) -> &str {
+        &self.bootstrap
+    }
+
     pub(crate) fn waker(&self) -> Waker {
         Waker(self.sender.clone())
     }

@@ -8,6 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
 use crate::record::Consumed;
+use crate::when;
 
 /// A percent format, read once.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +21,7 @@ enum Piece {
     Partition,
     Offset,
     Timestamp,
+    Time,
     Key,
     Value,
     KeyLength,
@@ -76,12 +78,13 @@ fn verb(c: Option<char>) -> Result<Option<Piece>, String> {
         Some('p') => Piece::Partition,
         Some('o') => Piece::Offset,
         Some('d') => Piece::Timestamp,
+        Some('T') => Piece::Time,
         Some('k') => Piece::Key,
         Some('v') => Piece::Value,
         Some('K') => Piece::KeyLength,
         Some('V') => Piece::ValueLength,
         Some('h') => Piece::Headers,
-        Some(c) => return Err(format!("%{c} means nothing; there are %t %p %o %d %k %v %K %V %h %%")),
+        Some(c) => return Err(format!("%{c} means nothing; there are %t %p %o %d %T %k %v %K %V %h %%")),
         None => return Err("it ends with a single %; write %% for a percent sign".into()),
     }))
 }
@@ -95,6 +98,7 @@ impl Format {
                 Piece::Partition => write!(out, "{}", consumed.partition)?,
                 Piece::Offset => write!(out, "{}", consumed.record.offset)?,
                 Piece::Timestamp => write!(out, "{}", consumed.record.timestamp.0)?,
+                Piece::Time => out.write_all(when::show(consumed.record.timestamp).as_bytes())?,
                 Piece::Key => out.write_all(consumed.record.key.unwrap_or_default())?,
                 Piece::Value => out.write_all(consumed.record.value.unwrap_or_default())?,
                 Piece::KeyLength => write_len(consumed.record.key, out)?,
@@ -184,10 +188,10 @@ mod tests {
 
     #[test]
     fn format_prints_every_verb() {
-        let format: Format = r"%t/%p@%o %d [%k|%v] %K %V %h 100%%\n".parse().unwrap();
+        let format: Format = r"%t/%p@%o %d %T [%k|%v] %K %V %h 100%%\n".parse().unwrap();
         assert_eq!(
             printed(|record, out| format.write(record, out).unwrap()),
-            b"orders/3@42 1700000000000 [k\xff|] 2 -1 a=1,b= 100%\n"
+            b"orders/3@42 1700000000000 2023-11-14T22:13:20.000Z [k\xff|] 2 -1 a=1,b= 100%\n"
         );
     }
 

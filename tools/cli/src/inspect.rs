@@ -1,6 +1,8 @@
 //! `log inspect`: what a file of a data directory holds, from the file alone. Tells files apart; each kind has a reader of its own.
 
+mod footer;
 mod segment;
+mod verify;
 mod wal;
 
 use std::fs::File;
@@ -15,6 +17,7 @@ use crate::failure::{Exit, Failure};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Segment,
+    Footer,
     Wal,
 }
 
@@ -22,6 +25,7 @@ impl Kind {
     fn of(path: &Path) -> Option<Self> {
         match path.extension()?.to_str()? {
             "log" => Some(Self::Segment),
+            "footer" => Some(Self::Footer),
             "wal" => Some(Self::Wal),
             _ => None,
         }
@@ -30,13 +34,10 @@ impl Kind {
 
 pub(crate) fn run(args: &InspectArgs, out: &mut impl Write) -> Result<(), Ended> {
     let path = args.file.as_path();
-    let kind = Kind::of(path).ok_or_else(|| Failure {
-        exit: Exit::Usage,
-        what: "this is no file that can be inspected".into(),
-        place: path.display().to_string(),
-        why: "the name ends neither in .log nor in .wal".into(),
-        fix: "give it a segment, such as highwater-data/partitions/TOPIC-0/00000000000000000000.log, or a file of the write-ahead log, such as highwater-data/wal/STREAM/0.wal".into(),
-    })?;
+    if args.verify {
+        return verify::run(path, args.output.output, out);
+    }
+    let kind = Kind::of(path).ok_or_else(|| no_such_kind(path))?;
     let file = File::open(path).map_err(|error| unreadable(path, &error))?;
     if file.metadata().map_err(|error| unreadable(path, &error))?.is_dir() {
         return Err(unreadable(path, &std::io::ErrorKind::IsADirectory.into()).into());
@@ -45,7 +46,18 @@ pub(crate) fn run(args: &InspectArgs, out: &mut impl Write) -> Result<(), Ended>
         Kind::Segment => {
             segment::run(&segment::Segment { path, records: args.records }, BufReader::new(file), out)
         }
+        Kind::Footer => footer::run(path, BufReader::new(file), out),
         Kind::Wal => wal::run(path, BufReader::new(file), out),
+    }
+}
+
+fn no_such_kind(path: &Path) -> Failure {
+    Failure {
+        exit: Exit::Usage,
+        what: "this is no file that can be inspected".into(),
+        place: path.display().to_string(),
+        why: "the name ends neither in .log nor in .footer nor in .wal".into(),
+        fix: "give it a segment, such as highwater-data/partitions/TOPIC-0/00000000000000000000.log, its footer, or a file of the write-ahead log, such as highwater-data/wal/STREAM/0.wal".into(),
     }
 }
 

@@ -1,37 +1,40 @@
 //! What every command does with a broker: connect, ask about topics, wait for an answer. Knows no output.
 
+mod admin;
+
 use std::time::{Duration, Instant};
 
-use highwater_core::client::{
-    Address, AdminAnswer, Client, ClientConfig, ClientError, ClientEvent, StartAt, Token, TopicCreation,
-    TopicDescription, TopicPartition,
-};
-use highwater_core::time::{self, Now};
+use highwater_core::client::{Address, ClientConfig, ClientError, ClientEvent, StartAt, TopicPartition};
+use highwater_core::time;
 use highwater_core::wire::ErrorCode;
 
 use crate::args::BrokerArgs;
+use crate::context::Broker;
 use crate::drive::{Drive, Step};
 use crate::failure::{Exit, Failure};
 use crate::words::Attempt;
 
 /// The client's settings for a command.
-pub(crate) fn client_config(args: &BrokerArgs) -> Result<ClientConfig, Failure> {
-    let bootstrap: Option<Vec<Address>> = args.bootstrap.split(',').map(address).collect();
-    let bootstrap = bootstrap.ok_or_else(|| Failure {
+pub(crate) fn client_config(broker: &Broker) -> Result<ClientConfig, Failure> {
+    let bootstrap = addresses(&broker.bootstrap).ok_or_else(|| Failure {
         exit: Exit::Usage,
-        what: format!("\"{}\" is no broker's address", args.bootstrap),
-        place: "--bootstrap".into(),
+        what: format!("\"{}\" is no broker's address", broker.bootstrap),
+        place: broker.named_by.clone(),
         why: "it is not HOST:PORT, or several of those with commas between".into(),
         fix: "write for instance --bootstrap 127.0.0.1:9092".into(),
     })?;
-    let timeout = time::Duration::from_secs(args.timeout);
+    let timeout = time::Duration::from_secs(broker.timeout.as_secs());
     let mut config = ClientConfig::new(bootstrap);
     config.connect_timeout = timeout;
     config.request_timeout = timeout;
     config.producer.answer_timeout = timeout;
     config.producer.delivery_timeout = timeout;
-    config.topic_creation = TopicCreation::Automatic;
     Ok(config)
+}
+
+/// Some addresses with commas between; `None` if one of them is none.
+pub(crate) fn addresses(text: &str) -> Option<Vec<Address>> {
+    text.split(',').map(address).collect()
 }
 
 fn address(text: &str) -> Option<Address> {
@@ -42,50 +45,11 @@ fn address(text: &str) -> Option<Address> {
 }
 
 pub(crate) fn connect(args: &BrokerArgs) -> Result<Drive, Failure> {
-    Ok(Drive::new(&client_config(args)?, Duration::from_secs(args.timeout)))
+    let broker = Broker::chosen(args)?;
+    Ok(Drive::new(&client_config(&broker)?, broker.timeout))
 }
 
 impl Drive {
-    /// Makes one admin call and waits for its answer.
-    pub(crate) fn admin(
-        &mut self,
-        attempt: &Attempt<'_>,
-        call: impl FnOnce(&mut Client, Now, Token) -> bool,
-    ) -> Result<AdminAnswer, Failure> {
-        let (now, until) = (self.now(), self.patience());
-        assert!(call(&mut self.client, now, Token(0)), "a command makes one admin call at a time");
-        loop {
-            match self.step(Some(until))? {
-                Step::Event(ClientEvent::Answered {
-                    answer: AdminAnswer::Failed(ClientError::TimedOut),
-                    ..
-                })
-                | Step::Late => return Err(self.late(attempt.what)),
-                Step::Event(ClientEvent::Answered { answer: AdminAnswer::Failed(error), .. }) => {
-                    return Err(attempt.failed(error));
-                }
-                Step::Event(ClientEvent::Answered { answer, .. }) => return Ok(answer),
-                Step::Event(
-                    ClientEvent::Produced { .. } | ClientEvent::Fetched(_) | ClientEvent::FetchFailed { .. },
-                )
-                | Step::Woken => {}
-            }
-        }
-    }
-
-    pub(crate) fn describe(&mut self, topics: &[String]) -> Result<Vec<TopicDescription>, Failure> {
-        let place = topics.join(", ");
-        let attempt = Attempt { what: "cannot describe topics", place: &place, message: None };
-        match self
-            .admin(&attempt, |client, now, token| client.describe_topics(now, token, topics.to_vec()))?
-        {
-            AdminAnswer::Topics(topics) => Ok(topics),
-            AdminAnswer::Created(_) | AdminAnswer::Deleted(_) | AdminAnswer::Failed(_) => {
-                Err(attempt.failed(ClientError::Malformed))
-            }
-        }
-    }
-
     /// How many partitions a topic has. One that does not exist is created if the broker does that by itself.
     pub(crate) fn partitions(&mut self, topic: &str) -> Result<i32, Failure> {
         let attempt = Attempt { what: "cannot use the topic", place: topic, message: None };

@@ -1,17 +1,27 @@
-//! `topic create|list|describe|delete`.
+//! `topic`: what there is, what becomes of it.
+
+mod alter;
+mod offsets;
+mod retention;
+mod trim;
 
 use std::io::Write;
 
 use highwater_core::client::{
-    AdminAnswer, ClientError, NewTopic, PartitionDescription, TopicDescription, TopicResult,
+    ClientError, Mode, NewTopic, PartitionDescription, TopicDescription, TopicResult,
 };
 use highwater_core::id::NodeId;
 use highwater_core::wire::ErrorCode;
 use serde_json::{Value, json};
 
-use crate::args::{TopicCommand, TopicCreateArgs, TopicDeleteArgs, TopicDescribeArgs, TopicListArgs};
+use crate::args::{
+    Output, TopicCommand, TopicCreateArgs, TopicDeleteArgs, TopicDescribeArgs, TopicListArgs, TopicsArgs,
+};
 use crate::ended::Ended;
+use crate::names::Selection;
+use crate::output::{self, column, wide};
 use crate::session::connect;
+use crate::terminal::{Consent, consent};
 use crate::words::Attempt;
 
 pub(crate) fn run(command: &TopicCommand, out: &mut impl Write) -> Result<(), Ended> {
@@ -19,8 +29,16 @@ pub(crate) fn run(command: &TopicCommand, out: &mut impl Write) -> Result<(), En
         TopicCommand::Create(args) => create(args, out),
         TopicCommand::List(args) => list(args, out),
         TopicCommand::Describe(args) => describe(args, out),
+        TopicCommand::Alter(args) => alter::run(args, out),
+        TopicCommand::Offsets(args) => offsets::run(args, out),
+        TopicCommand::Retention(args) => retention::run(args, out),
+        TopicCommand::Trim(args) => trim::run(args, out),
         TopicCommand::Delete(args) => delete(args, out),
     }
+}
+
+pub(crate) fn mode(dry_run: bool) -> Mode {
+    if dry_run { Mode::Validate } else { Mode::Do }
 }
 
 fn create(args: &TopicCreateArgs, out: &mut impl Write) -> Result<(), Ended> {
@@ -34,48 +52,54 @@ fn create(args: &TopicCreateArgs, out: &mut impl Write) -> Result<(), Ended> {
     let topics = topics.collect();
     let place = args.topics.join(", ");
     let attempt = Attempt { what: "cannot create the topic", place: &place, message: None };
-    let answer = connect(&args.broker)?
-        .admin(&attempt, |client, now, token| client.create_topics(now, token, topics))?;
+    let results = connect(&args.broker)?.create_topics(&attempt, topics, mode(args.dry_run))?;
     let exists = ClientError::Broker(ErrorCode::TopicAlreadyExists);
     let done = Done {
-        word: "created",
+        word: if args.dry_run { "would be created" } else { "created" },
         attempt,
         pardoned: if args.if_not_exists { Some((exists, "exists")) } else { None },
+        form: args.output.output,
     };
-    match answer {
-        AdminAnswer::Created(results) => done.report(&results, out),
-        AdminAnswer::Deleted(_) | AdminAnswer::Topics(_) | AdminAnswer::Failed(_) => {
-            Err(done.attempt.failed(ClientError::Malformed).into())
-        }
-    }
+    done.report(&results, out)
 }
 
 fn delete(args: &TopicDeleteArgs, out: &mut impl Write) -> Result<(), Ended> {
-    let place = args.topics.join(", ");
+    let mut drive = connect(&args.broker)?;
+    let names = drive.topic_names(&args.topics)?;
+    let place = names.join(", ");
     let attempt = Attempt { what: "cannot delete the topic", place: &place, message: None };
-    let answer = connect(&args.broker)?
-        .admin(&attempt, |client, now, token| client.delete_topics(now, token, args.topics.clone()))?;
-    let done = Done { word: "deleted", attempt, pardoned: None };
-    match answer {
-        AdminAnswer::Deleted(results) => done.report(&results, out),
-        AdminAnswer::Created(_) | AdminAnswer::Topics(_) | AdminAnswer::Failed(_) => {
-            Err(done.attempt.failed(ClientError::Malformed).into())
+    let found = Selection::new(&args.topics.topics, args.topics.regex)?.is_pattern();
+    if found || args.sure.dry_run {
+        if !args.sure.yes {
+            let rows: Vec<Value> =
+                names.iter().map(|name| json!({ "topic": name, "result": "would be deleted" })).collect();
+            print_done(args.output.output, &rows, out)?;
+            out.flush().map_err(Ended::by_output)?;
+        }
+        let question = format!("Delete these {} topics and all their records?", names.len());
+        if consent(args.sure, &question)? == Consent::Withheld {
+            return Ok(());
         }
     }
+    let results = drive.delete_topics(&attempt, names)?;
+    let done = Done { word: "deleted", attempt, pardoned: None, form: args.output.output };
+    done.report(&results, out)
 }
 
 /// How to tell what became of each topic.
-struct Done<'a> {
-    word: &'a str,
-    attempt: Attempt<'a>,
+pub(crate) struct Done<'a> {
+    pub(crate) word: &'a str,
+    pub(crate) attempt: Attempt<'a>,
     /// An error that is none here, and the word for it.
-    pardoned: Option<(ClientError, &'a str)>,
+    pub(crate) pardoned: Option<(ClientError, &'a str)>,
+    pub(crate) form: Output,
 }
 
 impl Done<'_> {
     /// A line for each that is done; the first that is not fails the command, after all lines.
-    fn report(&self, results: &[TopicResult], out: &mut impl Write) -> Result<(), Ended> {
+    pub(crate) fn report(&self, results: &[TopicResult], out: &mut impl Write) -> Result<(), Ended> {
         let mut failed = None;
+        let mut rows = Vec::new();
         for result in results {
             let word = match (result.error, self.pardoned) {
                 (None, _) => self.word,
@@ -85,8 +109,9 @@ impl Done<'_> {
                     continue;
                 }
             };
-            writeln!(out, "{} {word}", result.name).map_err(Ended::by_output)?;
+            rows.push(json!({ "topic": result.name, "result": word }));
         }
+        print_done(self.form, &rows, out)?;
         match failed {
             None => Ok(()),
             Some((result, error)) => {
@@ -98,43 +123,54 @@ impl Done<'_> {
     }
 }
 
+fn print_done(form: Output, rows: &[Value], out: &mut impl Write) -> Result<(), Ended> {
+    let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    output::each(form, rows, |row| format!("{} {}\n", word(&row["topic"]), word(&row["result"])), out)
+}
+
 fn list(args: &TopicListArgs, out: &mut impl Write) -> Result<(), Ended> {
-    let attempt = Attempt { what: "cannot list the topics", place: &args.broker.bootstrap, message: None };
-    let answer =
-        connect(&args.broker)?.admin(&attempt, |client, now, token| client.list_topics(now, token))?;
-    let mut topics = match answer {
-        AdminAnswer::Topics(topics) => topics,
-        AdminAnswer::Created(_) | AdminAnswer::Deleted(_) | AdminAnswer::Failed(_) => {
-            return Err(attempt.failed(ClientError::Malformed).into());
-        }
-    };
-    topics.sort_by(|a, b| a.name.cmp(&b.name));
-    let rows = topics.iter().map(|topic| {
-        if args.json {
-            return topic_json(topic).to_string();
-        }
-        let replicas = topic.partitions.iter().map(|p| p.replicas.len()).max().unwrap_or(0);
-        format!("{:<40} {:>10} {replicas:>9}", topic.name, topic.partitions.len())
-    });
-    let heading = (!args.json).then(|| format!("{:<40} {:>10} {:>9}", "TOPIC", "PARTITIONS", "REPLICAS"));
-    for row in heading.into_iter().chain(rows) {
-        writeln!(out, "{row}").map_err(Ended::by_output)?;
+    let mut topics = connect(&args.broker)?.list_topics()?;
+    if !args.topics.is_empty() {
+        let wanted = TopicsArgs { topics: args.topics.clone(), regex: args.regex };
+        let names = Selection::new(&wanted.topics, wanted.regex)?.among(&topics)?;
+        topics.retain(|topic| names.contains(&topic.name));
     }
-    Ok(())
+    let rows: Vec<Value> = topics.iter().map(topic_json).collect();
+    let columns = [
+        column("TOPIC", "topic"),
+        column("PARTITIONS", "partition_count"),
+        column("REPLICAS", "replication_factor"),
+        wide("ID", "id"),
+        wide("INTERNAL", "internal"),
+    ];
+    output::rows(args.output.output, &columns, &rows, out)
 }
 
 fn describe(args: &TopicDescribeArgs, out: &mut impl Write) -> Result<(), Ended> {
-    let topics = connect(&args.broker)?.describe(&args.topics)?;
-    let mut failed = None;
-    for topic in &topics {
-        if let Some(error) = topic.error {
-            failed.get_or_insert((topic, error));
-            continue;
+    let mut drive = connect(&args.broker)?;
+    let names = drive.topic_names(&args.topics)?;
+    let topics = drive.describe(&names)?;
+    let (good, bad): (Vec<_>, Vec<_>) = topics.iter().partition(|topic| topic.error.is_none());
+    let form = args.output.output;
+    if matches!(form, Output::Json | Output::Yaml) {
+        let rows: Vec<Value> = good.iter().map(|topic| topic_json(topic)).collect();
+        output::rows(form, &[], &rows, out)?;
+    } else {
+        for topic in good {
+            let internal = if topic.internal { ", internal" } else { "" };
+            writeln!(out, "{}  id {}{internal}", topic.name, topic.id.0).map_err(Ended::by_output)?;
+            let rows: Vec<Value> = topic.partitions.iter().map(partition_json).collect();
+            let columns = [
+                column("PARTITION", "partition"),
+                column("LEADER", "leader"),
+                column("EPOCH", "leader_epoch"),
+                column("REPLICAS", "replicas"),
+                column("ISR", "isr"),
+            ];
+            output::rows(form, &columns, &rows, out)?;
         }
-        let text = if args.json { format!("{}\n", topic_json(topic)) } else { topic_text(topic) };
-        out.write_all(text.as_bytes()).map_err(Ended::by_output)?;
     }
-    match failed {
+    match bad.first().and_then(|topic| Some((topic, topic.error?))) {
         None => Ok(()),
         Some((topic, error)) => {
             let attempt = Attempt { what: "cannot describe the topic", place: &topic.name, message: None };
@@ -143,38 +179,24 @@ fn describe(args: &TopicDescribeArgs, out: &mut impl Write) -> Result<(), Ended>
     }
 }
 
-fn topic_text(topic: &TopicDescription) -> String {
-    let internal = if topic.internal { ", internal" } else { "" };
-    let mut text = format!("{}  id {}{internal}\n", topic.name, topic.id.0);
-    text.push_str("  PARTITION  LEADER  EPOCH  REPLICAS  ISR\n");
-    for partition in &topic.partitions {
-        let leader = partition.leader.map_or_else(|| "none".into(), |node| node.0.to_string());
-        let PartitionDescription { index, leader_epoch, replicas, isr, .. } = partition;
-        let (replicas, isr) = (nodes(replicas), nodes(isr));
-        text.push_str(&format!("  {index:<9}  {leader:<6}  {leader_epoch:<5}  {replicas:<8}  {isr}\n"));
-    }
-    text
-}
-
-fn nodes(nodes: &[NodeId]) -> String {
-    nodes.iter().map(|node| node.0.to_string()).collect::<Vec<_>>().join(",")
-}
-
 fn topic_json(topic: &TopicDescription) -> Value {
-    let ids = |nodes: &[NodeId]| nodes.iter().map(|node| node.0).collect::<Vec<i32>>();
-    let partition = |p: &PartitionDescription| {
-        json!({
-            "partition": p.index,
-            "leader": p.leader.map(|node| node.0),
-            "leader_epoch": p.leader_epoch,
-            "replicas": ids(&p.replicas),
-            "isr": ids(&p.isr),
-        })
-    };
     json!({
         "topic": topic.name,
         "id": topic.id.0.to_string(),
         "internal": topic.internal,
-        "partitions": topic.partitions.iter().map(partition).collect::<Vec<_>>(),
+        "partition_count": topic.partitions.len(),
+        "replication_factor": topic.partitions.iter().map(|p| p.replicas.len()).max().unwrap_or(0),
+        "partitions": topic.partitions.iter().map(partition_json).collect::<Vec<_>>(),
+    })
+}
+
+fn partition_json(partition: &PartitionDescription) -> Value {
+    let ids = |nodes: &[NodeId]| nodes.iter().map(|node| node.0).collect::<Vec<i32>>();
+    json!({
+        "partition": partition.index,
+        "leader": partition.leader.map(|node| node.0),
+        "leader_epoch": partition.leader_epoch,
+        "replicas": ids(&partition.replicas),
+        "isr": ids(&partition.isr),
     })
 }

@@ -23,7 +23,8 @@ impl Attempt<'_> {
     }
 }
 
-fn why(error: ClientError) -> String {
+/// What went wrong, as a sentence without its full stop.
+pub(crate) fn why(error: ClientError) -> String {
     match error {
         ClientError::Broker(code) => format!("the broker answers {}", code.name()),
         ClientError::UnknownCode(code) => format!("the broker answers with the unknown error code {code}"),
@@ -33,7 +34,7 @@ fn why(error: ClientError) -> String {
         ClientError::CorruptBatch => "a record batch arrived damaged".into(),
         ClientError::BatchTooLarge => "a record batch is larger than a fetch may be".into(),
         ClientError::UnsupportedVersion => {
-            "broker and client have no version of this request in common".into()
+            "the broker does not offer this request in a version that we know".into()
         }
         ClientError::EpochExhausted => "the producer's epochs are used up".into(),
     }
@@ -48,19 +49,24 @@ fn fix(error: ClientError) -> &'static str {
         ClientError::Broker(ErrorCode::InvalidTopicException) => {
             "use up to 249 letters, digits, dots, dashes and underscores"
         }
-        ClientError::Broker(ErrorCode::InvalidPartitions) => "give --partitions a number from 1 on",
+        ClientError::Broker(ErrorCode::InvalidPartitions) => {
+            "give --partitions a number from 1 on; of a topic that exists, one larger than it has"
+        }
         ClientError::Broker(ErrorCode::InvalidReplicationFactor) => {
             "give --replication-factor no more than there are nodes"
         }
-        ClientError::Broker(ErrorCode::InvalidConfig) => "check the names and values after --config",
+        ClientError::Broker(ErrorCode::InvalidConfig) => {
+            "check names and values; `highwater config get KIND/NAME --all` shows those that there are"
+        }
         ClientError::Broker(ErrorCode::MessageTooLarge | ErrorCode::RecordListTooLarge) => {
             "send smaller records, or raise the topic's max.message.bytes"
         }
         ClientError::Broker(ErrorCode::OffsetOutOfRange) => {
             "use --from beginning, --from end, or an offset between"
         }
-        ClientError::Malformed | ClientError::UnsupportedVersion => {
-            "check that the address is that of a Kafka listener of a current broker"
+        ClientError::Malformed => "check that the address is that of a Kafka listener of a current broker",
+        ClientError::UnsupportedVersion => {
+            "ask a newer broker; `highwater cluster info --output wide` lists what one offers"
         }
         ClientError::TimedOut | ClientError::Disconnected => {
             "it may have been done nevertheless: look, then try again, or wait longer with --timeout"

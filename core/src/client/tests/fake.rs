@@ -1,5 +1,7 @@
 //! A small broker of several nodes in one place, which does what its script says and else the right thing.
 
+mod administered;
+
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -89,6 +91,8 @@ pub(super) struct Fake {
     pub(super) seen: Vec<(ApiKey, i16)>,
     pub(super) fetches: Vec<FetchSeen>,
     pub(super) sessions: bool,
+    /// What was altered, by kind and name of the resource.
+    pub(super) configs: BTreeMap<(i8, String), BTreeMap<String, String>>,
     session: BTreeMap<i32, Session>,
     session_next: i32,
     producer_next: i64,
@@ -117,6 +121,7 @@ impl Fake {
             seen: Vec::new(),
             fetches: Vec::new(),
             sessions: true,
+            configs: BTreeMap::new(),
             session: BTreeMap::new(),
             session_next: 100,
             producer_next: 1000,
@@ -212,7 +217,7 @@ impl Fake {
             }
             "ListOffsets" => {
                 let request = ListOffsetsRequest::decode(version, body).unwrap();
-                self.list_offsets(&request, errors.0).encode(version, out).unwrap();
+                self.list_offsets(node, &request, errors.0).encode(version, out).unwrap();
             }
             "CreateTopics" => {
                 self.create(&CreateTopicsRequest::decode(version, body).unwrap(), version, out);
@@ -220,7 +225,7 @@ impl Fake {
             "DeleteTopics" => {
                 self.delete(&DeleteTopicsRequest::decode(version, body).unwrap(), version, out);
             }
-            other => panic!("the fake broker has no {other}"),
+            _ => self.administer((key, version, node), body, errors.0, out),
         }
         Some(wait)
     }
@@ -399,6 +404,7 @@ impl Fake {
 
     fn list_offsets<'r>(
         &mut self,
+        node: i32,
         request: &ListOffsetsRequest<'r>,
         error: Option<ErrorCode>,
     ) -> ListOffsetsResponse<'r> {
@@ -408,7 +414,8 @@ impl Fake {
             .map(|topic| {
                 let partitions = topic.partitions.iter().map(|partition| {
                     let log = self.find((topic.name, Uuid::ZERO), partition.partition_index);
-                    let offset = log.map(|log| log.offset_at(partition.timestamp));
+                    let offset =
+                        log.and_then(|log| log.led_by(node).map(|()| log.offset_at(partition.timestamp)));
                     ListOffsetsPartitionResponse {
                         partition_index: partition.partition_index,
                         error_code: error.or(offset.err()).map_or(0, ErrorCode::code),
@@ -500,11 +507,13 @@ impl Log {
         self.producers.clear();
     }
 
+    pub(super) fn led_by(&self, node: i32) -> Result<(), ErrorCode> {
+        if self.leader == node { Ok(()) } else { Err(ErrorCode::NotLeaderOrFollower) }
+    }
+
     fn refusal(&self, node: i32, offset: i64) -> Option<ErrorCode> {
-        if self.leader != node {
-            return Some(ErrorCode::NotLeaderOrFollower);
-        }
-        (offset < self.start || offset > self.end).then_some(ErrorCode::OffsetOutOfRange)
+        let out = offset < self.start || offset > self.end;
+        self.led_by(node).err().or(out.then_some(ErrorCode::OffsetOutOfRange))
     }
 
     fn read(&self, offset: i64) -> Vec<u8> {
@@ -520,6 +529,14 @@ impl Log {
         match timestamp {
             -2 => self.start,
             -1 => self.end,
+            // The fake's clock stands still: the first record has the highest timestamp.
+            -3 => {
+                if self.batches.is_empty() {
+                    -1
+                } else {
+                    self.start
+                }
+            }
             _ => self
                 .batches
                 .iter()

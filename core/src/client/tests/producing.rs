@@ -6,9 +6,10 @@ use alloc::vec::Vec;
 
 use super::fake::Twist;
 use super::world::{World, broker};
-use crate::batch::{Batches, Scratch};
+use crate::batch::{Batches, Codec, Scratch};
 use crate::client::{
-    Acks, ClientConfig, ClientError, Idempotence, ProduceError, ProduceFailure, Receipt, Retries, Written,
+    Acks, ClientConfig, ClientError, Idempotence, ProduceError, ProduceFailure, Receipt, Retries, StartAt,
+    TopicPartition, Written,
 };
 use crate::id::{Offset, ProducerEpoch};
 use crate::time::Duration;
@@ -328,4 +329,23 @@ fn a_failed_batch_costs_the_next_no_refusal() {
     world.settle(2);
     assert!(world.produced()[1].1.is_ok());
     assert_eq!(world.count(ApiKey::Produce), 2);
+}
+
+#[test]
+fn batches_are_compressed_unless_that_makes_them_larger() {
+    for codec in [Codec::Gzip, Codec::Snappy, Codec::Lz4, Codec::Zstd] {
+        let mut world = World::new(1, |config| config.producer.compression = codec);
+        world.fake.topic("a", 1);
+        let long = "word ".repeat(1000);
+        world.produce("a", 0, &long).unwrap();
+        world.settle(1);
+        world.produce("a", 0, "x").unwrap();
+        world.settle(2);
+        let codecs = world.fake.log("a", 0).batches.clone();
+        let codecs = codecs.iter().map(|bytes| Batches::new(bytes).next().unwrap().unwrap().codec().unwrap());
+        assert_eq!(codecs.collect::<Vec<_>>(), [codec, Codec::None]);
+        world.client.assign(world.now, TopicPartition::new("a", 0), StartAt::Earliest);
+        assert!(world.run(Duration::from_secs(10), |world| world.values().len() == 2));
+        assert_eq!(world.values(), [(0, long), (1, "x".into())]);
+    }
 }

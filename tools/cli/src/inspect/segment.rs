@@ -66,6 +66,75 @@ pub(super) fn run(segment: &Segment<'_>, mut file: impl Read, out: &mut impl Wri
     print_tally(&tally, out).map_err(Ended::by_output)
 }
 
+/// What a segment has, and what is wrong with it.
+#[derive(Debug, Default)]
+pub(super) struct Checked {
+    /// Of whole, sound batches.
+    pub(super) bytes: u64,
+    pub(super) batches: u64,
+    pub(super) records: u64,
+    pub(super) first: Option<i64>,
+    pub(super) last: Option<i64>,
+    /// Bytes of a batch that is cut off at the end of the file.
+    pub(super) rest: u64,
+    pub(super) damage: Vec<String>,
+}
+
+/// Goes through a segment up to its end or its first damage, and prints nothing.
+pub(super) fn check(path: &Path, mut file: impl Read) -> Result<Checked, Failure> {
+    let mut checked = Checked::default();
+    let mut scratch = Scratch::new();
+    let mut bytes = Vec::new();
+    while fill(&mut file, &mut bytes, AHEAD_BYTES).map_err(|error| unreadable(path, &error))? > 0 {
+        if let Err(BatchError::Incomplete { needed }) = BatchView::parse(&bytes) {
+            fill(&mut file, &mut bytes, needed).map_err(|error| unreadable(path, &error))?;
+        }
+        match check_batch(&bytes, &checked, &mut scratch) {
+            Ok((batch, records)) => {
+                checked.bytes += batch.len() as u64;
+                checked.batches += 1;
+                checked.records += records;
+                checked.first.get_or_insert(batch.base_offset().0);
+                checked.last = Some(batch.last_offset().0);
+            }
+            Err(_) if is_cut_off(&bytes) && !path.with_extension("footer").exists() => {
+                checked.rest = bytes.len() as u64;
+                return Ok(checked);
+            }
+            Err(why) => {
+                checked.damage.push(format!("at byte {}: {why}", checked.bytes));
+                return Ok(checked);
+            }
+        }
+        bytes.clear();
+    }
+    Ok(checked)
+}
+
+fn is_cut_off(bytes: &[u8]) -> bool {
+    matches!(BatchView::parse(bytes), Err(BatchError::Incomplete { .. }))
+}
+
+/// A batch that is sound and follows those before, and how many records it has.
+fn check_batch<'b>(
+    bytes: &'b [u8],
+    before: &Checked,
+    scratch: &mut Scratch,
+) -> Result<(BatchView<'b>, u64), String> {
+    let (batch, _) = BatchView::parse(bytes).map_err(|error| error.to_string())?;
+    batch.check_crc().map_err(|error| error.to_string())?;
+    let base = batch.base_offset().0;
+    if before.last.is_some_and(|last| base <= last) {
+        return Err(format!("offset {base} does not follow what is before it"));
+    }
+    let mut records = 0;
+    for record in batch.records(scratch).map_err(|error| error.to_string())? {
+        record.map_err(|error| error.to_string())?;
+        records += 1;
+    }
+    Ok((batch, records))
+}
+
 /// Reads until `bytes` has `len` bytes or the file ends; the length that it has then.
 fn fill(file: &mut impl Read, bytes: &mut Vec<u8>, len: usize) -> io::Result<usize> {
     let missing = len.saturating_sub(bytes.len());
