@@ -7,7 +7,7 @@ mod node;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::process::Output;
+use std::process::{Command, Output};
 use std::time::Duration;
 
 use node::{Dir, Node, highwater};

@@ -45,8 +45,8 @@ pub(crate) fn highwater(args: &[&str]) -> Command {
 /// A node that has shown its banner.
 pub(crate) struct Node {
     pub(crate) child: Child,
-    banner: String,
-    stderr: Option<JoinHandle<String>>,
+    pub(crate) banner: String,
+    pub(crate) stderr: Option<JoinHandle<String>>,
 }
 
 /// A test that fails leaves no node behind.
