@@ -8,7 +8,7 @@ import subprocess
 
 from kafka_broker import HERE, libraries
 
-MACHINE = ["java", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto"]
+MACHINE = ["java", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "--add-opens=java.base/java.lang=ALL-UNNAMED"]
 
 # Errors that are logged are part of a transcript. The number of warnings depends on timing.
 LOGGING = """\

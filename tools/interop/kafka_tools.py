@@ -11,6 +11,7 @@ everything that stands there must still differ.
 import argparse
 import ast
 import collections
+import json
 import os
 import re
 import shlex
@@ -29,6 +30,8 @@ SCRIPT = os.path.join(HERE, "kafka_tools.txt")
 DIFFERENCES = os.path.join(HERE, "differences.toml")
 COMMAND_SECONDS = 20
 LATE_MAX = 5
+SEAL_SECONDS = 15
+FIRST_SEGMENT = "00000000000000000000.log"
 
 TOOLS = {
     "kafka-acls": "org.apache.kafka.tools.AclCommand",
@@ -40,6 +43,7 @@ TOOLS = {
     "kafka-console-producer": "org.apache.kafka.tools.ConsoleProducer",
     "kafka-delegation-tokens": "org.apache.kafka.tools.DelegationTokenCommand",
     "kafka-delete-records": "org.apache.kafka.tools.DeleteRecordsCommand",
+    "kafka-dump-log": "org.apache.kafka.tools.DumpLogSegments",
     "kafka-features": "org.apache.kafka.tools.FeatureCommand",
     "kafka-get-offsets": "org.apache.kafka.tools.GetOffsetShell",
     "kafka-leader-election": "org.apache.kafka.tools.LeaderElectionCommand",
@@ -52,28 +56,49 @@ TOOLS = {
     "kafka-verifiable-producer": "org.apache.kafka.tools.VerifiableProducer",
 }
 
+# These read files.
+WITHOUT_ADDRESS = ("kafka-dump-log",)
+
 # These want the address before their own command.
 ADDRESS_FIRST = ("kafka-features", "kafka-metadata-quorum", "kafka-transactions")
 
 # What no two runs have in common, and what takes its place.
 MASKS = [
+    (re.compile(r"DIR/data(/logs)?\""), 'LOG-DIR"'),
     (re.compile(r"\b127\.0\.0\.1:\d+"), "HOST:PORT"),
     (re.compile(r"\b127\.0\.0\.1\s+\d+\b"), "HOST PORT"),
     (re.compile(r"(Cluster ID|ClusterId):(\s+)[\w-]{22}"), r"\1:\2CLUSTER-ID"),
     (re.compile(r"TopicId: [\w-]{22}"), "TopicId: TOPIC-ID"),
     (re.compile(r"\b1[789]\d{11}\b"), "MILLISECONDS"),
+    (re.compile(r"clientId=adminclient-\d+"), "clientId=adminclient-N"),
+    (re.compile(r"(\"directoryId\": \"|^\d+\s+)[\w-]{22}\b", re.MULTILINE), r"\1DIRECTORY-ID"),
+    (re.compile(r"\d+ ms ago"), "N ms ago"),
 ]
+
+# A producer's id and the times of its records; the rest of a segment is the same to the byte.
+SEGMENT = re.compile(r"(producerId: |crc: |Dumping )\S+")
+
+SPEED = re.compile(r'"avg_throughput":[^,}]+')
+PRODUCER = re.compile(r"^\d+ +(?=\t)", re.MULTILINE)
+
+# How far the metadata log has come is a matter of how often it was written, and no business of a client.
+METADATA_LOG = re.compile(r"(HighWatermark: +|Epoch: |DIRECTORY-ID\t)\d+ *")
+
+# A broker's message for an error: the error is compared, its wording is each broker's own.
+MESSAGE = re.compile(r"org\.apache\.kafka\.common\.errors\.\w+: (.+)")
 
 # Figures of speed: the words around them are compared.
 FIGURES = re.compile(r"\d+(?:\.\d+)?(?:[Ee]-?\d+)?|NaN")
 WITH_FIGURES = ("kafka-producer-perf-test",)
 
 Line = collections.namedtuple("Line", "text words input is_sorted")
-Outcome = collections.namedtuple("Outcome", "status lines seconds")
+Outcome = collections.namedtuple("Outcome", "status lines messages seconds")
 
 
 def unescaped(word):
-    return ast.literal_eval(f"'{word}'")
+    """Text with escapes; {4x600} is four lines of 600 characters."""
+    lines = re.fullmatch(r"\{(\d+)x(\d+)\}", word)
+    return ("x" * int(lines[2]) + "\n") * int(lines[1]) if lines else ast.literal_eval(f"'{word}'")
 
 
 def parsed(text):
@@ -127,26 +152,50 @@ class Side:
         if tool == "restart":
             self.broker.stop()
             self.broker.start()
-            return Outcome(0, [], 0)
+            return Outcome(0, [], [], 0)
         if tool == "file":
             with open(os.path.join(self.directory, words[0]), "w", encoding="utf-8") as file:
                 file.write(unescaped(words[1]))
-            return Outcome(0, [], 0)
+            return Outcome(0, [], [], 0)
         found = tools.run(TOOLS[tool], self.arguments(tool, words), line.input, COMMAND_SECONDS)
         for topic, topic_id in re.findall(r"Topic: (\S+)\s+TopicId: (\S+)", found["out"]):
             self.ids[topic] = topic_id
         lines = [f"exit {found['status']}" if found["status"] >= 0 else f"not done within {COMMAND_SECONDS} s"]
+        messages = sorted(set(MESSAGE.findall(found["out"] + "\n" + found["err"])), key=len, reverse=True)
         for stream in ["out", "err"]:
+            for message in messages:
+                found[stream] = found[stream].replace(message, "MESSAGE")
             lines += [f"{stream}: {text}" for text in self.masked(tool, found[stream])]
-        return Outcome(found["status"], sorted(lines) if line.is_sorted else lines, found["seconds"])
+        return Outcome(found["status"], sorted(lines) if line.is_sorted else lines, messages, found["seconds"])
 
     def arguments(self, tool, words):
         def topic_id(match):
             return self.ids.get(match[1], "no-such-id")
 
+        def segment(match):
+            return self.segment(match[1], match[2])
+
         words = [re.sub(r"\{id:([^}]+)\}", topic_id, word.replace("{dir}", self.directory)) for word in words]
+        words = [re.sub(r"\{segment:(.+)-(\d+)\}", segment, word) for word in words]
+        if tool in WITHOUT_ADDRESS:
+            return words
         address = ["--bootstrap-server", self.broker.bootstrap]
         return address + words if tool in ADDRESS_FIRST else words + address
+
+    def segment(self, topic, partition):
+        """The first segment of a partition, once it is sealed: ours has a footer then, Kafka's a successor."""
+        logs, ours = (os.path.join(self.directory, "data", name) for name in ["logs", "partitions"])
+        topic_id = self.ids.get(topic, "no-such-id")
+        homes = [os.path.join(logs, f"{topic}-{partition}"), os.path.join(ours, f"{topic_id}-{partition}")]
+        deadline = time.monotonic() + SEAL_SECONDS
+        while time.monotonic() < deadline:
+            for home in homes:
+                names = os.listdir(home) if os.path.isdir(home) else []
+                is_sealed = FIRST_SEGMENT.replace(".log", ".footer") in names or sum(name.endswith(".log") for name in names) > 1
+                if FIRST_SEGMENT in names and is_sealed:
+                    return os.path.join(home, FIRST_SEGMENT)
+            time.sleep(0.1)
+        return "no-sealed-segment"
 
     def masked(self, tool, text):
         text = text.replace(self.directory, "DIR")
@@ -154,10 +203,31 @@ class Side:
             text = text.replace(topic_id, "TOPIC-ID")
         for pattern, mask in MASKS:
             text = pattern.sub(mask, text)
+        if tool == "kafka-dump-log":
+            text = SEGMENT.sub(r"\1MASKED", text)
+        text = SPEED.sub('"avg_throughput":N', text)
+        if tool == "kafka-log-dirs":
+            text = "\n".join(log_dirs(line) if line.startswith("{") else line for line in text.splitlines())
+        if tool == "kafka-transactions":
+            text = PRODUCER.sub("PRODUCER-ID", text)
+        if tool in ("kafka-features", "kafka-metadata-quorum"):
+            text = METADATA_LOG.sub(r"\1N", text)
         if tool in WITH_FIGURES:
             text = FIGURES.sub("N", text)
         lines = [line.rstrip() for line in text.splitlines()]
         return [line for line in lines if line and not re.match(r"\s+(at |\.\.\. \d+ more)", line)]
+
+
+def log_dirs(line):
+    """The answer of kafka-log-dirs with a line for each partition, in the order of their names."""
+    answer = json.loads(line)
+    lines = []
+    for broker in answer["brokers"]:
+        for log_dir in broker["logDirs"]:
+            partitions = log_dir.pop("partitions")
+            lines.append(json.dumps({"broker": broker["broker"], **log_dir}))
+            lines += [json.dumps(partition) for partition in sorted(partitions, key=lambda each: each["partition"])]
+    return "\n".join(lines)
 
 
 def only(lines, others):
@@ -226,6 +296,7 @@ def write_transcript(path, side, script):
     with open(path, "w", encoding="utf-8") as file:
         for line, outcome in zip(script, side.outcomes):
             file.write(f"$ {line.text}    ({outcome.seconds:.2f} s)\n" + "".join(f"{text}\n" for text in outcome.lines))
+            file.write("".join(f"message: {message}\n" for message in outcome.messages))
 
 
 def run(options, directory):

@@ -7,10 +7,13 @@ import java.io.ByteArrayOutputStream;
 import java.io.InputStreamReader;
 import java.io.OutputStream;
 import java.io.PrintStream;
+import java.lang.reflect.Field;
 import java.lang.reflect.InvocationTargetException;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
+import java.util.Map;
 import org.apache.kafka.common.utils.Exit;
 
 /**
@@ -28,6 +31,8 @@ public final class Tools {
     /** The threads of the tool that runs now; a tool of before that was late neither prints nor exits any more. */
     private static volatile ThreadGroup current;
     private static volatile Integer exited;
+    /** What the tool wants to have done at its end. */
+    private static final List<Runnable> HOOKS = Collections.synchronizedList(new ArrayList<>());
 
     /** Unwinds the stack of a tool that wants to exit. */
     private static final class Exited extends Error {
@@ -60,6 +65,10 @@ public final class Tools {
             open = true;
         }
 
+        synchronized void resume() {
+            open = true;
+        }
+
         synchronized void end() {
             open = false;
         }
@@ -76,7 +85,7 @@ public final class Tools {
         System.setErr(new PrintStream(ERR, true, StandardCharsets.UTF_8));
         Exit.setExitProcedure((status, message) -> exit(status));
         Exit.setHaltProcedure((status, message) -> exit(status));
-        Exit.setShutdownHookAdder((name, runnable) -> { });
+        Exit.setShutdownHookAdder((name, hook) -> HOOKS.add(hook));
         for (String line = requests.readLine(); line != null; line = requests.readLine()) {
             answers.println(JSON.writeValueAsString(run(JSON.readTree(line))));
             answers.flush();
@@ -104,6 +113,7 @@ public final class Tools {
         List<String> arguments = new ArrayList<>();
         request.get("arguments").forEach(word -> arguments.add(word.asText()));
         exited = null;
+        HOOKS.clear();
         OUT.begin();
         ERR.begin();
         long begun = System.nanoTime();
@@ -127,6 +137,24 @@ public final class Tools {
         return answer;
     }
 
+    /** The hooks that a tool gave to the machine itself; it is opened to us for that (--add-opens java.base/java.lang). */
+    private static List<Thread> ownHooks() {
+        try {
+            Field hooks = Class.forName("java.lang.ApplicationShutdownHooks").getDeclaredField("hooks");
+            hooks.setAccessible(true);
+            List<Thread> found = new ArrayList<>();
+            for (Object hook : ((Map<?, ?>) hooks.get(null)).keySet()) {
+                Thread thread = (Thread) hook;
+                if (thread.getThreadGroup() == current) {
+                    found.add(thread);
+                }
+            }
+            return found;
+        } catch (ReflectiveOperationException error) {
+            throw new IllegalStateException(error);
+        }
+    }
+
     private static void call(String name, String[] arguments) {
         try {
             Class.forName(name).getMethod("main", String[].class).invoke(null, (Object) arguments);
@@ -138,6 +166,13 @@ public final class Tools {
             }
         } catch (ReflectiveOperationException error) {
             throw new IllegalStateException(error);
+        }
+        OUT.resume();
+        ERR.resume();
+        List.copyOf(HOOKS).forEach(Runnable::run);
+        for (Thread hook : ownHooks()) {
+            Runtime.getRuntime().removeShutdownHook(hook);
+            hook.run();
         }
     }
 }
