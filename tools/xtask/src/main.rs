@@ -24,6 +24,7 @@ usage: cargo xtask COMMAND
   wire FILE                 judge the codec by messages that Kafka encoded
   dump-segments DIR..       read the sealed segments of data directories with Kafka's own tool
   peer kafka                install Apache Kafka beside us, and say how to start it
+  peer test                 compare what Kafka's tools and many clients get from Apache Kafka and from us
 ";
 
 fn main() -> ExitCode {
@@ -56,6 +57,7 @@ fn run(root: &Path, arguments: &[String]) -> Result<(), String> {
             dump_segments::run(root, directories)
         }
         ["peer", "kafka"] => peer::kafka(root),
+        ["peer", "test"] => peer::test(root),
         _ => Err(USAGE.into()),
     }
 }

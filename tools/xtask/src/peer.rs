@@ -2,9 +2,11 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::thread;
 
 use crate::process::{command, run as run_command, target_directory};
-use crate::provide::{JAVA, MAVEN, provide};
+use crate::provide::{self, GO, JAVA, JAVAC, MAVEN, NPM, Need, PYTHON, provide};
+use crate::steps;
 
 /// Kafka's release that judges: its broker, its clients and its tools.
 pub(crate) const KAFKA_VERSION: &str = "4.3.1";
@@ -15,6 +17,9 @@ const ARTIFACTS: [[&str; 3]; 3] = [
     ["org.apache.kafka", "kafka-tools", KAFKA_VERSION],
     ["org.apache.logging.log4j", "log4j-slf4j-impl", "2.25.4"],
 ];
+
+/// What the comparison needs from outside, beside what it fetches itself.
+pub(crate) const NEEDS: &[Need] = &[GO, JAVAC, MAVEN, NPM, PYTHON];
 
 /// Installs Kafka and says how to start it.
 pub(crate) fn kafka(root: &Path) -> Result<(), String> {
@@ -27,6 +32,40 @@ pub(crate) fn kafka(root: &Path) -> Result<(), String> {
         libraries.display()
     );
     Ok(())
+}
+
+/// Fetches from Maven Central and from Go's proxy at once what the comparison is made with.
+pub(crate) fn install(root: &Path) -> Result<(), String> {
+    thread::scope(|scope| {
+        let kafka = scope.spawn(|| libraries(root));
+        let modules = scope
+            .spawn(|| run_command(&mut command(&root.join("tools/interop/go"), "go", &["mod", "download"])));
+        kafka.join().expect("it does not panic")?;
+        modules.join().expect("it does not panic")
+    })
+}
+
+/// Installs what the comparison needs, builds our broker, and compares.
+pub(crate) fn test(root: &Path) -> Result<(), String> {
+    provide(root, NEEDS)?;
+    install(root)?;
+    let build = ["build", "--release", "--locked", "--package", "highwater"];
+    run_command(&mut steps::cargo(root, steps::Output::Terminal, &build))?;
+    let python = provide::python(root, Path::new("tools/interop/requirements.txt"))?;
+    compare(root, &python, &target_directory()?.join("release/highwater"))
+}
+
+/// Runs Kafka's tools, and clients of other languages, against Apache Kafka and against our broker.
+pub(crate) fn compare(root: &Path, python: &Path, highwater: &Path) -> Result<(), String> {
+    let libraries = libraries(root)?;
+    let mut failed = Vec::new();
+    for suite in ["tools/interop/kafka_tools.py", "tools/interop/clients.py"] {
+        let mut suite = command(root, python, &[suite, "--binary"]);
+        suite.arg(highwater).env("KAFKA_LIBRARIES", &libraries);
+        suite.env("PYTHONDONTWRITEBYTECODE", "1").env("PYTHONUNBUFFERED", "1");
+        failed.extend(run_command(&mut suite).err());
+    }
+    if failed.is_empty() { Ok(()) } else { Err(failed.join("\n")) }
 }
 
 /// Kafka's broker, clients and tools with all that they need, fetched once by Maven.

@@ -14,10 +14,13 @@ pub(crate) struct Need {
 }
 
 pub(crate) const COMPILER: Need = Need { package: "g++", probe: &["g++", "--version"] };
+pub(crate) const GO: Need = Need { package: "golang-go", probe: &["go", "version"] };
 pub(crate) const JAVA: Need = Need { package: "default-jre-headless", probe: &["java", "-version"] };
+pub(crate) const JAVAC: Need = Need { package: "default-jdk-headless", probe: &["javac", "-version"] };
 pub(crate) const KCAT: Need = Need { package: "kcat", probe: &["kcat", "-V"] };
 pub(crate) const MAKE: Need = Need { package: "make", probe: &["make", "--version"] };
 pub(crate) const MAVEN: Need = Need { package: "maven", probe: &["mvn", "--version"] };
+pub(crate) const NPM: Need = Need { package: "npm", probe: &["npm", "--version"] };
 pub(crate) const PROMTOOL: Need = Need { package: "prometheus", probe: &["promtool", "--version"] };
 pub(crate) const PYTHON: Need =
     Need { package: "python3-venv", probe: &["python3", "-c", "import ensurepip, venv"] };
