@@ -31,6 +31,10 @@ DIFFERENCES = os.path.join(HERE, "differences.toml")
 COMMAND_SECONDS = 20
 LATE_MAX = 5
 SEAL_SECONDS = 15
+
+# Kafka's broker learns of a change after the controller has answered.
+SETTLE_SECONDS = 0.15
+CHANGES = {"--alter", "--create", "--delete", "upgrade", "--execute"}
 FIRST_SEGMENT = "00000000000000000000.log"
 
 TOOLS = {
@@ -158,6 +162,8 @@ class Side:
                 file.write(unescaped(words[1]))
             return Outcome(0, [], [], 0)
         found = tools.run(TOOLS[tool], self.arguments(tool, words), line.input, COMMAND_SECONDS)
+        if CHANGES.intersection(words):
+            time.sleep(SETTLE_SECONDS)
         for topic, topic_id in re.findall(r"Topic: (\S+)\s+TopicId: (\S+)", found["out"]):
             self.ids[topic] = topic_id
         lines = [f"exit {found['status']}" if found["status"] >= 0 else f"not done within {COMMAND_SECONDS} s"]
