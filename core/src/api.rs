@@ -3,14 +3,19 @@
 
 mod acls;
 mod alter_configs;
+mod alter_replica_log_dirs;
 mod api_versions;
 mod client_quotas;
 mod config_resource;
+mod create_partitions;
 mod create_topics;
 mod delegation_tokens;
+mod delete_records;
 mod delete_topics;
 mod describe_cluster;
 mod describe_configs;
+mod describe_log_dirs;
+mod describe_producers;
 mod describe_quorum;
 mod describe_topic_partitions;
 mod elect_leaders;
@@ -22,9 +27,11 @@ mod list_config_resources;
 mod list_groups;
 mod list_offsets;
 mod metadata;
+mod offset_for_leader_epoch;
 mod produce;
 mod reassignments;
 mod scram;
+mod spread;
 mod topic;
 mod transactions;
 mod update_features;
@@ -144,10 +151,15 @@ pub(crate) enum Work {
     Metadata(metadata::Metadata),
     CreateTopics(create_topics::CreateTopics),
     DeleteTopics(delete_topics::DeleteTopics),
+    DeleteRecords(delete_records::DeleteRecords),
     InitProducerId(init_producer_id::InitProducerId),
     DescribeConfigs(describe_configs::DescribeConfigs),
     /// And IncrementalAlterConfigs.
     AlterConfigs(alter_configs::AlterConfigs),
+    OffsetForLeaderEpoch(offset_for_leader_epoch::OffsetForLeaderEpoch),
+    DescribeLogDirs(describe_log_dirs::DescribeLogDirs),
+    CreatePartitions(create_partitions::CreatePartitions),
+    DescribeProducers(describe_producers::DescribeProducers),
 }
 
 impl Work {
@@ -159,9 +171,14 @@ impl Work {
             Self::Metadata(work) => work.head,
             Self::CreateTopics(work) => work.head,
             Self::DeleteTopics(work) => work.head,
+            Self::DeleteRecords(work) => work.head,
             Self::InitProducerId(work) => work.head,
             Self::DescribeConfigs(work) => work.head,
             Self::AlterConfigs(work) => work.head,
+            Self::OffsetForLeaderEpoch(work) => work.head,
+            Self::DescribeLogDirs(work) => work.head,
+            Self::CreatePartitions(work) => work.head,
+            Self::DescribeProducers(work) => work.head,
         }
     }
 
@@ -177,9 +194,14 @@ impl Work {
             (Self::Metadata(work), News::Controller(_)) => Some(work.respond(context)),
             (Self::CreateTopics(work), News::Controller(reply)) => Some(work.on_reply(context, reply)),
             (Self::DeleteTopics(work), News::Controller(reply)) => Some(work.on_reply(reply)),
+            (Self::DeleteRecords(work), News::Reply(reply)) => work.on_reply(part, &reply),
             (Self::InitProducerId(work), News::Controller(reply)) => Some(work.on_reply(context, &reply)),
             (Self::DescribeConfigs(work), News::Controller(reply)) => Some(work.on_reply(reply)),
             (Self::AlterConfigs(work), News::Controller(reply)) => Some(work.on_reply(reply)),
+            (Self::OffsetForLeaderEpoch(work), News::Reply(reply)) => work.on_reply(part, &reply),
+            (Self::DescribeLogDirs(work), News::Reply(reply)) => work.on_reply(context, part, &reply),
+            (Self::CreatePartitions(work), News::Controller(reply)) => Some(work.on_reply(reply)),
+            (Self::DescribeProducers(work), News::Reply(reply)) => work.on_reply(part, reply),
             (work, news) => panic!("{work:?} did not ask for {news:?}"),
         }
     }
@@ -203,12 +225,17 @@ pub(crate) const SERVED: &[(ApiKey, i16, i16)] = &[
     (ApiKey::ApiVersions, 0, 4),
     (ApiKey::CreateTopics, 2, 7),
     (ApiKey::DeleteTopics, 1, 6),
+    (ApiKey::DeleteRecords, 0, 2),
     (ApiKey::InitProducerId, 0, 5),
+    (ApiKey::OffsetForLeaderEpoch, 2, 4),
     (ApiKey::DescribeAcls, 1, 3),
     (ApiKey::CreateAcls, 1, 3),
     (ApiKey::DeleteAcls, 1, 3),
     (ApiKey::DescribeConfigs, 1, 4),
     (ApiKey::AlterConfigs, 0, 2),
+    (ApiKey::AlterReplicaLogDirs, 1, 2),
+    (ApiKey::DescribeLogDirs, 1, 5),
+    (ApiKey::CreatePartitions, 0, 3),
     (ApiKey::CreateDelegationToken, 1, 3),
     (ApiKey::RenewDelegationToken, 1, 2),
     (ApiKey::ExpireDelegationToken, 1, 2),
@@ -224,6 +251,7 @@ pub(crate) const SERVED: &[(ApiKey, i16, i16)] = &[
     (ApiKey::DescribeQuorum, 0, 2),
     (ApiKey::UpdateFeatures, 0, 2),
     (ApiKey::DescribeCluster, 0, 2),
+    (ApiKey::DescribeProducers, 0, 0),
     (ApiKey::DescribeTransactions, 0, 0),
     (ApiKey::ListTransactions, 0, 2),
     (ApiKey::ListConfigResources, 0, 1),
@@ -270,10 +298,15 @@ fn take_up(
         ApiKey::ListGroups => list_groups::begin(head, reader),
         ApiKey::CreateTopics => create_topics::begin(context, head, reader),
         ApiKey::DeleteTopics => delete_topics::begin(context, head, reader),
+        ApiKey::DeleteRecords => delete_records::begin(context, head, reader),
         ApiKey::InitProducerId => init_producer_id::begin(context, head, reader),
+        ApiKey::OffsetForLeaderEpoch => offset_for_leader_epoch::begin(context, head, reader),
         ApiKey::DescribeAcls => acls::describe(head, reader),
         ApiKey::CreateAcls => acls::create(head, reader),
         ApiKey::DeleteAcls => acls::delete(head, reader),
+        ApiKey::AlterReplicaLogDirs => alter_replica_log_dirs::begin(context, head, reader),
+        ApiKey::DescribeLogDirs => describe_log_dirs::begin(context, head, reader),
+        ApiKey::CreatePartitions => create_partitions::begin(context, head, reader),
         ApiKey::CreateDelegationToken => delegation_tokens::create(head, reader),
         ApiKey::RenewDelegationToken => delegation_tokens::renew(head, reader),
         ApiKey::ExpireDelegationToken => delegation_tokens::expire(head, reader),
@@ -288,6 +321,7 @@ fn take_up(
         ApiKey::DescribeQuorum => describe_quorum::begin(context, head, reader),
         ApiKey::UpdateFeatures => update_features::begin(head, reader),
         ApiKey::DescribeCluster => describe_cluster::begin(context, head, reader),
+        ApiKey::DescribeProducers => describe_producers::begin(context, head, reader),
         ApiKey::DescribeTransactions => transactions::describe(head, reader),
         ApiKey::ListTransactions => transactions::list(head, reader),
         ApiKey::DescribeTopicPartitions => describe_topic_partitions::begin(context, head, reader),

@@ -28,6 +28,8 @@ pub struct Config {
     pub statics: BTreeMap<String, String>,
     /// How much every logger says at first.
     pub log_level: LogLevel,
+    /// The directory that the data lies in, as clients are told (`log.dir`).
+    pub log_dir: String,
     /// Partitions of a topic that does not say (`num.partitions`).
     pub partitions_default: i32,
     /// Whether Metadata may create topics (`auto.create.topics.enable`).
@@ -75,6 +77,7 @@ impl Default for Config {
             topic_defaults: TopicConfig::default(),
             statics: BTreeMap::new(),
             log_level: LogLevel::Info,
+            log_dir: String::new(),
             partitions_default: 1,
             auto_create_topics: true,
             memory_bytes: 512 << 20,

@@ -12,8 +12,8 @@ mod state;
 pub mod topic_config;
 
 pub use command::{
-    Command, ControllerReply, CreateTopicError, CreateTopics, CreatedTopic, DeleteTopicError, DeletedTopic,
-    Intent, NewTopic, TopicRef,
+    Command, ControllerReply, CreatePartitions, CreatePartitionsError, CreateTopicError, CreateTopics,
+    CreatedTopic, DeleteTopicError, DeletedTopic, Intent, MorePartitions, NewTopic, TopicRef,
 };
 pub use configs::{
     AlterConfigs, AlterConfigsError, ConfigOp, ConfigResource, ConfigsChange, ConfigsEdit, Described, Source,

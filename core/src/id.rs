@@ -159,6 +159,8 @@ pub enum FileId {
     Segment { partition: PartitionId, base: Offset },
     /// The immutable index of a sealed segment.
     Footer { partition: PartitionId, base: Offset },
+    /// Where the log begins, if that is within a segment.
+    LogStart { partition: PartitionId },
 }
 
 #[cfg(test)]

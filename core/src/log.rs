@@ -99,7 +99,8 @@ pub enum AppendError {
     UnknownProducerId,
 }
 
-/// A partition's log. `log_start ≤ durable_end ≤ log_end`; the last segment is the active one.
+/// A partition's log. `log_start ≤ durable_end ≤ log_end`; the last segment is the active one. The start lies within the first
+/// segment or behind it: segments that are wholly below go when retention is looked after.
 #[derive(Debug)]
 pub struct Log {
     config: LogConfig,
@@ -184,6 +185,11 @@ impl Log {
         self.tail.bytes()
     }
 
+    /// The base of the oldest segment, at or below the log's start.
+    pub fn first_base(&self) -> Offset {
+        self.segments.front().expect("a log has an active segment").base
+    }
+
     fn active(&self) -> &Segment {
         self.segments.back().expect("a log has an active segment")
     }
@@ -195,7 +201,7 @@ impl Log {
     /// The segment that holds `offset`, which is not below the log's start.
     fn segment_of(&self, offset: Offset) -> &Segment {
         let count = self.segments.partition_point(|segment| segment.base <= offset);
-        &self.segments[count.checked_sub(1).expect("the first segment begins at the log's start")]
+        &self.segments[count.checked_sub(1).expect("the first segment begins at or below the log's start")]
     }
 
     /// Gives a batch its place, or finds it there already. What is placed must be attached and is in the log from now on.
@@ -290,6 +296,12 @@ impl Log {
         self.durable_end = end;
     }
 
+    /// The log begins at `start` from now on, at the latest. What is below is read no more and goes with its segment.
+    pub fn advance_start(&mut self, start: Offset) {
+        assert!(start <= self.durable_end, "the log starts within what is durable");
+        self.log_start = self.log_start.max(start);
+    }
+
     /// The bases of all segments, whether or not they have files.
     pub fn segment_bases(&self) -> impl Iterator<Item = Offset> {
         self.segments.iter().map(|segment| segment.base)
@@ -299,10 +311,7 @@ impl Log {
     pub fn invariants(&self) {
         assert!(self.log_start <= self.durable_end, "the log starts within what is durable");
         assert!(self.durable_end <= self.log_end(), "only what is in the log is durable");
-        assert!(
-            self.segments.front().is_some_and(|first| first.base == self.log_start),
-            "the log starts with a segment"
-        );
+        assert!(self.first_base() <= self.log_start, "the log starts within its segments");
         assert!(self.active().seal == Seal::Open, "the active segment is open");
         assert!(self.tail.last().is_none_or(|batch| batch.last < self.log_end()), "the tail is of the log");
     }

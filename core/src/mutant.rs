@@ -178,6 +178,12 @@ mutants! {
         "A segment that goes while it is read is called rotten.";
     DeletionToldEarly, "deletion-told-early", Retention,
         "A deletion is told before the file is gone.";
+    LogStartToldEarly, "log-start-told-early", Retention,
+        "DeleteRecords is answered before the log's new start is on disk.";
+    LogStartNotRead, "log-start-not-read", Recovery,
+        "A restart forgets where a log begins within a segment.";
+    LogStartOffByOne, "log-start-off-by-one", Retention,
+        "The start of a log is written down one too low.";
     DeletionForgotten, "deletion-forgotten", Controller,
         "A restart brings deleted topics back.";
     ProducerIdsHandedTwice, "producer-ids-handed-twice", Controller,

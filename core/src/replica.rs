@@ -13,8 +13,9 @@ use alloc::vec::Vec;
 
 pub use isr::Isr;
 pub use op::{
-    Acks, FetchOp, Isolation, ListOffsetsOp, OffsetReply, OffsetTarget, PartitionError, PartitionOp,
-    PartitionReply, ProduceOp, ProduceReply, ReadReply, Recompress, Starved,
+    Acks, ActiveProducer, DeleteRecordsOp, EpochEndOp, FetchOp, Isolation, ListOffsetsOp, OffsetReply,
+    OffsetTarget, PartitionError, PartitionOp, PartitionReply, ProduceOp, ProduceReply, ReadReply,
+    Recompress, Starved,
 };
 pub use waiters::Readiness;
 

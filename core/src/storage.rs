@@ -3,6 +3,7 @@
 
 pub mod checkpoint;
 pub mod frame;
+pub mod log_start;
 pub mod superblock;
 #[cfg(test)]
 mod tests;

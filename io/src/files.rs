@@ -17,6 +17,9 @@ pub(crate) const TEMPORARY: &str = ".tmp";
 const SYNCED_SINGLY_MAX: usize = 16;
 
 const UUID_CHARS: usize = 22;
+/// The name of the file that tells where a log begins.
+const LOG_START: &str = "log-start";
+
 const OFFSET_DIGITS: usize = 20;
 
 /// The data directory.
@@ -51,6 +54,7 @@ impl Layout {
             }
             FileId::Segment { partition: p, base } => partition(p).join(format!("{:020}.log", base.0)),
             FileId::Footer { partition: p, base } => partition(p).join(format!("{:020}.footer", base.0)),
+            FileId::LogStart { partition: p } => partition(p).join(LOG_START),
         }
     }
 
@@ -106,6 +110,9 @@ fn partition_dir(name: &str) -> Option<PartitionId> {
 }
 
 fn partition_file(partition: PartitionId, name: &str) -> Option<FileId> {
+    if name == LOG_START {
+        return Some(FileId::LogStart { partition });
+    }
     let (digits, ending) = name.split_at_checked(OFFSET_DIGITS)?;
     if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
@@ -204,6 +211,7 @@ mod tests {
             FileId::Checkpoint { stream },
             FileId::Segment { partition: partition(0), base: Offset(0) },
             FileId::Footer { partition: partition(i32::MAX), base: Offset(i64::MAX) },
+            FileId::LogStart { partition: partition(3) },
         ];
         for file in files {
             let path = layout.path(file);

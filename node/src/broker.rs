@@ -50,7 +50,11 @@ pub(crate) fn start(
     observer: &Arc<Observer>,
     survey: &Arc<Survey>,
 ) -> Result<Broker, Failure> {
-    let config = Arc::new(settings.core.clone());
+    let log_dir = std::path::absolute(&settings.data_dir).unwrap_or_else(|_| settings.data_dir.clone());
+    let config = Arc::new(highwater_core::config::Config {
+        log_dir: log_dir.display().to_string(),
+        ..settings.core.clone()
+    });
     let launch = Launch {
         data_dir: settings.data_dir.clone(),
         listen: resolve(&settings.listen)?,

@@ -251,6 +251,7 @@ fn count(counters: &ShardCounters, event: &Event) {
         Event::SuperblockRepaired => counters.add(Count::SuperblocksRepaired, 1),
         Event::CheckpointLost { .. } => counters.add(Count::CheckpointsLost, 1),
         Event::ProducersLost { .. } => counters.add(Count::ProducersLost, 1),
+        Event::LogStartLost { .. } => counters.add(Count::LogStartsLost, 1),
         Event::StorageFull => {
             counters.add(Count::StorageFull, 1);
             counters.full.store(true, Ordering::Relaxed);
@@ -259,6 +260,7 @@ fn count(counters: &ShardCounters, event: &Event) {
         Event::Marked(mark) => counters.add_mark(*mark),
         Event::DurableAdvanced { .. }
         | Event::HighWatermarkAdvanced { .. }
+        | Event::LogStartMoved { .. }
         | Event::LogLevelSet { .. }
         | Event::Halted(_) => {}
     }

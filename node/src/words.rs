@@ -69,6 +69,7 @@ fn file_words(file: FileId) -> String {
         FileId::Footer { partition, base } => {
             format!("the footer of partition {partition} from offset {base} on")
         }
+        FileId::LogStart { partition } => format!("the start of the log of partition {partition}"),
     }
 }
 

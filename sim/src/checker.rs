@@ -7,6 +7,7 @@ mod disk_oracle;
 mod high_watermark_told;
 mod hw_monotone;
 mod liveness;
+mod log_start_monotone;
 mod look;
 mod no_silent_gap;
 mod producer_state;
@@ -87,6 +88,7 @@ impl Checkers {
             Box::new(high_watermark_told::HighWatermarkTold::new(rules)),
             Box::new(hw_monotone::HwMonotone::new(rules)),
             Box::new(liveness::Liveness),
+            Box::new(log_start_monotone::LogStartMonotone::new(rules)),
             Box::new(no_silent_gap::NoSilentGap::new(rules)),
             Box::new(producer_state::ProducerState::new(rules)),
             Box::new(repeatable_read::RepeatableRead::new(rules)),

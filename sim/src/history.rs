@@ -120,6 +120,17 @@ pub struct OutOfRange {
     pub end_known: i64,
 }
 
+/// A client that had records deleted is told where the log begins.
+#[derive(Debug, Clone)]
+pub struct Trimmed {
+    pub place: Place,
+    /// Nothing before it may be read any more, ever.
+    pub floor: i64,
+    /// The floor that this client knew before, and what this answer says instead.
+    pub floor_known: i64,
+    pub told: i64,
+}
+
 /// A consumer reads a partition from elsewhere on.
 #[derive(Debug, Clone)]
 pub struct Sought {
@@ -205,6 +216,7 @@ pub enum Fact {
     },
     Sought(Sought),
     Listed(Listed),
+    Trimmed(Trimmed),
     Core {
         node: usize,
         event: Event,
@@ -277,6 +289,7 @@ impl Fact {
             Self::OutOfRange(of) => Some(of.place),
             Self::Sought(of) => Some(of.place),
             Self::Listed(of) => Some(of.place),
+            Self::Trimmed(of) => Some(of.place),
             Self::Damaged { place }
             | Self::ReadToEnd { place, .. }
             | Self::RefusedInSequence { place, .. }
@@ -358,6 +371,7 @@ impl History {
             | Fact::FinalReadBegan
             | Fact::ReadToEnd { .. }
             | Fact::RefusedInSequence { .. }
+            | Fact::Trimmed(_)
             | Fact::Unreadable { .. }
             | Fact::Disk { .. }
             | Fact::DiskReplaced { .. }

@@ -18,7 +18,8 @@ pub fn all() -> impl Iterator<Item = &'static str> {
 }
 
 /// What is reached only where bits rot.
-const OF_ROT: [&str; 5] = ["Rot", "Faulty", "CheckpointLost", "ProducersLost", "SuperblockRepaired"];
+const OF_ROT: [&str; 6] =
+    ["Rot", "Faulty", "CheckpointLost", "ProducersLost", "LogStartLost", "SuperblockRepaired"];
 
 /// What is asked of one profile only, and why others need not come to it.
 const LEANS: [(&str, Profile, &str); 7] = [

@@ -331,6 +331,7 @@ impl World {
             | Fact::FinalReadBegan
             | Fact::ReadToEnd { .. }
             | Fact::RefusedInSequence { .. }
+            | Fact::Trimmed(_)
             | Fact::Unreadable { .. }
             | Fact::Overdue { .. } => fact.place().map(|place| self.params.topics[place.topic].node),
         };

@@ -5,8 +5,10 @@ use alloc::string::{String, ToString};
 
 use crate::batch::{BatchError, ErrorKind};
 use crate::config::registry;
-use crate::controller::{AlterConfigsError, ConfigError, CreateTopicError, DeleteTopicError};
-use crate::limits::GROUP_CONFIGS_MAX;
+use crate::controller::{
+    AlterConfigsError, ConfigError, CreatePartitionsError, CreateTopicError, DeleteTopicError,
+};
+use crate::limits::{CREATE_PARTITIONS_MAX, GROUP_CONFIGS_MAX};
 use crate::replica::PartitionError;
 use crate::wire::ErrorCode;
 
@@ -206,4 +208,53 @@ pub(super) fn of_delete(error: &DeleteTopicError) -> Failure {
             Failure::new(ErrorCode::InvalidTopicException, "a topic of the broker itself cannot be deleted")
         }
     }
+}
+
+/// The sentences of Kafka where it has one: admin tools show them to their users.
+pub(super) fn of_create_partitions(error: &CreatePartitionsError) -> Failure {
+    let (code, message) = match error {
+        CreatePartitionsError::UnknownName => (
+            ErrorCode::UnknownTopicOrPartition,
+            String::from("This server does not host this topic-partition."),
+        ),
+        CreatePartitionsError::NotMore { current, count, .. } if usize::try_from(*count) == Ok(*current) => {
+            (ErrorCode::InvalidPartitions, format!("Topic already has {current} partition(s)."))
+        }
+        CreatePartitionsError::NotMore { name, current, count } => (
+            ErrorCode::InvalidPartitions,
+            format!(
+                "The topic {name} currently has {current} partition(s); {count} would not be an increase."
+            ),
+        ),
+        CreatePartitionsError::AssignmentCount { further, given } => (
+            ErrorCode::InvalidReplicaAssignment,
+            format!(
+                "Attempted to add {further} additional partition(s), but only {given} assignment(s) were \
+                 specified."
+            ),
+        ),
+        CreatePartitionsError::AssignmentEmpty => (
+            ErrorCode::InvalidReplicaAssignment,
+            String::from("The manual partition assignment includes an empty replica list."),
+        ),
+        CreatePartitionsError::AssignmentNode { node } => (
+            ErrorCode::InvalidReplicaAssignment,
+            format!(
+                "The manual partition assignment includes broker {}, but no such broker is registered.",
+                node.0
+            ),
+        ),
+        CreatePartitionsError::AssignmentTwice { node } => (
+            ErrorCode::InvalidReplicaAssignment,
+            format!("The manual partition assignment includes the broker {} more than once.", node.0),
+        ),
+        CreatePartitionsError::TooMany { further } => (
+            ErrorCode::InvalidPartitions,
+            format!("{further} further partitions: one request may create at most {CREATE_PARTITIONS_MAX}"),
+        ),
+        CreatePartitionsError::ClusterFull => {
+            (ErrorCode::InvalidPartitions, String::from("the cluster has as many partitions as it can hold"))
+        }
+    };
+    Failure { code, message }
 }

@@ -213,6 +213,7 @@ fn policy(context: &Context<'_>, head: Head, topic: &TopicImage) -> ProducePolic
 }
 
 impl Produce {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "a request knows the replies to its own questions")]
     pub(super) fn on_reply(
         &mut self,
         context: &Context<'_>,
@@ -235,9 +236,7 @@ impl Produce {
                 }
                 Outcome::Failed(fault)
             }
-            PartitionReply::Read(_) | PartitionReply::Offset(_) => {
-                panic!("{reply:?} does not answer Produce")
-            }
+            other => panic!("{other:?} does not answer Produce"),
         };
         self.outstanding -= 1;
         (self.outstanding == 0).then(|| self.answer())

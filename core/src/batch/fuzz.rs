@@ -5,6 +5,7 @@ use super::{
     BatchView, Batches, Codec, HEADER_BYTES, KeyPolicy, ProducePolicy, Scratch, TimestampWindow, Validation,
     ZstdPolicy, validate_produced,
 };
+use crate::id::Offset;
 use crate::limits::BATCH_BYTES_MAX;
 use crate::time::Timestamp;
 
@@ -53,7 +54,7 @@ pub fn stored(data: &[u8]) {
             let walked = records.map_while(Result::ok).take_while(|r| r.headers.iter().count() < 9).count();
             assert!(walked <= usize::try_from(batch.count()).expect("not negative"));
         }
-        let _ = batch.first_record_at_or_after(Timestamp(0), &mut scratch);
+        let _ = batch.first_record_at_or_after(Offset::ZERO, Timestamp(0), &mut scratch);
     }
 }
 

@@ -130,9 +130,10 @@ impl<'a> BatchView<'a> {
         })
     }
 
-    /// The first record whose timestamp is not before `timestamp`: its offset and its own timestamp.
+    /// The first record at or behind `from` whose timestamp is not before `timestamp`: its offset and its own timestamp.
     pub fn first_record_at_or_after(
         &self,
+        from: Offset,
         timestamp: Timestamp,
         scratch: &mut Scratch,
     ) -> Result<Option<(Offset, Timestamp)>, BatchError> {
@@ -141,7 +142,7 @@ impl<'a> BatchView<'a> {
         }
         for record in self.records(scratch)? {
             let record = record?;
-            if record.timestamp >= timestamp {
+            if record.timestamp >= timestamp && record.offset >= from {
                 return Ok(Some((record.offset, record.timestamp)));
             }
         }

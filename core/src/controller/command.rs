@@ -15,6 +15,7 @@ use crate::id::{NodeId, ProducerId, TopicId};
 pub enum Command {
     CreateTopics(CreateTopics),
     DeleteTopics(Vec<TopicRef>),
+    CreatePartitions(CreatePartitions),
     AllocateProducerIds,
     AlterConfigs(AlterConfigs),
     DescribeLoggers,
@@ -45,6 +46,23 @@ pub struct NewTopic {
     pub configs: Vec<(String, Option<String>)>,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CreatePartitions {
+    /// Each named once.
+    pub topics: Vec<MorePartitions>,
+    pub intent: Intent,
+}
+
+/// What a topic shall have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MorePartitions {
+    pub name: String,
+    /// Partitions in all.
+    pub count: i32,
+    /// Replicas of each further partition; `None` leaves placement to the controller.
+    pub assignments: Option<Vec<Vec<NodeId>>>,
+}
+
 /// A topic by what the client knows of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TopicRef {
@@ -57,6 +75,7 @@ pub enum TopicRef {
 pub enum ControllerReply {
     CreateTopics(Vec<Result<CreatedTopic, CreateTopicError>>),
     DeleteTopics(Vec<Result<DeletedTopic, DeleteTopicError>>),
+    CreatePartitions(Vec<Result<(), CreatePartitionsError>>),
     /// `count` ids from `first` on, for the asker alone.
     ProducerIds {
         first: ProducerId,
@@ -120,4 +139,32 @@ pub enum DeleteTopicError {
     UnknownId,
     /// A topic of the broker itself.
     Internal,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CreatePartitionsError {
+    UnknownName,
+    /// Not more than there are.
+    NotMore {
+        name: Arc<str>,
+        current: usize,
+        count: i32,
+    },
+    AssignmentCount {
+        further: usize,
+        given: usize,
+    },
+    AssignmentEmpty,
+    AssignmentNode {
+        node: NodeId,
+    },
+    AssignmentTwice {
+        node: NodeId,
+    },
+    /// More partitions than one request may create.
+    TooMany {
+        further: usize,
+    },
+    /// The cluster holds as many partitions as it may.
+    ClusterFull,
 }

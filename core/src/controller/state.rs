@@ -3,6 +3,8 @@
 //! A command is decided against all records that were appended before it, committed or not: there is one writer, and an append
 //! that fails ends the node, so nothing is ever taken back. What others see is made of committed records only.
 
+mod partitions;
+
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -74,6 +76,7 @@ impl Controller {
         match command {
             Command::CreateTopics(create) => self.create_topics(&create, prng),
             Command::DeleteTopics(topics) => self.delete_topics(&topics),
+            Command::CreatePartitions(create) => self.create_partitions(&create),
             Command::AllocateProducerIds => {
                 let first = self.appended.producer_id_next;
                 let next =

@@ -122,7 +122,7 @@ impl Log {
         for batch in Batches::new(batches) {
             let Ok(batch) = batch else { break };
             let base = batch.base_offset();
-            let base = if mutant::on(Mutant::TakenWhileRead) { base } else { base.max(self.log_start) };
+            let base = if mutant::on(Mutant::TakenWhileRead) { base } else { base.max(self.first_base()) };
             if self.epochs.epoch_of(base) != Some(batch.leader_epoch()) {
                 break;
             }
@@ -177,9 +177,10 @@ impl Log {
         if batches.is_empty() { ReadPlan::Empty } else { ReadPlan::Tail(batches) }
     }
 
-    /// The newest timestamp of the batches below `upto`.
+    /// The newest timestamp of the batches below `upto`. A segment in which the log begins may count records before it.
     pub fn timestamp_max(&self, upto: Offset) -> Option<Timestamp> {
         let below = self.segments.iter().take_while(|segment| segment.base < upto);
+        let below = below.filter(|segment| segment.end > self.log_start);
         below.filter_map(|segment| self.timestamp_max_of(segment, upto)).max()
     }
 
@@ -240,7 +241,7 @@ impl Log {
                 continue;
             }
             let Ok((view, _)) = BatchView::parse(batch.slice()) else { return TimestampPlan::Faulty };
-            match view.first_record_at_or_after(query.timestamp, scratch) {
+            match view.first_record_at_or_after(query.from, query.timestamp, scratch) {
                 Ok(Some((offset, timestamp))) => {
                     return TimestampPlan::Found(TimestampOffset { timestamp, offset });
                 }
@@ -392,7 +393,7 @@ impl DiskRead {
                 return TimestampScan::GoOn(query.upto);
             }
             if view.last_offset() >= query.from && view.max_timestamp() >= query.timestamp {
-                match view.first_record_at_or_after(query.timestamp, scratch) {
+                match view.first_record_at_or_after(query.from, query.timestamp, scratch) {
                     Ok(Some((offset, timestamp))) => {
                         return TimestampScan::Found(TimestampOffset { timestamp, offset });
                     }

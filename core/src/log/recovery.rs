@@ -121,6 +121,8 @@ pub struct LogRecovery {
     seen_end: Offset,
     newest_epoch: Option<LeaderEpoch>,
     wal_state: WalState,
+    /// All before was deleted.
+    start: Offset,
 }
 
 impl LogRecovery {
@@ -144,7 +146,9 @@ impl LogRecovery {
         }
         log.footers_left = left.bases;
         let (current, read, newest_epoch) = (None, None, None);
-        let mut recovery = Self { log, report, ahead, current, read, seen_end, newest_epoch, wal_state };
+        let start = Offset::ZERO;
+        let mut recovery =
+            Self { log, report, ahead, current, read, seen_end, newest_epoch, wal_state, start };
         recovery.run();
         recovery
     }
@@ -153,6 +157,13 @@ impl LogRecovery {
     /// for rot; an older one than the last may be right, and the last one wrong. Comes before the first read is answered.
     pub fn limit_epochs(&mut self, newest: Option<LeaderEpoch>) {
         self.newest_epoch = newest;
+    }
+
+    /// The log begins at `start` at the earliest, however much of what is before still stands. What was deleted was committed:
+    /// those offsets were given away.
+    pub fn begin_at(&mut self, start: Offset) {
+        self.start = start;
+        self.seen_end = self.seen_end.max(start);
     }
 
     /// The next read; `None` once all is known. Stays the same until it is answered.
@@ -185,7 +196,7 @@ impl LogRecovery {
             }
             log.segments.push_back(Segment::new(self.seen_end));
         }
-        log.log_start = log.segments.front().expect("a log has a segment").base;
+        log.log_start = log.first_base().max(self.start);
         log.durable_end = log.log_end();
         self.report.faulty.clone_from(&log.faulty);
         (self.log, self.report)

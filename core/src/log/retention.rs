@@ -11,7 +11,9 @@ use crate::time::Now;
 impl Log {
     /// Ends the active segment if it is old enough to, or if all of it is past its retention. Gives its base then.
     pub fn roll_if_due(&mut self, now: Now) -> Option<Offset> {
-        if self.is_aged(now) || self.is_past_retention(self.active(), now) { self.roll() } else { None }
+        let active = self.active();
+        let due = self.is_aged(now) || self.is_past_retention(active, now) || self.is_below_start(active);
+        if due { self.roll() } else { None }
     }
 
     /// Ends the active segment so that all of it can go to disk. Gives its base, unless it is empty.
@@ -26,7 +28,12 @@ impl Log {
         segment.timestamp_max.is_none_or(|newest| now.wall.0.saturating_sub(newest.0) > retention)
     }
 
-    /// The sealed segments, from the front, that time or size condemn, whether or not a later file keeps the log's end.
+    fn is_below_start(&self, segment: &Segment) -> bool {
+        segment.end <= self.log_start
+    }
+
+    /// The sealed segments, from the front, that time, size or the log's start condemn, whether or not a later file keeps the
+    /// log's end.
     fn due(&self, now: Now, high_watermark: Offset) -> impl Iterator<Item = &Segment> {
         let mut size_bytes = self.size_bytes();
         self.segments.iter().take(self.segments.len() - 1).take_while(move |segment| {
@@ -37,7 +44,7 @@ impl Log {
             size_bytes -= u64::from(segment.len);
             (segment.seal == Seal::Sealed || mutant::on(Mutant::UnsealedDeleted))
                 && segment.end <= high_watermark
-                && (over || self.is_past_retention(segment, now))
+                && (over || self.is_past_retention(segment, now) || self.is_below_start(segment))
         })
     }
 
@@ -67,10 +74,11 @@ impl Log {
         let segment = self.segments.pop_front().expect("a log has a segment");
         let sealed = segment.seal == Seal::Sealed || mutant::on(Mutant::UnsealedDeleted);
         assert!(segment.base == base && sealed, "sealed segments are deleted from the front");
-        self.log_start = self.segments.front().expect("the active segment stays").base;
-        while self.tail.evict_next(self.log_start).is_some() {}
-        self.epochs.on_log_start(self.log_start);
-        self.faulty.retain(|extent| extent.last >= self.log_start);
+        let first = self.first_base();
+        self.log_start = self.log_start.max(first);
+        while self.tail.evict_next(first).is_some() {}
+        self.epochs.on_log_start(first);
+        self.faulty.retain(|extent| extent.last >= first);
         self.footers_left.push_back(base);
     }
 

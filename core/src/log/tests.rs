@@ -4,4 +4,5 @@ mod deleted;
 mod faults;
 mod model;
 mod random;
+mod trimmed;
 mod world;

@@ -39,11 +39,13 @@ pub struct SegmentView {
 
 impl Log {
     pub fn view(&self) -> LogView {
+        let mut epochs = self.epochs.clone();
+        epochs.on_log_start(self.log_start);
         LogView {
             log_start: self.log_start,
             durable_end: self.durable_end,
             log_end: self.log_end(),
-            epochs: self.epochs.entries().to_vec(),
+            epochs: epochs.entries().to_vec(),
             producers: self.producers.snapshot(),
             faulty: self.faulty.clone(),
             kept_bytes: self.config.retention_bytes.filter(|_| self.config.retention.is_none()),

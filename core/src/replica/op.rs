@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use crate::batch::{Encoding, ProducedBatch};
 use crate::buf::Slice;
-use crate::id::{LeaderEpoch, Offset, PartitionId};
+use crate::id::{LeaderEpoch, Offset, PartitionId, ProducerEpoch, ProducerId};
 use crate::log::Minimum;
 use crate::time::Timestamp;
 
@@ -15,6 +15,12 @@ pub enum PartitionOp {
     Produce(ProduceOp),
     Fetch(FetchOp),
     ListOffsets(ListOffsetsOp),
+    DeleteRecords(DeleteRecordsOp),
+    EpochEnd(EpochEndOp),
+    /// Which producers the partition remembers.
+    Producers(PartitionId),
+    /// Bytes of its log.
+    Size(PartitionId),
 }
 
 impl PartitionOp {
@@ -23,6 +29,9 @@ impl PartitionOp {
             Self::Produce(op) => op.partition,
             Self::Fetch(op) => op.partition,
             Self::ListOffsets(op) => op.partition,
+            Self::DeleteRecords(op) => op.partition,
+            Self::EpochEnd(op) => op.partition,
+            Self::Producers(partition) | Self::Size(partition) => *partition,
         }
     }
 }
@@ -109,11 +118,33 @@ pub enum OffsetTarget {
     At(Timestamp),
 }
 
+/// Forget the records before an offset; for good, once this is answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeleteRecordsOp {
+    pub partition: PartitionId,
+    /// `None` is the high watermark.
+    pub upto: Option<Offset>,
+}
+
+/// Where does a leader epoch end?
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EpochEndOp {
+    pub partition: PartitionId,
+    pub current_leader_epoch: Option<LeaderEpoch>,
+    pub epoch: LeaderEpoch,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PartitionReply {
     Produced(ProduceReply),
     Read(ReadReply),
     Offset(OffsetReply),
+    /// The low watermark: the log's start, which is on disk.
+    Deleted(Offset),
+    /// The newest epoch that is not above the one asked for, and the offset where it ends; `None` if nothing is known of it.
+    EpochEnd(Option<(LeaderEpoch, Offset)>),
+    Producers(Vec<ActiveProducer>),
+    Size(u64),
     Failed(PartitionError),
 }
 
@@ -138,6 +169,15 @@ pub struct ReadReply {
     pub more: bool,
     /// The partition remembers the call and will send `Woken`.
     pub watched: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ActiveProducer {
+    pub id: ProducerId,
+    pub epoch: ProducerEpoch,
+    /// Of its last batch, if it has written one in this epoch.
+    pub last_sequence: Option<i32>,
+    pub last_timestamp: Option<Timestamp>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

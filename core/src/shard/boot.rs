@@ -17,9 +17,9 @@ use alloc::vec::Vec;
 
 use self::inventory::Inventory;
 use self::metadata::MetadataRead;
-use self::partition::PartitionBoot;
+use self::partition::{PartitionBoot, Recovered, Start};
 use self::stream::StreamBoot;
-use super::owner::{Inheritance, Legacy, Pin, StreamHold, lead, log_config};
+use super::owner::{Inheritance, Inherited, Legacy, Pin, StreamHold, lead, log_config};
 use super::{
     DiskErrorAt, DiskStep, Durability, Effect, Event, FileChange, FileMeta, Halt, Input, Outcome, Shard,
     placement,
@@ -106,6 +106,8 @@ pub struct Boot {
     wal_state: WalState,
     partitions_left: VecDeque<PartitionId>,
     logs: BTreeMap<PartitionId, Log>,
+    /// What files say of where logs begin.
+    kept_starts: BTreeMap<PartitionId, Offset>,
     controller: Option<Controller>,
     waiting: Option<(OpId, FileId, DiskStep)>,
     progress: Progress,
@@ -146,6 +148,7 @@ impl Boot {
             wal_state: WalState::Whole,
             partitions_left: VecDeque::new(),
             logs: BTreeMap::new(),
+            kept_starts: BTreeMap::new(),
             controller: None,
             waiting: None,
             progress,
@@ -373,12 +376,21 @@ impl Boot {
     }
 
     fn on_partition_over(&mut self, partition: PartitionBoot) {
-        let (id, log, report) = partition.finish();
+        let Recovered { partition: id, log, report, start } = partition.finish();
         for &base in &report.rebuilt_footers {
             self.events.push_back(Event::FooterRebuilt { partition: id, base });
         }
         if report.producers == ProducersOfDeleted::Lost {
             self.events.push_back(Event::ProducersLost { partition: id });
+        }
+        match start {
+            Start::Kept(start) => drop(self.kept_starts.insert(id, start)),
+            // It is of no use to anybody and goes with the next segment that goes.
+            Start::Lost => {
+                self.kept_starts.insert(id, Offset::ZERO);
+                self.events.push_back(Event::LogStartLost { partition: id });
+            }
+            Start::NoFile | Start::Unread { .. } => {}
         }
         for extent in &report.faulty {
             self.events.push_back(Event::Faulty { partition: id, base: extent.base, last: extent.last });
@@ -448,7 +460,8 @@ impl Boot {
             let topic = image.topic_by_id(id.topic);
             let config = topic.map_or_else(metadata_topic_config, |topic| topic.config.clone());
             let replica = lead(self.config.node, log, image.partition(id), &config);
-            part.partitions.push((id, replica, config.timestamp));
+            let (timestamp, kept_start) = (config.timestamp, self.kept_starts.get(&id).copied());
+            part.partitions.push(Inherited { partition: id, replica, timestamp, kept_start });
         }
         let holds = self.stream_holds(&parts);
         let mut controller = Some((controller, superblock.cluster, holds));

@@ -139,6 +139,16 @@ pub enum Event {
     ProducersLost {
         partition: PartitionId,
     },
+    /// Records were deleted on request: the log begins there from now on, on disk too.
+    LogStartMoved {
+        partition: PartitionId,
+        log_start: Offset,
+    },
+    /// Both copies of the file that tells where the log begins are damaged: it begins with its first segment again, so that records
+    /// which were deleted may be read again.
+    LogStartLost {
+        partition: PartitionId,
+    },
     /// One copy of the superblock was damaged or of an older form; both are written again.
     SuperblockRepaired,
     /// A footer was missing or wrong and is made again, from its segment or its second copy.
@@ -175,7 +185,7 @@ macro_rules! names {
 names! {
     /// Every kind of event; a coverage mark each.
     Event:
-    Connected Disconnected ConnectionRefused Answered TopicCreated TopicDeleted LogLevelSet Appended DuplicateAnswered GroupCommitted DurableAdvanced HighWatermarkAdvanced Destaged SegmentRolled SegmentSealed SegmentDeleted WalFileCreated WalFileRecycled Checkpointed SealWritten CarriedForward TornTail Rot Faulty CheckpointLost ProducersLost SuperblockRepaired FooterRebuilt Recovered StorageFull StorageRoomAgain Halted Marked
+    Connected Disconnected ConnectionRefused Answered TopicCreated TopicDeleted LogLevelSet Appended DuplicateAnswered GroupCommitted DurableAdvanced HighWatermarkAdvanced Destaged SegmentRolled SegmentSealed SegmentDeleted WalFileCreated WalFileRecycled Checkpointed SealWritten CarriedForward TornTail Rot Faulty CheckpointLost ProducersLost LogStartMoved LogStartLost SuperblockRepaired FooterRebuilt Recovered StorageFull StorageRoomAgain Halted Marked
 }
 
 /// A branch of the core that tests should have been through.

@@ -2,8 +2,9 @@
 //! connections, requests or the wire.
 //!
 //! What it does in parts: `produce` appends and acknowledges, `read` serves batches and offsets, `wal` drives the write-ahead
-//! log, `keep` destages, seals and deletes, `topics` follows the metadata.
+//! log, `keep` destages, seals and deletes, `delete_records` moves the starts of logs, `topics` follows the metadata.
 
+mod delete_records;
 mod keep;
 mod produce;
 mod read;
@@ -16,6 +17,7 @@ use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use self::delete_records::StartFile;
 pub(super) use self::keep::Legacy;
 use self::keep::{DestageJob, Remove};
 use self::produce::PendingAck;
@@ -49,6 +51,7 @@ struct Partition {
     keeping: Keeping,
     /// The segment whose file could not be removed; no newer one goes before it.
     unremoved: Option<Offset>,
+    start_file: StartFile,
     /// It stands in the queue of `keep`.
     queued: bool,
     /// Batches that are on their way into a newer frame.
@@ -104,6 +107,10 @@ enum Op {
         partition: PartitionId,
         base: Offset,
         what: Remove,
+    },
+    /// The file that tells where the log begins is written or removed.
+    LogStart {
+        partition: PartitionId,
     },
     /// Removing a stream of an earlier life; what is left of it.
     RemoveStream {
@@ -181,11 +188,21 @@ pub(super) struct StreamHold {
     pub(super) holders: usize,
 }
 
+/// A partition that was read back.
+#[derive(Debug)]
+pub(super) struct Inherited {
+    pub(super) partition: PartitionId,
+    pub(super) replica: Replica,
+    pub(super) timestamp: TimestampType,
+    /// What its file says of where it begins, if there is one.
+    pub(super) kept_start: Option<Offset>,
+}
+
 /// What a shard inherits from recovery.
 #[derive(Debug)]
 pub(super) struct Inheritance {
     pub(super) image: Arc<Image>,
-    pub(super) partitions: Vec<(PartitionId, Replica, TimestampType)>,
+    pub(super) partitions: Vec<Inherited>,
     pub(super) legacy: Vec<Legacy>,
 }
 
@@ -208,7 +225,8 @@ impl Owner {
             seal_after: config.wal.seal_after,
         };
         let memory = config.memory_bytes;
-        let dirty: BTreeSet<PartitionId> = inheritance.partitions.iter().map(|(id, ..)| *id).collect();
+        let dirty: BTreeSet<PartitionId> =
+            inheritance.partitions.iter().map(|inherited| inherited.partition).collect();
         let destage_at = (!dirty.is_empty()).then(|| now.mono + config.wal.destage_interval);
         let mut owner = Self {
             id,
@@ -254,8 +272,8 @@ impl Owner {
             stopping: false,
             config,
         };
-        for (id, replica, timestamp) in inheritance.partitions {
-            owner.adopt(id, replica, timestamp);
+        for inherited in inheritance.partitions {
+            owner.adopt(inherited);
         }
         owner.on_image(now, inheritance.image);
         owner
@@ -283,7 +301,12 @@ impl Owner {
         match call.op {
             PartitionOp::Produce(_) if self.parked.is_empty() => self.produce(now, call),
             PartitionOp::Produce(_) => self.parked.push_back(call),
-            PartitionOp::Fetch(_) | PartitionOp::ListOffsets(_) => self.read(call),
+            PartitionOp::DeleteRecords(_) => self.delete_records(call),
+            PartitionOp::Fetch(_)
+            | PartitionOp::ListOffsets(_)
+            | PartitionOp::EpochEnd(_)
+            | PartitionOp::Producers(_)
+            | PartitionOp::Size(_) => self.read(call),
         }
     }
 
@@ -302,6 +325,7 @@ impl Owner {
             Op::Seal { partition, base } => self.on_sealed(now, partition, base, outcome),
             Op::CreateActive { partition, base } => self.on_active_created(now, partition, base, outcome),
             Op::Remove { partition, base, what } => self.on_removed(now, partition, base, what, &outcome),
+            Op::LogStart { partition } => self.on_start_file_changed(now, partition, &outcome),
             Op::RemoveStream { stream, files } => self.on_stream_step(stream, files, &outcome),
             Op::Forget => {}
         }

@@ -53,6 +53,7 @@ counts! {
     SuperblocksRepaired "superblocks_repaired" "Superblocks with a damaged or old copy, written again";
     CheckpointsLost "checkpoints_lost" "Checkpoints of the write-ahead log that could not be read";
     ProducersLost "producers_lost" "Partitions that forgot the producers of deleted records";
+    LogStartsLost "log_starts_lost" "Partitions that forgot which records were deleted on request";
     StorageFull "storage_full" "Times that a shard found its disk full";
 }
 

@@ -32,11 +32,8 @@ pub(super) fn log(shard: ShardId, event: &Event) {
         Event::SuperblockRepaired => {
             tracing::warn!(target: RECOVERY, shard, "one copy of the superblock was damaged or old; both are written again");
         }
-        Event::CheckpointLost { stream } => {
-            tracing::error!(target: RECOVERY, shard, stream = %stream.0, "a checkpoint is damaged: the write-ahead log is read from its start");
-        }
-        Event::ProducersLost { partition } => {
-            tracing::error!(target: RECOVERY, shard, %partition, "the producers of deleted records are forgotten: batches sent again may be doubled or refused");
+        Event::CheckpointLost { .. } | Event::ProducersLost { .. } | Event::LogStartLost { .. } => {
+            log_loss(shard, event);
         }
         Event::StorageFull => {
             tracing::error!(target: STORAGE, shard, "the disk is full: produce is refused until there is room")
@@ -65,6 +62,7 @@ pub(super) fn log(shard: ShardId, event: &Event) {
         Event::SegmentRolled { .. }
         | Event::SegmentSealed { .. }
         | Event::SegmentDeleted { .. }
+        | Event::LogStartMoved { .. }
         | Event::CarriedForward { .. } => tracing::debug!(target: LOG, shard, ?event),
         Event::Recovered { .. } => tracing::debug!(target: RECOVERY, shard, ?event),
         Event::Answered { .. } => tracing::trace!(target: REQUEST, shard, ?event),
@@ -76,5 +74,22 @@ pub(super) fn log(shard: ShardId, event: &Event) {
         Event::GroupCommitted { .. } | Event::SealWritten { .. } => {
             tracing::trace!(target: STORAGE, shard, ?event);
         }
+    }
+}
+
+/// What recovery could not read and goes on without.
+#[expect(clippy::wildcard_enum_match_arm, reason = "only what recovery lost comes here")]
+fn log_loss(shard: u16, event: &Event) {
+    match event {
+        Event::CheckpointLost { stream } => {
+            tracing::error!(target: RECOVERY, shard, stream = %stream.0, "a checkpoint is damaged: the write-ahead log is read from its start");
+        }
+        Event::ProducersLost { partition } => {
+            tracing::error!(target: RECOVERY, shard, %partition, "the producers of deleted records are forgotten: batches sent again may be doubled or refused");
+        }
+        Event::LogStartLost { partition } => {
+            tracing::error!(target: RECOVERY, shard, %partition, "the file that tells where the log begins is damaged: records that were deleted may be read again");
+        }
+        other => unreachable!("{other:?} is no loss"),
     }
 }

@@ -113,6 +113,7 @@ impl Checker for AckedIsDurable {
             | Fact::Damaged { .. }
             | Fact::Sought(_)
             | Fact::RefusedInSequence { .. }
+            | Fact::Trimmed(_)
             | Fact::Unreadable { .. }
             | Fact::Disk { .. }
             | Fact::Core { .. }

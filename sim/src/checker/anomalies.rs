@@ -146,6 +146,7 @@ impl Checker for Anomalies {
             | Fact::Damaged { .. }
             | Fact::Listed(_)
             | Fact::RefusedInSequence { .. }
+            | Fact::Trimmed(_)
             | Fact::Unreadable { .. }
             | Fact::Disk { .. }
             | Fact::Core { .. }

@@ -94,6 +94,7 @@ impl DiskOracle {
             | Event::Faulty { .. }
             | Event::CheckpointLost { .. }
             | Event::ProducersLost { .. }
+            | Event::LogStartLost { .. }
                 if !self.rot =>
             {
                 return wrong(format!("{event:?}, and no bit has rotted"));
@@ -141,6 +142,7 @@ impl Checker for DiskOracle {
             | Fact::Sought(_)
             | Fact::Listed(_)
             | Fact::RefusedInSequence { .. }
+            | Fact::Trimmed(_)
             | Fact::Unreadable { .. }
             | Fact::Disk { .. }
             | Fact::ReadToEnd { .. }

@@ -38,6 +38,7 @@ impl Checker for HighWatermarkTold {
             | Fact::Sought(_)
             | Fact::Listed(_)
             | Fact::RefusedInSequence { .. }
+            | Fact::Trimmed(_)
             | Fact::Unreadable { .. }
             | Fact::Disk { .. }
             | Fact::Core { .. }

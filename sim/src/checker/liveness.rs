@@ -22,6 +22,7 @@ impl Checker for Liveness {
             | Fact::Sought(_)
             | Fact::Listed(_)
             | Fact::RefusedInSequence { .. }
+            | Fact::Trimmed(_)
             | Fact::Unreadable { .. }
             | Fact::Disk { .. }
             | Fact::Core { .. }

@@ -63,6 +63,7 @@ impl Checker for NoSilentGap {
             | Fact::Damaged { .. }
             | Fact::Sought(_)
             | Fact::RefusedInSequence { .. }
+            | Fact::Trimmed(_)
             | Fact::Unreadable { .. }
             | Fact::Disk { .. }
             | Fact::Core { .. }

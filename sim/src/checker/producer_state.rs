@@ -193,6 +193,7 @@ impl Checker for ProducerState {
             | Fact::Sought(_)
             | Fact::Listed(_)
             | Fact::RefusedInSequence { .. }
+            | Fact::Trimmed(_)
             | Fact::Unreadable { .. }
             | Fact::Disk { .. }
             | Fact::Ended { .. }

@@ -123,6 +123,9 @@ impl RotIsTold {
             Event::ProducersLost { partition } if !self.atlas.has_struck_footer(*partition) => {
                 return wrong(format!("{event:?}, and nothing has touched it"));
             }
+            Event::LogStartLost { partition } if !self.atlas.has_struck_start(*partition) => {
+                return wrong(format!("{event:?}, and nothing has touched it"));
+            }
             Event::Faulty { partition, base, last } => {
                 self.topics_lost |= *partition == PartitionId::METADATA;
                 let end = self.durable.get(partition).copied().unwrap_or(0);
@@ -247,6 +250,7 @@ impl Checker for RotIsTold {
             | Fact::Sought(_)
             | Fact::Listed(_)
             | Fact::RefusedInSequence { .. }
+            | Fact::Trimmed(_)
             | Fact::DiskReplaced { .. }
             | Fact::Overdue { .. } => {}
         }

@@ -39,6 +39,8 @@ struct Fold {
     lossy: bool,
     /// The node ended since: how much was kept is not known yet.
     unsure: bool,
+    /// Records were deleted on request, however much is left.
+    trimmed: bool,
     /// As the last look said.
     kept_bytes: Option<u64>,
 }
@@ -194,11 +196,12 @@ impl StateMatchesLog {
             Event::Faulty { partition, .. } | Event::ProducersLost { partition } => {
                 self.fold(node, partition).lossy = true;
             }
+            Event::LogStartMoved { partition, .. } => self.fold(node, partition).trimmed = true,
             Event::SegmentDeleted { partition, base } => {
                 let fold = self.fold(node, partition);
                 let left = fold.batches.iter().filter(|batch| batch.segment_base > base);
                 let left: u64 = left.map(|batch| u64::from(batch.bytes)).sum();
-                if fold.kept_bytes.is_some_and(|least| left < least) && !fold.lossy {
+                if fold.kept_bytes.is_some_and(|least| left < least) && !fold.lossy && !fold.trimmed {
                     let story = format!(
                         "{partition}: {base} was deleted, {left} bytes are left: {:?}",
                         fold.kept_bytes

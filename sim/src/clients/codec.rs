@@ -141,6 +141,7 @@ pub(crate) const FETCH: Api = Api { key: 1, version: 11 };
 /// The first version that brokers still speak: without sessions, leader epochs and the start of the log.
 pub(crate) const FETCH_OLD: Api = Api { key: 1, version: 4 };
 pub(crate) const LIST_OFFSETS: Api = Api { key: 2, version: 5 };
+pub(crate) const DELETE_RECORDS: Api = Api { key: 21, version: 1 };
 pub(crate) const API_VERSIONS: Api = Api { key: 18, version: 2 };
 pub(crate) const INIT_PRODUCER_ID: Api = Api { key: 22, version: 1 };
 
@@ -247,6 +248,21 @@ pub(crate) fn read_listed(body: &[u8]) -> Result<Vec<ListedPartition>, Malformed
             let (_index, error, _timestamp) = (r.i32()?, r.i16()?, r.i64()?);
             let (offset, _leader_epoch) = (r.i64()?, r.i32()?);
             Ok(ListedPartition { error, offset })
+        })
+    })?;
+    reader.end()?;
+    Ok(topics.into_iter().flatten().collect())
+}
+
+/// The answer to one partition of a DeleteRecords: its error and where the log begins.
+pub(crate) fn read_deleted(body: &[u8]) -> Result<Vec<(i16, i64)>, Malformed> {
+    let mut reader = Reader::new(body);
+    let _throttle = reader.i32()?;
+    let topics = reader.array(|r| {
+        let _topic = r.str()?;
+        r.array(|r| {
+            let (_index, low_watermark, error) = (r.i32()?, r.i64()?, r.i16()?);
+            Ok((error, low_watermark))
         })
     })?;
     reader.end()?;

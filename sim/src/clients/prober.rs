@@ -14,8 +14,9 @@ use highwater_core::time::{Duration, Instant};
 
 use super::batch::{Recipe, encode};
 use super::codec::{
-    API_VERSIONS, Api, FETCH, FETCH_OLD, INIT_PRODUCER_ID, LIST_OFFSETS, Malformed, PRODUCE, Writer, code,
-    frame, read_api_versions, read_fetched, read_listed, read_produced, read_producer_id,
+    API_VERSIONS, Api, DELETE_RECORDS, FETCH, FETCH_OLD, INIT_PRODUCER_ID, LIST_OFFSETS, Malformed, PRODUCE,
+    Writer, code, frame, read_api_versions, read_deleted, read_fetched, read_listed, read_produced,
+    read_producer_id,
 };
 use super::fetching::{Answer, take};
 use super::record::content;
@@ -23,7 +24,7 @@ use super::{Act, Desk, Heard};
 use crate::draw::Draw;
 use crate::history::{
     Acked, Edge, Fact, Listed, Mark, OutOfRange, Place, Process, Promise, Sent, Sequence, Sought, Told,
-    Unacked, Value,
+    Trimmed, Unacked, Value,
 };
 use crate::params::{ClientParams, PORT, host};
 
@@ -61,6 +62,11 @@ enum Asking {
         edge: Edge,
         mark: Mark,
     },
+    /// All before an offset shall be deleted; −1 is the high watermark.
+    Trim {
+        place: Place,
+        upto: i64,
+    },
 }
 
 #[derive(Debug)]
@@ -84,6 +90,8 @@ pub(super) struct Prober {
     done: BTreeMap<Place, VecDeque<Batch>>,
     /// What the epoch before would still send.
     zombies: BTreeMap<Place, Batch>,
+    /// All before was deleted, as the answers say.
+    floors: BTreeMap<Place, i64>,
     next_at: Instant,
     scratch: Scratch,
 }
@@ -106,6 +114,7 @@ impl Prober {
             open: None,
             done: BTreeMap::new(),
             zombies: BTreeMap::new(),
+            floors: BTreeMap::new(),
             next_at: Instant::default(),
             scratch: Scratch::new(),
         }
@@ -216,6 +225,12 @@ impl Prober {
                 let batch = self.begin_epoch(place, identity, desk, prng);
                 self.open = Some(batch.clone());
                 produce(batch, desk)
+            }
+            20 if desk.topics[place.topic].retains_less() && !desk.topics[place.topic].churns => {
+                let end = desk.history.end_known(place);
+                let near = end.saturating_sub(i64::try_from(prng.below(6)).expect("small")).max(0);
+                let upto = prng.pick(&[-1, near, near, end / 2, end.saturating_add(1_000)]);
+                (Asking::Trim { place, upto }, DELETE_RECORDS, trim_body(place, upto, desk))
             }
             _ => {
                 let end = u64::try_from(desk.history.end_known(place)).unwrap_or(0);
@@ -349,6 +364,16 @@ impl Prober {
             Asking::Fetch { api, place, offset, mark } => {
                 self.on_fetched(api, (place, offset, mark), body, desk)?;
             }
+            Asking::Trim { place, upto } => {
+                let deleted = read_deleted(body)?;
+                let [(error, low_watermark)] = deleted[..] else {
+                    return Err(Malformed("not one partition"));
+                };
+                desk.count("probe-trim", error);
+                if error == code::NONE {
+                    self.on_trimmed(place, upto, low_watermark, desk);
+                }
+            }
             Asking::List { place, edge, mark } => {
                 for listed in read_listed(body)? {
                     desk.count("probe-list", listed.error);
@@ -361,6 +386,19 @@ impl Prober {
             }
         }
         Ok(())
+    }
+
+    fn on_trimmed(&mut self, place: Place, upto: i64, low_watermark: i64, desk: &mut Desk<'_>) {
+        let floor_known = self.floor(place);
+        // Beyond what was asked for, retention has come, which need not be on disk yet.
+        let floor = if upto < 0 { low_watermark } else { upto.min(low_watermark) };
+        let trimmed = Trimmed { place, floor, floor_known, told: low_watermark };
+        desk.history.record(Fact::Trimmed(trimmed));
+        self.floors.insert(place, floor.max(floor_known));
+    }
+
+    fn floor(&self, place: Place) -> i64 {
+        self.floors.get(&place).copied().unwrap_or(0)
     }
 
     fn on_produced(&mut self, batch: Batch, error: i16, base: i64, desk: &mut Desk<'_>) {
@@ -428,6 +466,13 @@ impl Prober {
         let (log_start, high_watermark) = (partition.log_start, partition.high_watermark);
         match partition.error {
             code::NONE => {
+                let floor = self.floor(place);
+                // What is served from below its floor shows that the log begins no further.
+                let told = if log_start >= 0 { asked.min(log_start) } else { asked };
+                if told < floor {
+                    let trimmed = Trimmed { place, floor, floor_known: floor, told };
+                    desk.history.record(Fact::Trimmed(trimmed));
+                }
                 desk.history.record(Fact::Told(Told { place, log_start, high_watermark, end_known }));
                 desk.history.record(Fact::Sought(Sought { process, place }));
                 let bytes = partition.records;
@@ -502,5 +547,16 @@ fn fetch_body(api: Api, (place, offset): (Place, i64), desk: &Desk<'_>, prng: &m
         body.count(0);
         body.str("");
     }
+    body
+}
+
+fn trim_body(place: Place, upto: i64, desk: &Desk<'_>) -> Writer {
+    let mut body = Writer::default();
+    body.count(1);
+    body.str(&desk.topics[place.topic].name);
+    body.count(1);
+    body.i32(place.index);
+    body.i64(upto);
+    body.i32(1_000);
     body
 }

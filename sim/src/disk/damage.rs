@@ -152,12 +152,14 @@ impl Disk {
         match file {
             // A footer can be made again from its segment, but not once that is deleted.
             FileId::Footer { .. } => Some(self.twin(file, favourite, (len / 2, len))),
-            FileId::Superblock | FileId::Checkpoint { .. } if len > block => {
+            FileId::Superblock | FileId::Checkpoint { .. } | FileId::LogStart { .. } if len > block => {
                 Some(self.twin(file, favourite, (block, len)))
             }
-            FileId::Superblock | FileId::Checkpoint { .. } | FileId::Wal { .. } | FileId::Segment { .. } => {
-                None
-            }
+            FileId::Superblock
+            | FileId::Checkpoint { .. }
+            | FileId::LogStart { .. }
+            | FileId::Wal { .. }
+            | FileId::Segment { .. } => None,
         }
     }
 

@@ -41,9 +41,9 @@ impl Directory {
         match file {
             FileId::Superblock => Self::Root,
             FileId::Wal { stream, .. } | FileId::Checkpoint { stream } => Self::Stream(stream),
-            FileId::Segment { partition, .. } | FileId::Footer { partition, .. } => {
-                Self::Partition(partition)
-            }
+            FileId::Segment { partition, .. }
+            | FileId::Footer { partition, .. }
+            | FileId::LogStart { partition } => Self::Partition(partition),
         }
     }
 }

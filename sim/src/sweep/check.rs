@@ -108,6 +108,7 @@ impl<'a> Check<'a> {
                 | Event::Faulty { .. }
                 | Event::CheckpointLost { .. }
                 | Event::ProducersLost { .. }
+                | Event::LogStartLost { .. }
                 | Event::SuperblockRepaired
                 | Event::Halted(_)
                 | Event::StorageFull),

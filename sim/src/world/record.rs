@@ -140,6 +140,10 @@ impl Recorder {
                 self.partition(partition);
                 self.fingerprint.word((base.0.cast_unsigned() << 1) | 1);
             }
+            FileId::LogStart { partition } => {
+                self.partition(partition);
+                self.fingerprint.word(u64::MAX);
+            }
         }
     }
 

@@ -85,7 +85,7 @@ fn log_append_time_changes_all_timestamps_and_the_crc() {
     assert_eq!(view.timestamp_type(), TimestampType::LogAppendTime);
     let mut scratch = Scratch::new();
     assert!(view.records(&mut scratch).unwrap().all(|record| record.unwrap().timestamp == Timestamp(42)));
-    let found = view.first_record_at_or_after(Timestamp(42), &mut scratch).unwrap();
+    let found = view.first_record_at_or_after(Offset::ZERO, Timestamp(42), &mut scratch).unwrap();
     assert_eq!(found, Some((Offset(0), Timestamp(42))));
 }
 
@@ -108,7 +108,8 @@ fn the_first_record_at_a_timestamp_is_found_inside_the_batch() {
         let (view, _) = BatchView::parse(&batch).unwrap();
         let mut scratch = Scratch::new();
         let mut at = |delta| {
-            let found = view.first_record_at_or_after(Timestamp(BASE_TIMESTAMP + delta), &mut scratch);
+            let found =
+                view.first_record_at_or_after(Offset::ZERO, Timestamp(BASE_TIMESTAMP + delta), &mut scratch);
             found.unwrap().map(|(offset, timestamp)| (offset.0, timestamp.0 - BASE_TIMESTAMP))
         };
         assert_eq!(at(-9), Some((50, 0)));

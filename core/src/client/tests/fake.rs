@@ -542,7 +542,9 @@ impl Log {
                 .iter()
                 .find_map(|bytes| {
                     let batch = Batches::new(bytes).next().unwrap().unwrap();
-                    batch.first_record_at_or_after(Timestamp(timestamp), &mut Scratch::new()).unwrap()
+                    batch
+                        .first_record_at_or_after(Offset::ZERO, Timestamp(timestamp), &mut Scratch::new())
+                        .unwrap()
                 })
                 .map_or(-1, |(offset, _)| offset.0),
         }

@@ -24,6 +24,8 @@ pub(super) struct Disk {
     pub(super) pins: BTreeMap<u64, i64>,
     /// Frames of the WAL have rotted, nobody knows of which logs.
     pub(super) lacks: Option<WalState>,
+    /// What is written down of the log's start.
+    pub(super) log_start: Option<Offset>,
 }
 
 /// How far a step of storage comes before the node dies.
@@ -175,6 +177,9 @@ impl Disk {
         let left = FootersLeft { bases, newest: self.footers_left().last().and_then(footer) };
         let wal = (self.wal.clone(), self.lacks.unwrap_or(WalState::Whole));
         let mut recovery = LogRecovery::new(config.clone(), files.collect(), left, wal);
+        if let Some(start) = self.log_start {
+            recovery.begin_at(start);
+        }
         let mut reads = 0;
         while let Some(read) = recovery.next_read() {
             reads += 1;

@@ -25,6 +25,8 @@ pub(super) struct PartitionFiles {
     /// Lengths by base offset.
     pub(super) segments: BTreeMap<Offset, u64>,
     pub(super) footers: BTreeMap<Offset, u64>,
+    /// Its length.
+    pub(super) log_start: Option<u64>,
 }
 
 impl PartitionFiles {
@@ -53,6 +55,9 @@ impl Inventory {
                 FileId::Footer { partition, base } => {
                     inventory.partitions.entry(partition).or_default().footers.insert(base, len);
                 }
+                FileId::LogStart { partition } => {
+                    inventory.partitions.entry(partition).or_default().log_start = Some(len);
+                }
             }
         }
         inventory
@@ -66,6 +71,7 @@ impl Inventory {
     pub(super) fn files_of(&self, partition: PartitionId) -> Vec<FileId> {
         let Some(files) = self.partitions.get(&partition) else { return Vec::new() };
         let segments = files.segments.keys().map(|&base| FileId::Segment { partition, base });
-        segments.chain(files.footers.keys().map(|&base| FileId::Footer { partition, base })).collect()
+        let footers = files.footers.keys().map(|&base| FileId::Footer { partition, base });
+        segments.chain(footers).chain(files.log_start.map(|_| FileId::LogStart { partition })).collect()
     }
 }

@@ -19,6 +19,7 @@ use crate::mutant::{self, Mutant};
 use crate::shard::FileChange;
 use crate::shard::owner::Pin;
 use crate::storage::frame::Content;
+use crate::storage::log_start::{self, LOG_START_BYTES_MAX};
 use crate::storage::walk::WalkedEntry;
 
 #[derive(Debug)]
@@ -35,6 +36,28 @@ pub(super) struct PartitionBoot {
     wal: Vec<WalBatch>,
     wal_state: WalState,
     at: At,
+    start: Start,
+}
+
+/// What came of the file that tells where the log begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Start {
+    NoFile,
+    Unread {
+        len: u64,
+    },
+    Kept(Offset),
+    /// The file cannot be read: the log begins with its first segment.
+    Lost,
+}
+
+/// A partition that was read back.
+#[derive(Debug)]
+pub(super) struct Recovered {
+    pub(super) partition: PartitionId,
+    pub(super) log: Log,
+    pub(super) report: RecoveryReport,
+    pub(super) start: Start,
 }
 
 #[derive(Debug)]
@@ -58,11 +81,17 @@ impl PartitionBoot {
         let wal = entries.into_iter().map(|(stream, walked)| wal_batch(stream, walked)).collect();
         let of_segments = files.footers.keys().copied().filter(|base| files.segments.contains_key(base));
         let at = At::Footers(files.footers_left().last().into_iter().chain(of_segments).collect());
+        let start = files.log_start.filter(|_| !mutant::on(Mutant::LogStartNotRead));
+        let start = start.map_or(Start::NoFile, |len| Start::Unread { len });
         let (footers, repairs, repaired) = (BTreeMap::new(), VecDeque::new(), Vec::new());
-        Self { partition, config, newest_epoch, files, footers, repairs, repaired, wal, wal_state, at }
+        Self { partition, config, newest_epoch, files, footers, repairs, repaired, wal, wal_state, at, start }
     }
 
     pub(super) fn next(&mut self) -> Step {
+        if let Start::Unread { len } = self.start {
+            let len = usize::try_from(len).unwrap_or(usize::MAX).min(LOG_START_BYTES_MAX);
+            return Step::Do(Disk::Read { file: FileId::LogStart { partition: self.partition }, at: 0, len });
+        }
         loop {
             match &mut self.at {
                 At::Footers(left) => match left.front() {
@@ -122,6 +151,9 @@ impl PartitionBoot {
         let wal = core::mem::take(&mut self.wal);
         let mut recovery = LogRecovery::new(self.config.clone(), files, left, (wal, self.wal_state));
         recovery.limit_epochs(self.newest_epoch);
+        if let Start::Kept(start) = self.start {
+            recovery.begin_at(start);
+        }
         self.at = At::Recover(Box::new(recovery));
     }
 
@@ -141,6 +173,10 @@ impl PartitionBoot {
     }
 
     pub(super) fn on_read(&mut self, bytes: Slice) {
+        if matches!(self.start, Start::Unread { .. }) {
+            self.start = log_start::decode(&bytes).map_or(Start::Lost, Start::Kept);
+            return;
+        }
         match &mut self.at {
             At::Footers(left) => {
                 if let Some(base) = left.pop_front() {
@@ -153,10 +189,10 @@ impl PartitionBoot {
         }
     }
 
-    pub(super) fn finish(self) -> (PartitionId, Log, RecoveryReport) {
+    pub(super) fn finish(self) -> Recovered {
         let At::Sync(_, log, mut report) = self.at else { unreachable!("the partition was read to its end") };
         report.rebuilt_footers.extend(self.repaired);
-        (self.partition, *log, report)
+        Recovered { partition: self.partition, log: *log, report, start: self.start }
     }
 }
 

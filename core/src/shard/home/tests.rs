@@ -6,6 +6,7 @@ mod configs;
 mod connections;
 mod fetching;
 mod noise;
+mod partitions;
 mod producing;
 
 use alloc::collections::{BTreeMap, VecDeque};
@@ -17,11 +18,11 @@ use super::Home;
 use crate::batch::{BatchBuilder, BatchHeader, BatchView, NewRecord, patch_offset_and_epoch};
 use crate::buf::{PageMut, Pool, Slice};
 use crate::controller::{Command, Controller, CreateTopics, Intent, NewTopic};
-use crate::id::{ConnId, LeaderEpoch, Offset, PartitionId, ShardId, Uuid};
+use crate::id::{ConnId, LeaderEpoch, Offset, PartitionId, ProducerEpoch, ProducerId, ShardId, Uuid};
 use crate::prng::Prng;
 use crate::replica::{
-    FetchOp, Minimum, OffsetReply, OffsetTarget, PartitionError, PartitionOp, PartitionReply, ProduceReply,
-    ReadReply,
+    ActiveProducer, FetchOp, Minimum, OffsetReply, OffsetTarget, PartitionError, PartitionOp, PartitionReply,
+    ProduceReply, ReadReply,
 };
 use crate::shard::message::CallId;
 use crate::shard::{CloseReason, Config, Effect, ShardMessage, placement};
@@ -34,12 +35,26 @@ const CONN: ConnId = ConnId { slot: 0, generation: 0 };
 struct FakeLog {
     batches: Vec<(Offset, Offset, Slice)>,
     watches: Vec<(CallId, Offset)>,
+    start: Offset,
     error: Option<PartitionError>,
 }
 
 impl FakeLog {
     fn end(&self) -> Offset {
         self.batches.last().map_or(Offset::ZERO, |(_, last, _)| last.next())
+    }
+
+    fn bytes(&self) -> u64 {
+        self.batches.iter().map(|(_, _, batch)| batch.len() as u64).sum()
+    }
+
+    fn delete(&mut self, upto: Option<Offset>) -> PartitionReply {
+        let upto = upto.unwrap_or(self.end());
+        if upto > self.end() {
+            return PartitionReply::Failed(PartitionError::OffsetOutOfRange);
+        }
+        self.start = self.start.max(upto);
+        PartitionReply::Deleted(self.start)
     }
 
     fn append(&mut self, batch: &[u8]) -> Offset {
@@ -296,6 +311,17 @@ impl World {
                 })
             }
             PartitionOp::Fetch(op) => log.read(call, &op),
+            PartitionOp::DeleteRecords(op) => log.delete(op.upto),
+            PartitionOp::EpochEnd(op) => {
+                PartitionReply::EpochEnd((op.epoch == LeaderEpoch(0)).then_some((LeaderEpoch(0), log.end())))
+            }
+            PartitionOp::Producers(_) => PartitionReply::Producers(vec![ActiveProducer {
+                id: ProducerId(7),
+                epoch: ProducerEpoch(2),
+                last_sequence: Some(41),
+                last_timestamp: None,
+            }]),
+            PartitionOp::Size(_) => PartitionReply::Size(log.bytes()),
             PartitionOp::ListOffsets(op) => PartitionReply::Offset(match op.target {
                 OffsetTarget::Latest => {
                     OffsetReply { timestamp: None, offset: Some(log.end()), leader_epoch: None }

@@ -417,6 +417,9 @@ impl Owner {
         if what == Remove::Segment && matches!(outcome, Outcome::Done) && !told {
             self.events.push_back(Event::SegmentDeleted { partition: id, base });
         }
+        if what == Remove::Segment {
+            self.tidy_start_file(id);
+        }
         let left = self.partitions.get_mut(&id).and_then(|partition| partition.replica.log.pop_footer_left());
         if let Some(base) = left {
             self.issue_remove(id, base, Remove::Footer);

@@ -13,8 +13,8 @@ use crate::log::{
 };
 use crate::mutant::{self, Mutant};
 use crate::replica::{
-    FetchOp, ListOffsetsOp, OffsetReply, OffsetTarget, PartitionError, PartitionOp, PartitionReply,
-    ReadReply, Readiness, Replica, Starved,
+    ActiveProducer, EpochEndOp, FetchOp, ListOffsetsOp, OffsetReply, OffsetTarget, PartitionError,
+    PartitionOp, PartitionReply, ReadReply, Readiness, Replica, Starved,
 };
 use crate::shard::{Effect, Event, Mark, Outcome};
 
@@ -30,6 +30,16 @@ pub(super) struct ReadJob {
 enum Purpose {
     Fetch(Wanted),
     Timestamp(TimestampQuery),
+}
+
+impl Purpose {
+    /// No record before it is of use.
+    fn from(&self) -> Offset {
+        match self {
+            Self::Fetch(wanted) => wanted.from,
+            Self::Timestamp(query) => query.from,
+        }
+    }
 }
 
 /// How far a call came.
@@ -53,7 +63,14 @@ impl Owner {
             (Some(partition), PartitionOp::ListOffsets(op)) => {
                 plan_offset(&partition.replica, op, &mut self.scratch)
             }
-            (Some(_), PartitionOp::Produce(_)) => unreachable!("produce calls go another way"),
+            (Some(partition), PartitionOp::EpochEnd(op)) => epoch_end(&partition.replica, op),
+            (Some(partition), PartitionOp::Producers(_)) => producers(&partition.replica),
+            (Some(partition), PartitionOp::Size(_)) => {
+                Progress::Reply(PartitionReply::Size(partition.replica.log.size_bytes()))
+            }
+            (Some(_), PartitionOp::Produce(_) | PartitionOp::DeleteRecords(_)) => {
+                unreachable!("what changes a log goes another way")
+            }
         };
         self.go_on(call, progress);
     }
@@ -143,8 +160,10 @@ impl Owner {
             self.reply(job.call.from, job.call.call, PartitionReply::Failed(PartitionError::Unknown));
             return;
         };
-        if job.read.segment_base < partition.replica.log.log_start() && !mutant::on(Mutant::TakenWhileRead) {
-            // Retention took the segment while it was read: what is left of the log answers.
+        let taken = job.read.segment_base < partition.replica.log.first_base();
+        let trimmed = job.purpose.from() < partition.replica.log.log_start();
+        if (taken || trimmed) && !mutant::on(Mutant::TakenWhileRead) {
+            // Records were deleted while they were read: what is left of the log answers.
             return self.read(job.call);
         }
         let progress = match job.purpose {
@@ -181,7 +200,7 @@ impl Owner {
         let deleted = self
             .partitions
             .get(&job.call.op.partition())
-            .is_none_or(|partition| job.read.segment_base < partition.replica.log.log_start());
+            .is_none_or(|partition| job.read.segment_base < partition.replica.log.first_base());
         if deleted {
             self.read(job.call);
         } else {
@@ -308,4 +327,39 @@ fn offset_reply(replica: &Replica, found: Option<TimestampOffset>) -> Progress {
         offset: found.map(|found| found.offset),
         leader_epoch: found.and_then(|found| replica.log.epochs().epoch_of(found.offset)),
     }))
+}
+
+/// Where an epoch ends, as Kafka answers. A leader's own epoch ends where the log does, whether or not it has written; of one that
+/// is older than all that is left, it is known that it ended before those.
+fn epoch_end(replica: &Replica, op: &EpochEndOp) -> Progress {
+    if let Err(error) = check_epoch(replica, op.current_leader_epoch) {
+        return error.into();
+    }
+    let log = &replica.log;
+    let answer = |found: Option<(LeaderEpoch, Offset)>| {
+        let found = found.map(|(epoch, end)| (epoch, end.max(log.log_start())));
+        Progress::Reply(PartitionReply::EpochEnd(found))
+    };
+    let current = replica.leader_epoch().expect("checked above");
+    if op.epoch < LeaderEpoch(0) || op.epoch > current {
+        return answer(None);
+    }
+    if op.epoch == current {
+        return answer(Some((current, log.log_end())));
+    }
+    let oldest = log.epochs().entries().first().map_or(log.log_end(), |entry| entry.start);
+    answer(Some(log.epochs().end_of(op.epoch, log.log_end()).unwrap_or((op.epoch, oldest))))
+}
+
+fn producers(replica: &Replica) -> Progress {
+    let producers = replica.log.producers().snapshot().into_iter().map(|(id, producer)| {
+        let last = producer.batches.back();
+        ActiveProducer {
+            id,
+            epoch: producer.epoch,
+            last_sequence: last.map(|batch| batch.last_sequence),
+            last_timestamp: last.map(|batch| batch.timestamp),
+        }
+    });
+    Progress::Reply(PartitionReply::Producers(producers.collect()))
 }

@@ -4,8 +4,9 @@ use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::{Keeping, Owner, Partition};
-use crate::config::{TimestampType, TopicConfig};
+use super::delete_records::StartFile;
+use super::{Inherited, Keeping, Owner, Partition};
+use crate::config::TopicConfig;
 use crate::controller::{Image, PartitionImage};
 use crate::id::{FileId, LeaderEpoch, NodeId, Offset, PartitionId, ShardId};
 use crate::log::{Log, LogConfig};
@@ -68,7 +69,8 @@ impl Owner {
                     None => {
                         let log = Log::new(log_config(&topic.config), Offset::ZERO);
                         let replica = lead(self.config.node, log, Some(state), &topic.config);
-                        self.adopt(id, replica, topic.config.timestamp);
+                        let timestamp = topic.config.timestamp;
+                        self.adopt(Inherited { partition: id, replica, timestamp, kept_start: None });
                     }
                 }
             }
@@ -76,12 +78,14 @@ impl Owner {
         self.start_early(now);
     }
 
-    pub(super) fn adopt(&mut self, id: PartitionId, replica: Replica, timestamp: TimestampType) {
+    pub(super) fn adopt(&mut self, inherited: Inherited) {
+        let Inherited { partition: id, replica, timestamp, kept_start } = inherited;
         let partition = Partition {
             replica,
             timestamp,
             keeping: Keeping::Idle,
             unremoved: None,
+            start_file: StartFile::new(kept_start),
             queued: false,
             carried: 0,
         };
@@ -102,7 +106,7 @@ impl Owner {
 
     /// The topic was deleted: who waits is told, what pins the WAL lets go, and the files are removed.
     fn delete_partition(&mut self, id: PartitionId) {
-        let Some(partition) = self.partitions.remove(&id) else { return };
+        let Some(mut partition) = self.partitions.remove(&id) else { return };
         self.dirty.remove(&id);
         let pins: Vec<u64> = partition
             .replica
@@ -124,11 +128,17 @@ impl Owner {
         let watching: Vec<u64> =
             self.watches.iter().filter(|(_, watch)| watch.2 == id).map(|(token, _)| *token).collect();
         self.wake(watching);
+        for (call, _) in partition.start_file.take_waiting() {
+            self.reply(call.from, call.call, PartitionReply::Failed(PartitionError::Unknown));
+        }
         let log = &partition.replica.log;
         let segments = log.segment_bases().map(|base| FileId::Segment { partition: id, base });
         let footers = log.footers_left().chain(log.segment_bases());
         let footers = footers.map(|base| FileId::Footer { partition: id, base });
-        let files: Vec<FileId> = segments.chain(footers).collect();
+        // A change of it that is under way ends first.
+        let start_file = Some(FileId::LogStart { partition: id });
+        let start_file = start_file.filter(|_| partition.start_file.is_at_rest());
+        let files: Vec<FileId> = segments.chain(footers).chain(start_file).collect();
         if partition.keeping == Keeping::Busy {
             self.events.push_back(Event::Marked(Mark::DeletedAtWork));
             self.doomed.insert(id, files);

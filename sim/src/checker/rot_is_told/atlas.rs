@@ -55,6 +55,8 @@ pub(super) struct Atlas {
     checkpoints: BTreeSet<StreamId>,
     /// Partitions with a damaged footer.
     footers: BTreeSet<PartitionId>,
+    /// Partitions of which the file that tells where the log begins is damaged.
+    starts: BTreeSet<PartitionId>,
 }
 
 impl Atlas {
@@ -108,6 +110,9 @@ impl Atlas {
                 self.footers.insert(partition);
             }
             FileId::Superblock => {}
+            FileId::LogStart { partition } => {
+                self.starts.insert(partition);
+            }
         }
     }
 
@@ -172,6 +177,10 @@ impl Atlas {
     /// Whether one of these frames is damaged, or may have been passed over as the checkpoint is.
     pub(super) fn has_struck_footer(&self, partition: PartitionId) -> bool {
         self.footers.contains(&partition)
+    }
+
+    pub(super) fn has_struck_start(&self, partition: PartitionId) -> bool {
+        self.starts.contains(&partition)
     }
 
     pub(super) fn has_struck(&self, stream: StreamId, (first, last): (u64, u64)) -> bool {
