@@ -41,6 +41,8 @@ struct Fold {
     unsure: bool,
     /// Records were deleted on request, however much is left.
     trimmed: bool,
+    /// The base of the newest segment that is known to be deleted.
+    deleted: Option<Offset>,
     /// As the last look said.
     kept_bytes: Option<u64>,
 }
@@ -192,13 +194,20 @@ impl StateMatchesLog {
                     Batch { base, last, bytes, segment_base, position, epoch, max_timestamp, producer };
                 fold.batches.push(batch);
             }
-            Event::Recovered { partition, log_end, .. } => self.fold(node, partition).cut(log_end),
+            Event::Recovered { partition, log_start, log_end } => {
+                let fold = self.fold(node, partition);
+                fold.cut(log_end);
+                // A start that nobody was told of: the crash came between the file and the word.
+                let mut bases = fold.batches.iter().map(|batch| batch.segment_base);
+                fold.trimmed |= bases.any(|base| Some(base) > fold.deleted && base < log_start);
+            }
             Event::Faulty { partition, .. } | Event::ProducersLost { partition } => {
                 self.fold(node, partition).lossy = true;
             }
             Event::LogStartMoved { partition, .. } => self.fold(node, partition).trimmed = true,
             Event::SegmentDeleted { partition, base } => {
                 let fold = self.fold(node, partition);
+                fold.deleted = fold.deleted.max(Some(base));
                 let left = fold.batches.iter().filter(|batch| batch.segment_base > base);
                 let left: u64 = left.map(|batch| u64::from(batch.bytes)).sum();
                 if fold.kept_bytes.is_some_and(|least| left < least) && !fold.lossy && !fold.trimmed {

@@ -24,6 +24,7 @@ impl Owner {
         }
         if self.wal.is_stuck() {
             self.refuse_unwritten();
+            assert!(!self.acks.values().any(|ack| self.is_unwritten(ack)), "nobody waits for a full disk");
         }
         self.evict(self.cache_bytes_max());
     }
