@@ -12,6 +12,7 @@ mod crc;
 mod error;
 pub mod fuzz;
 mod records;
+mod retain;
 mod validate;
 mod varint;
 mod view;
@@ -22,6 +23,7 @@ pub use compress::{Encoding, recompress};
 pub use crc::crc32c;
 pub use error::{BatchError, ErrorKind, RecordFault, StreamFault};
 pub use records::{Header, Headers, Record, Records};
+pub use retain::{Retained, emptied, retain};
 pub use validate::{
     KeyPolicy, ProducePolicy, ProducedBatch, TimestampWindow, Validation, ZstdPolicy, validate_produced,
 };

@@ -157,6 +157,8 @@ pub enum FileId {
     Checkpoint { stream: StreamId },
     /// Kafka's record batches, byte for byte.
     Segment { partition: PartitionId, base: Offset },
+    /// The same after compaction, up to the offset `end`. In force once the footer of `base` names this generation.
+    Cleaned { partition: PartitionId, base: Offset, end: Offset, generation: u32 },
     /// The immutable index of a sealed segment.
     Footer { partition: PartitionId, base: Offset },
     /// Where the log begins, if that is within a segment.

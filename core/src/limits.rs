@@ -192,6 +192,25 @@ pub const RETIRE_JOBS_MAX: usize = 8;
 /// Offsets that cannot be read of which a shard remembers that it told; then it tells again.
 pub const FAULTY_TOLD_MAX: usize = 1024;
 
+/// Bytes of one entry of the map that compaction makes of a log's dirty part: 128 bits that stand for a key, and an offset.
+pub const CLEAN_SLOT_BYTES: usize = 24;
+
+/// That map takes at most this much ...
+pub const CLEAN_MAP_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// ... and at most one part in this many of a shard's memory. Where there are more keys, a cleaning goes as far as they fit.
+pub const CLEAN_MAP_MEMORY_PART: usize = 16;
+
+/// One read or write of a cleaning is at most this long, except where a single batch is longer.
+pub const CLEAN_RUN_BYTES: u32 = 256 * 1024;
+
+/// Bytes that the cleaning of one shard reads and writes in a second.
+pub const CLEAN_BYTES_PER_SECOND: u64 = 64 * 1024 * 1024;
+
+/// How often logs are looked at for what is to be cleaned, unless retention is looked after more often.
+pub const CLEAN_CHECK_INTERVAL: Duration = Duration::from_secs(15);
+
+const _: () = assert!(CLEAN_RUN_BYTES as usize <= PAGE_BYTES_MAX && CLEAN_RUN_BYTES.is_multiple_of(4096));
 const _: () = assert!(WIRE_STRING_BYTES_MAX == i16::MAX as usize);
 const _: () = assert!(DECODE_BYTES_MIN < DECODE_BYTES_MAX);
 const _: () = assert!(REQUEST_BYTES_MAX + 4 <= PAGE_BYTES_MAX, "a request and its length fit one page");

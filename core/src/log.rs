@@ -2,7 +2,9 @@
 //! written to segments, what may be deleted, and how all of it comes back after a crash. Decides and never does I/O: storage
 //! carries the plans out and reports. Knows nothing of the WAL but the numbers of its files, and nothing of replication.
 
+mod compact;
 mod destage;
+mod explain;
 pub mod footer;
 mod index;
 mod leader_epoch_cache;
@@ -20,7 +22,11 @@ mod view;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
+pub use compact::{
+    CleanPlan, CleanRead, CleanStep, CleanedSegment, Cleaning, CompactionConfig, Leftover, Secret, Unreadable,
+};
 pub use destage::{CreateFile, Destage, DestagePlan, SealPlan};
+pub use explain::{Kept, SegmentFate, SegmentState};
 pub use index::IndexEntry;
 pub use leader_epoch_cache::{EpochStart, LeaderEpochCache};
 pub use producer_state::{Producer, ProducerState, RetainedBatch};
@@ -32,6 +38,7 @@ pub use recovery::{
     Cut, FootersLeft, Intact, LogRecovery, RecoveryRead, RecoveryReport, SegmentFile, WalBatch,
 };
 pub use resync::{FRAME_LEN_AT, FRAME_MAGIC};
+pub use segment::{CleanedName, SegmentName};
 pub use tail::TailBatch;
 pub use view::{LogView, SegmentView};
 
@@ -49,11 +56,15 @@ use tail::Tail;
 pub struct LogConfig {
     pub segment_bytes: u32,
     pub segment_age_max: Duration,
+    /// Whether age and size delete segments; without it, both bounds are none.
+    pub deletes: bool,
     /// `None` keeps for ever.
     pub retention: Option<Duration>,
     /// `None` is without bound.
     pub retention_bytes: Option<u64>,
     pub index_interval_bytes: u32,
+    /// `None` keeps all values of a key.
+    pub compaction: Option<CompactionConfig>,
 }
 
 /// A range of offsets, both ends included.
@@ -261,7 +272,10 @@ impl Log {
     }
 
     fn is_aged(&self, now: Now) -> bool {
-        let age_max = i64::try_from(self.config.segment_age_max.as_millis()).unwrap_or(i64::MAX);
+        // What shall be compacted by some time must have left the active segment by then.
+        let lag_max = self.config.compaction.as_ref().and_then(|compaction| compaction.lag_max);
+        let age_max = lag_max.into_iter().chain([self.config.segment_age_max]).min();
+        let age_max = age_max.and_then(|age| i64::try_from(age.as_millis()).ok()).unwrap_or(i64::MAX);
         self.active().opened.is_some_and(|opened| now.wall.0.saturating_sub(opened.0) >= age_max)
     }
 
@@ -305,6 +319,16 @@ impl Log {
     /// The bases of all segments, whether or not they have files.
     pub fn segment_bases(&self) -> impl Iterator<Item = Offset> {
         self.segments.iter().map(|segment| segment.base)
+    }
+
+    /// The files of all segments, whether or not they are there already.
+    pub fn segment_names(&self) -> impl Iterator<Item = SegmentName> {
+        self.segments.iter().map(Segment::name)
+    }
+
+    /// The file of the segment that begins there.
+    pub fn segment_name(&self, base: Offset) -> Option<SegmentName> {
+        self.segment_names().find(|name| name.base == base)
     }
 
     /// Panics where the log's ends contradict one another; cheap enough for every turn.

@@ -12,6 +12,7 @@ pub enum Area {
     Commit,
     Index,
     Retention,
+    Compaction,
     Controller,
     Resources,
     Driver,
@@ -28,6 +29,7 @@ impl Area {
             Self::Commit => "commit",
             Self::Index => "index",
             Self::Retention => "retention",
+            Self::Compaction => "compaction",
             Self::Controller => "controller",
             Self::Resources => "resources",
             Self::Driver => "driver",
@@ -184,6 +186,24 @@ mutants! {
         "A restart forgets where a log begins within a segment.";
     LogStartOffByOne, "log-start-off-by-one", Retention,
         "The start of a log is written down one too low.";
+    FirstValueKept, "first-value-kept", Compaction,
+        "Of a key in the dirty part, older values stay and the newest goes.";
+    TombstoneGoesAtOnce, "tombstone-goes-at-once", Compaction,
+        "A tombstone goes in the first pass that sees it.";
+    TombstoneForEver, "tombstone-for-ever", Compaction,
+        "A tombstone stays, however long ago its time has passed.";
+    CleanedUnsynced, "cleaned-unsynced", Compaction,
+        "A cleaned segment is in force before it is synced.";
+    ProducersNotCarried, "producers-not-carried", Compaction,
+        "The footer of a cleaned segment does not tell of the producers.";
+    GapCalledRot, "gap-called-rot", Compaction,
+        "The batches of a cleaned segment have to join.";
+    UnfinishedCounts, "unfinished-counts", Compaction,
+        "After a crash the newest file of a segment counts, finished or not.";
+    CleanedMoves, "cleaned-moves", Compaction,
+        "What is left of a batch moves up by one offset.";
+    MergedComesBack, "merged-comes-back", Compaction,
+        "What the WAL still has of segments that were merged is taken for theirs after a crash.";
     DeletionForgotten, "deletion-forgotten", Controller,
         "A restart brings deleted topics back.";
     ProducerIdsHandedTwice, "producer-ids-handed-twice", Controller,

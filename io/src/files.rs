@@ -53,6 +53,9 @@ impl Layout {
                 self.root.join("wal").join(stream.0.to_string()).join("checkpoint")
             }
             FileId::Segment { partition: p, base } => partition(p).join(format!("{:020}.log", base.0)),
+            FileId::Cleaned { partition: p, base, end, generation } => {
+                partition(p).join(format!("{:020}.{:020}.{generation}.log", base.0, end.0))
+            }
             FileId::Footer { partition: p, base } => partition(p).join(format!("{:020}.footer", base.0)),
             FileId::LogStart { partition: p } => partition(p).join(LOG_START),
         }
@@ -121,8 +124,18 @@ fn partition_file(partition: PartitionId, name: &str) -> Option<FileId> {
     match ending {
         ".log" => Some(FileId::Segment { partition, base }),
         ".footer" => Some(FileId::Footer { partition, base }),
-        _ => None,
+        _ => {
+            cleaned_file(ending).map(|(end, generation)| FileId::Cleaned { partition, base, end, generation })
+        }
     }
+}
+
+/// Where a cleaned segment ends, and its generation. What stands before the first point of its name is an offset, as in Kafka's.
+fn cleaned_file(ending: &str) -> Option<(Offset, u32)> {
+    let (end, generation) = ending.strip_prefix('.')?.strip_suffix(".log")?.split_once('.')?;
+    let (offset, number) = (end.parse().ok()?, generation.parse().ok()?);
+    let same = format!("{offset:020}.{number}") == format!("{end}.{generation}");
+    (offset >= 0 && number > 0 && same).then_some((Offset(offset), number))
 }
 
 /// The subdirectories with a name in UTF-8.
@@ -212,6 +225,13 @@ mod tests {
             FileId::Segment { partition: partition(0), base: Offset(0) },
             FileId::Footer { partition: partition(i32::MAX), base: Offset(i64::MAX) },
             FileId::LogStart { partition: partition(3) },
+            FileId::Cleaned { partition: partition(3), base: Offset(7), end: Offset(7), generation: 1 },
+            FileId::Cleaned {
+                partition: partition(3),
+                base: Offset(0),
+                end: Offset(i64::MAX),
+                generation: u32::MAX,
+            },
         ];
         for file in files {
             let path = layout.path(file);
@@ -231,9 +251,15 @@ mod tests {
         for name in ["01.wal", "+1.wal", "-1.wal", ".wal", "1.wal.tmp", "18446744073709551616.wal", "x"] {
             assert_eq!(wal_file(stream, name), None, "{name}");
         }
-        for name in
-            ["1.log", "+0000000000000000001.log", "00000000000000000001.idx", "99999999999999999999.log"]
-        {
+        for name in [
+            "1.log",
+            "+0000000000000000001.log",
+            "00000000000000000001.idx",
+            "99999999999999999999.log",
+            "00000000000000000001.2.1.log",
+            "00000000000000000001.00000000000000000002.0.log",
+            "00000000000000000001.00000000000000000002.01.log",
+        ] {
             assert_eq!(partition_file(partition(0), name), None, "{name}");
         }
         let uuid = Uuid([0xfb; 16]);

@@ -261,6 +261,9 @@ fn count(counters: &ShardCounters, event: &Event) {
         Event::DurableAdvanced { .. }
         | Event::HighWatermarkAdvanced { .. }
         | Event::LogStartMoved { .. }
+        | Event::SegmentCleaned { .. }
+        | Event::LogCleaned { .. }
+        | Event::CleaningGivenUp { .. }
         | Event::LogLevelSet { .. }
         | Event::Halted(_) => {}
     }

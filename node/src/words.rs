@@ -66,6 +66,9 @@ fn file_words(file: FileId) -> String {
         FileId::Segment { partition, base } => {
             format!("the segment of partition {partition} from offset {base} on")
         }
+        FileId::Cleaned { partition, base, end, .. } => {
+            format!("the cleaned segment of partition {partition} from offset {base} up to {end}")
+        }
         FileId::Footer { partition, base } => {
             format!("the footer of partition {partition} from offset {base} on")
         }

@@ -3,6 +3,7 @@
 
 mod acked_is_durable;
 mod anomalies;
+mod compaction_equals_fold;
 mod disk_oracle;
 mod high_watermark_told;
 mod hw_monotone;
@@ -29,6 +30,10 @@ pub struct TopicRule {
     pub churns: bool,
     /// Old segments may go.
     pub retains_less: bool,
+    /// Of each key the newest record stays.
+    pub compacts: bool,
+    /// Tombstones may go within a run.
+    pub tombstones_go: bool,
 }
 
 /// What the run as a whole promises.
@@ -84,6 +89,7 @@ impl Checkers {
         Self(vec![
             Box::new(acked_is_durable::AckedIsDurable::new(rules)),
             Box::new(anomalies::Anomalies::new(rules)),
+            Box::new(compaction_equals_fold::CompactionEqualsFold::new(rules)),
             Box::new(disk_oracle::DiskOracle::new(rules)),
             Box::new(high_watermark_told::HighWatermarkTold::new(rules)),
             Box::new(hw_monotone::HwMonotone::new(rules)),
@@ -128,7 +134,14 @@ mod samples {
     const PROCESS: Process = Process(1);
 
     pub(super) fn rules() -> Rules {
-        Rules { topics: vec![TopicRule { name: "t".into(), churns: false, retains_less: false }], rot: false }
+        let topic = TopicRule {
+            name: "t".into(),
+            churns: false,
+            retains_less: false,
+            compacts: false,
+            tombstones_go: false,
+        };
+        Rules { topics: vec![topic], rot: false }
     }
 
     pub(super) fn sent(value: u64, promise: Promise) -> Fact {

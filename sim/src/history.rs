@@ -25,6 +25,21 @@ pub struct Process(pub u32);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Value(pub u64);
 
+/// Keys of the records in compacted topics.
+pub const KEYS: u64 = 20;
+
+impl Value {
+    /// The key of the record, where the topic is compacted.
+    pub fn key(self) -> u64 {
+        self.0 % KEYS
+    }
+
+    /// Whether it deletes its key there.
+    pub fn is_tombstone(self) -> bool {
+        (self.0 / KEYS).is_multiple_of(5)
+    }
+}
+
 /// Where an idempotent batch stands among those of its producer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Sequence {

@@ -19,7 +19,7 @@ pub struct Ground {
 
 impl Ground {
     /// Cheapest first.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self { profile: Profile::Smoke, rot: Rot::Off },
         Self { profile: Profile::Disk, rot: Rot::Off },
         Self { profile: Profile::Power, rot: Rot::Off },
@@ -28,12 +28,15 @@ impl Ground {
         Self { profile: Profile::Power, rot: Rot::On },
         Self { profile: Profile::Load, rot: Rot::Off },
         Self { profile: Profile::Default, rot: Rot::Off },
+        Self { profile: Profile::Compact, rot: Rot::Off },
     ];
 
     /// How many rounds it takes until it gets a seed: those that take long, or excuse much, have fewer. What is old enough to go is
     /// rare where runs are short, and memory is short where the load is.
     fn rounds(self, area: Area) -> u64 {
         match (self.profile, self.rot) {
+            (Profile::Compact, _) if area == Area::Compaction => 1,
+            (_, _) if area == Area::Compaction => 100,
             (Profile::Load | Profile::Default, Rot::Off)
                 if matches!(area, Area::Retention | Area::Resources) =>
             {
@@ -42,6 +45,7 @@ impl Ground {
             (Profile::Smoke | Profile::Disk | Profile::Power, Rot::Off) => 1,
             (Profile::Power, Rot::On) if area == Area::Recovery => 1,
             (Profile::Load | Profile::Default | Profile::Calm, _) | (_, Rot::On) => 3,
+            (Profile::Compact, Rot::Off) => 100,
         }
     }
 }

@@ -11,6 +11,7 @@ use highwater_core::shard::{Config, TopicConfig, WalConfig};
 use highwater_core::time::Duration;
 use serde::{Deserialize, Serialize};
 
+use crate::checker::TopicRule;
 use crate::clients::spec;
 pub use crate::clients::spec::{ClientParams, ConsumerSpec, ProducerSpec, Role};
 use crate::disk::DiskSpeed;
@@ -19,7 +20,7 @@ use crate::fault::{self, Planned, Sketch};
 use crate::history::Place;
 use crate::network::LinkSpeed;
 pub use crate::profile::Profile;
-use crate::profile::Tuning;
+use crate::profile::{TopicKind, Tuning};
 
 /// What the command line says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -106,10 +107,30 @@ impl TopicParams {
         self.settings.iter().any(|(name, value)| name.starts_with("retention.") && value != "-1")
     }
 
+    /// Whether of each key the newest record stays.
+    pub fn compacts(&self) -> bool {
+        self.settings.iter().any(|(name, value)| name == "cleanup.policy" && value.starts_with("compact"))
+    }
+
+    /// What it promises.
+    pub(crate) fn rule(&self) -> TopicRule {
+        let retention = self.settings.iter().find(|(name, _)| name == "delete.retention.ms");
+        TopicRule {
+            name: self.name.clone(),
+            churns: self.churns,
+            retains_less: self.retains_less(),
+            compacts: self.compacts(),
+            tombstones_go: retention.is_some_and(|(_, millis)| *millis != FOR_EVER_MILLIS),
+        }
+    }
+
     fn places(&self, topic: usize) -> impl Iterator<Item = Place> {
         (0..self.partitions).map(move |index| Place { topic, index })
     }
 }
+
+/// Longer than any clock of a run jumps.
+const FOR_EVER_MILLIS: &str = "9000000000000";
 
 /// How long the parts of the world take.
 #[derive(Debug, Clone)]
@@ -170,7 +191,7 @@ impl Params {
             let mut prng = Stream::NodeParams(node).of(seed);
             drawn.push(draw_node(&mut prng, node, &tuning));
             let memory_bytes = drawn[node].config.memory_bytes;
-            let places = draw_topics(&mut prng, (node, memory_bytes), &mut topics);
+            let places = draw_topics(&mut prng, (node, memory_bytes), tuning.topics, &mut topics);
             let roles = spec::draw_roles(&mut prng, &places, &topics, &tuning);
             clients.extend(roles.into_iter().map(|role| ClientParams::draw(&mut prng, node, role, &tuning)));
         }
@@ -267,14 +288,18 @@ fn draw_config(prng: &mut Prng, tuning: &Tuning) -> Config {
 fn draw_topics(
     prng: &mut Prng,
     (node, memory_bytes): (usize, usize),
+    kind: TopicKind,
     topics: &mut Vec<TopicParams>,
 ) -> Vec<Place> {
     let first = topics.len();
     let count = prng.between(1, 3);
-    let churns = prng.chance(300_000);
+    let churns = prng.chance(300_000) && kind == TopicKind::Kept;
     for _ in 0..count {
         let name = format!("topic-{}", topics.len());
-        topics.push(draw_topic(prng, (node, memory_bytes), name));
+        topics.push(match kind {
+            TopicKind::Kept => draw_topic(prng, (node, memory_bytes), name),
+            TopicKind::Compacted => draw_compacted(prng, node, name),
+        });
     }
     if churns {
         let topic = draw_topic(prng, (node, memory_bytes), format!("churn-{node}"));
@@ -298,6 +323,33 @@ fn draw_topic(prng: &mut Prng, (node, memory_bytes): (usize, usize), name: Strin
         settings.push(("segment.ms".to_owned(), prng.scaled(50, 5_000).to_string()));
     }
     let partitions = i32::try_from(prng.scaled(1, 8)).expect("small");
+    TopicParams { name, node, partitions, churns: false, settings }
+}
+
+/// One that is cleaned within seconds.
+fn draw_compacted(prng: &mut Prng, node: usize, name: String) -> TopicParams {
+    let mut settings = Vec::new();
+    let mut set = |name: &str, value: String| settings.push((name.to_owned(), value));
+    if prng.chance(150_000) {
+        set("cleanup.policy", "compact,delete".to_owned());
+        set("retention.ms", prng.scaled(500, 5_000).to_string());
+    } else {
+        set("cleanup.policy", "compact".to_owned());
+    }
+    set("min.cleanable.dirty.ratio", prng.pick(&["0", "0.1", "0.5"]).to_owned());
+    set("segment.ms", prng.scaled(30, 1_000).to_string());
+    if prng.coin() {
+        set("delete.retention.ms", FOR_EVER_MILLIS.to_owned());
+    } else {
+        set("delete.retention.ms", prng.scaled(1, 2_000).to_string());
+    }
+    if prng.chance(200_000) {
+        set("min.compaction.lag.ms", prng.scaled(10, 300).to_string());
+    }
+    if prng.chance(200_000) {
+        set("max.compaction.lag.ms", prng.scaled(500, 2_000).to_string());
+    }
+    let partitions = i32::try_from(prng.scaled(1, 4)).expect("small");
     TopicParams { name, node, partitions, churns: false, settings }
 }
 

@@ -22,6 +22,15 @@ pub enum Profile {
     Load,
     /// Three nodes through up to an hour with a request now and then: what only time brings, and how fast time can pass.
     Calm,
+    /// Keyed records and tombstones in compacted topics, small segments, faults of every kind.
+    Compact,
+}
+
+/// What the topics of a run are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TopicKind {
+    Kept,
+    Compacted,
 }
 
 /// What a profile says about what is drawn.
@@ -48,10 +57,12 @@ pub(crate) struct Tuning {
     pub(crate) nodes: &'static [usize],
     /// How many times as long clients rest between requests, and nodes between looks at retention.
     pub(crate) rest_factor: u64,
+    pub(crate) topics: TopicKind,
 }
 
 impl Profile {
-    pub const ALL: [Self; 6] = [Self::Smoke, Self::Default, Self::Disk, Self::Power, Self::Load, Self::Calm];
+    pub const ALL: [Self; 7] =
+        [Self::Smoke, Self::Default, Self::Disk, Self::Power, Self::Load, Self::Calm, Self::Compact];
 
     pub fn name(self) -> &'static str {
         match self {
@@ -61,6 +72,7 @@ impl Profile {
             Self::Power => "power",
             Self::Load => "load",
             Self::Calm => "calm",
+            Self::Compact => "compact",
         }
     }
 
@@ -79,6 +91,7 @@ impl Profile {
             wait_millis: [10, 50, 500],
             nodes: &[1, 1, 1, 1, 1, 1, 1, 2, 2, 3],
             rest_factor: 1,
+            topics: TopicKind::Kept,
         };
         match self {
             Self::Smoke => smoke,
@@ -105,6 +118,14 @@ impl Profile {
                 pause_micros_max: 3_000,
                 memory_bytes: [1 << 20, 16 << 20],
                 wal_doublings_max: 2,
+                ..smoke
+            },
+            Self::Compact => Tuning {
+                span_micros_max: 8_000_000,
+                consumers: (1, 3),
+                batches_max: 800,
+                value_bytes_max: 300,
+                topics: TopicKind::Compacted,
                 ..smoke
             },
             Self::Calm => Tuning {

@@ -17,7 +17,7 @@ use highwater_core::shard::Config;
 use highwater_core::time::Duration;
 
 use self::check::{Check, Depth, may_after};
-use self::oracle::{Contents, Oracle};
+use self::oracle::{Contents, Keyed, Oracle};
 use self::rig::{Cut, Note, Rig, Start};
 use self::workload::Workload;
 use crate::disk::{Doubt, Verdict};
@@ -82,12 +82,13 @@ const FAILURES_MAX: usize = 10;
 pub fn sweep(options: &SweepOptions) -> Result<SweepReport, String> {
     let workload = Workload::new(options.workload);
     let recorded = caught(|| workload.run())??;
+    let (may, keyed) = whole_contents(&recorded.notes);
     let mut sweep = Sweep {
+        keyed,
         options: *options,
         config: workload.config(),
         report: SweepReport { operations: recorded.operations, ..SweepReport::default() },
     };
-    let may = whole_contents(&recorded.notes);
     count_events(&mut sweep.report.workload_events, &recorded.notes);
     let mut oracle = Oracle::default();
     let mut folded = 0;
@@ -106,10 +107,10 @@ pub fn sweep(options: &SweepOptions) -> Result<SweepReport, String> {
 }
 
 /// What the uncut run has in its logs: what may stand where in any run that was cut.
-fn whole_contents(notes: &[Note]) -> Arc<Contents> {
+fn whole_contents(notes: &[Note]) -> (Arc<Contents>, Keyed) {
     let mut oracle = Oracle::default();
     notes.iter().for_each(|note| oracle.on_note(note));
-    Arc::new(oracle.acked)
+    (Arc::new(oracle.acked), oracle.keyed)
 }
 
 fn count_events(counts: &mut Counts, notes: &[Note]) {
@@ -122,6 +123,7 @@ fn count_events(counts: &mut Counts, notes: &[Note]) {
 
 #[derive(Debug)]
 struct Sweep {
+    keyed: Keyed,
     options: SweepOptions,
     config: Arc<Config>,
     report: SweepReport,
@@ -181,10 +183,10 @@ impl Sweep {
     ) -> Result<(Rig, Contents), String> {
         self.report.recoveries += 1;
         let at = highwater_core::time::Instant::default() + Duration::from_secs(100);
-        let config = Arc::clone(&self.config);
+        let (config, keyed) = (Arc::clone(&self.config), &self.keyed);
         let (rig, result) = caught(|| {
             let mut rig = Rig::new(config, disk, Start { at, seed: seed ^ 0x5eed });
-            let result = Check::new(&mut rig, oracle, may).run(depth);
+            let result = Check::new(&mut rig, oracle, (may, keyed)).run(depth);
             (rig, result)
         })?;
         count_events(&mut self.report.recovery_events, &rig.notes);

@@ -20,7 +20,7 @@ use highwater_core::client::Address;
 use highwater_core::id::Offset;
 use highwater_core::time::{Duration, Instant};
 
-use crate::checker::{Checkers, Rules, TopicRule, When};
+use crate::checker::{Checkers, Rules, When};
 use crate::clients::{Act, Client, Desk, Heard};
 use crate::draw::{Draw, Stream};
 use crate::fault::{Fault, Planned, Replacement};
@@ -161,15 +161,7 @@ pub struct World {
 impl World {
     pub fn new(params: Params) -> Self {
         let rules = Rules {
-            topics: params
-                .topics
-                .iter()
-                .map(|topic| TopicRule {
-                    name: topic.name.clone(),
-                    churns: topic.churns,
-                    retains_less: topic.retains_less(),
-                })
-                .collect(),
+            topics: params.topics.iter().map(crate::params::TopicParams::rule).collect(),
             rot: params.options.rot == Rot::On,
         };
         let mut world = Self {

@@ -115,8 +115,12 @@ impl<'a> BatchView<'a> {
     where
         'a: 's,
     {
-        let payload = scratch.decompress(self.codec()?, self.payload())?;
-        Ok(Records {
+        Ok(self.records_of(scratch.decompress(self.codec()?, self.payload())?))
+    }
+
+    /// The records in `payload`, which is what this batch has decompressed.
+    pub(super) fn records_of<'s>(&self, payload: &'s [u8]) -> Records<'s> {
+        Records {
             cursor: Cursor::new(payload),
             base_offset: self.base_offset(),
             last_offset: self.last_offset(),
@@ -127,7 +131,7 @@ impl<'a> BatchView<'a> {
             },
             index: 0,
             count: u32::try_from(self.count()).expect("a parsed count is not negative"),
-        })
+        }
     }
 
     /// The first record at or behind `from` whose timestamp is not before `timestamp`: its offset and its own timestamp.

@@ -3,6 +3,7 @@
 use super::codec::Codec;
 use super::crc::crc32c;
 use super::error::BatchError;
+use super::retain::Part;
 use crate::id::{LeaderEpoch, Offset, ProducerEpoch, ProducerId};
 use crate::limits::BATCH_BYTES_MAX;
 use crate::time::Timestamp;
@@ -301,6 +302,25 @@ pub(super) fn patch_codec_and_length(batch: &mut [u8], codec: Codec) -> u32 {
     let attributes = i16::from_be_bytes(field(batch, ATTRIBUTES)) & !CODEC_MASK | i16::from(codec.id());
     batch[ATTRIBUTES..LAST_OFFSET_DELTA].copy_from_slice(&attributes.to_be_bytes());
     seal(batch)
+}
+
+/// Makes the header of a batch that of some of its records.
+pub(super) fn patch_part(batch: &mut [u8], part: Part) {
+    let attributes = i16::from_be_bytes(field(batch, ATTRIBUTES)) & !DELETE_HORIZON;
+    let attributes = attributes | if part.delete_horizon.is_some() { DELETE_HORIZON } else { 0 };
+    batch[ATTRIBUTES..LAST_OFFSET_DELTA].copy_from_slice(&attributes.to_be_bytes());
+    batch[BASE_TIMESTAMP..MAX_TIMESTAMP].copy_from_slice(&part.base_timestamp.0.to_be_bytes());
+    batch[MAX_TIMESTAMP..PRODUCER_ID].copy_from_slice(&part.max_timestamp.0.to_be_bytes());
+    batch[COUNT..HEADER_BYTES].copy_from_slice(&part.count.to_be_bytes());
+    seal(batch);
+}
+
+/// Makes a header alone a batch without records, of the same offsets, producer and maximal timestamp.
+pub(super) fn patch_empty(header: &mut [u8], codec: Codec) {
+    let max_timestamp = Timestamp(i64::from_be_bytes(field(header, MAX_TIMESTAMP)));
+    let (base_timestamp, delete_horizon) = (NO_TIMESTAMP, None);
+    patch_codec_and_length(header, codec);
+    patch_part(header, Part { count: 0, base_timestamp, max_timestamp, delete_horizon });
 }
 
 /// Writes the CRC of a batch whose other bytes are final.

@@ -13,13 +13,15 @@ use crate::id::{LeaderEpoch, Offset, ProducerEpoch, ProducerId};
 use crate::limits::{BLOCK_BYTES, FOOTER_BYTES_MAX, FOOTER_CRC_BYTES, PRODUCER_BATCHES_RETAINED};
 use crate::log::index::{Index, IndexEntry};
 use crate::log::producer_state::{Producer, ProducerState, RetainedBatch};
-use crate::log::segment::Segment;
+use crate::log::segment::{Cleaned, CleanedName, Segment, SegmentName};
 use crate::log::{EpochStart, Extent};
 use crate::mutant::{self, Mutant};
 use crate::time::Timestamp;
 
 const MAGIC: [u8; 4] = *b"HWFT";
 const SCHEMA: u16 = 1;
+/// Of the footer of a cleaned segment.
+const SCHEMA_CLEANED: u16 = 2;
 /// An archive of another major version has another layout.
 const RKYV_MAJOR: u16 = 8;
 /// Magic, schema, major version of rkyv, payload length, CRC of the payload and of what stands before it.
@@ -49,6 +51,14 @@ struct ArchivedProducer {
     batches: Vec<(i32, i32, i64, i64, i64)>,
 }
 
+#[derive(Archive, Serialize, Deserialize)]
+struct ArchivedCleaned {
+    segment: Archived,
+    generation: u32,
+    upto: i64,
+    delete_horizon: Option<i64>,
+}
+
 /// A footer that was found sound.
 #[derive(Debug)]
 pub struct Footer {
@@ -62,6 +72,16 @@ pub struct Footer {
     pub producers: ProducerState,
     pub faulty: Vec<Extent>,
     pub crcs: Vec<u32>,
+    pub(super) cleaned: Option<Cleaned>,
+}
+
+impl Footer {
+    /// The file that it is the footer of.
+    pub fn name(&self) -> SegmentName {
+        let cleaned = self.cleaned.as_ref();
+        let cleaned = cleaned.map(|cleaned| CleanedName { generation: cleaned.generation, end: self.end });
+        SegmentName { base: self.base, cleaned }
+    }
 }
 
 pub(super) fn encode(segment: &Segment, epochs: &[EpochStart], faulty: &[Extent]) -> Vec<u8> {
@@ -93,10 +113,22 @@ pub(super) fn encode(segment: &Segment, epochs: &[EpochStart], faulty: &[Extent]
         faulty: faulty.iter().map(|extent| (extent.base.0, extent.last.0)).collect(),
         crcs: segment.crcs.all(),
     };
-    let payload = rkyv::to_bytes::<Failure>(&archived).expect("an archive in memory cannot fail");
+    let (schema, payload) = match &segment.cleaned {
+        None => (SCHEMA, rkyv::to_bytes::<Failure>(&archived)),
+        Some(cleaned) => {
+            let archived = ArchivedCleaned {
+                segment: archived,
+                generation: cleaned.generation,
+                upto: cleaned.upto.0,
+                delete_horizon: cleaned.delete_horizon.map(|horizon| horizon.0),
+            };
+            (SCHEMA_CLEANED, rkyv::to_bytes::<Failure>(&archived))
+        }
+    };
+    let payload = payload.expect("an archive in memory cannot fail");
     let mut bytes = Vec::with_capacity(ENVELOPE_BYTES + payload.len());
     bytes.extend_from_slice(&MAGIC);
-    bytes.extend_from_slice(&SCHEMA.to_be_bytes());
+    bytes.extend_from_slice(&schema.to_be_bytes());
     bytes.extend_from_slice(&RKYV_MAJOR.to_be_bytes());
     bytes.extend_from_slice(
         &u32::try_from(payload.len()).expect("a footer is bounded by its segment").to_be_bytes(),
@@ -129,6 +161,13 @@ pub fn decode(bytes: &[u8]) -> Option<Footer> {
     decode_copy(bytes).or_else(second)
 }
 
+/// How long the file of this footer is, as it says itself.
+pub(super) fn file_len(bytes: &[u8]) -> Option<u32> {
+    let len = u32::from_be_bytes(*bytes.get(8..)?.first_chunk()?) as usize;
+    let copy = len.checked_add(ENVELOPE_BYTES)?.checked_next_multiple_of(BLOCK_BYTES)?;
+    u32::try_from(copy * 2).ok().filter(|_| len <= FOOTER_BYTES_MAX)
+}
+
 /// The file with two good copies, if one of them is damaged and the other is not.
 pub fn repaired(bytes: &[u8]) -> Option<Vec<u8>> {
     let (first, second) = bytes.split_at_checked(bytes.len() / 2).filter(|(one, two)| one != two)?;
@@ -140,11 +179,8 @@ pub fn repaired(bytes: &[u8]) -> Option<Vec<u8>> {
 fn decode_copy(bytes: &[u8]) -> Option<Footer> {
     let (head, rest) = bytes.split_at_checked(ENVELOPE_BYTES)?;
     let (head, crc) = head.split_at(ENVELOPE_BYTES - 4);
-    let mut expected = Vec::with_capacity(8);
-    expected.extend_from_slice(&MAGIC);
-    expected.extend_from_slice(&SCHEMA.to_be_bytes());
-    expected.extend_from_slice(&RKYV_MAJOR.to_be_bytes());
-    if head[..8] != expected {
+    let schema = u16::from_be_bytes([head[4], head[5]]);
+    if head[..4] != MAGIC || head[6..8] != RKYV_MAJOR.to_be_bytes() {
         return None;
     }
     let len = u32::from_be_bytes(head[8..12].try_into().ok()?) as usize;
@@ -152,14 +188,37 @@ fn decode_copy(bytes: &[u8]) -> Option<Footer> {
     if envelope_crc(head, payload).to_be_bytes() != crc && !mutant::on(Mutant::FooterCrcIgnored) {
         return None;
     }
-    decode_payload(payload)
+    match schema {
+        SCHEMA => decode_payload(payload),
+        SCHEMA_CLEANED => decode_cleaned(payload),
+        _ => None,
+    }
+}
+
+fn decode_cleaned(payload: &[u8]) -> Option<Footer> {
+    let mut aligned = AlignedVec::<16>::with_capacity(payload.len());
+    aligned.extend_from_slice(payload);
+    let archived = rkyv::from_bytes::<ArchivedCleaned, Failure>(&aligned).ok()?;
+    let footer = sound(archived.segment)?;
+    let cleaned = Cleaned {
+        generation: archived.generation,
+        upto: Offset(archived.upto),
+        delete_horizon: archived.delete_horizon.map(Timestamp),
+        crcs: footer.crcs.clone(),
+    };
+    let sound = cleaned.generation > 0 && cleaned.upto >= footer.base;
+    sound.then_some(Footer { cleaned: Some(cleaned), ..footer })
 }
 
 /// An archive whose CRC was right, or in fuzzing any bytes.
 fn decode_payload(payload: &[u8]) -> Option<Footer> {
     let mut aligned = AlignedVec::<16>::with_capacity(payload.len());
     aligned.extend_from_slice(payload);
-    let archived = rkyv::from_bytes::<Archived, Failure>(&aligned).ok()?;
+    sound(rkyv::from_bytes::<Archived, Failure>(&aligned).ok()?)
+}
+
+/// The footer, if it makes sense.
+fn sound(archived: Archived) -> Option<Footer> {
     let (base, end) = (Offset(archived.base), Offset(archived.end));
     if base.0 < 0 || end < base {
         return None;
@@ -202,6 +261,7 @@ fn decode_payload(payload: &[u8]) -> Option<Footer> {
         producers: ProducerState::from_snapshot(producers.collect::<Option<_>>()?)?,
         faulty,
         crcs: archived.crcs,
+        cleaned: None,
     })
 }
 
@@ -229,4 +289,5 @@ fn producer_of(archived: ArchivedProducer, end: Offset) -> Option<(ProducerId, P
 pub fn fuzz(data: &[u8]) {
     drop(decode(data));
     drop(decode_payload(data));
+    drop(decode_cleaned(data));
 }

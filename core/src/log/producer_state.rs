@@ -144,6 +144,11 @@ impl ProducerState {
         }
     }
 
+    /// Where the newest batch with records of a producer ends.
+    pub fn last_data_offset(&self, id: ProducerId) -> Option<Offset> {
+        self.producers.get(&id)?.batches.back().map(|batch| batch.last)
+    }
+
     pub fn snapshot(&self) -> Vec<(ProducerId, Producer)> {
         self.producers.iter().map(|(id, producer)| (*id, producer.clone())).collect()
     }

@@ -8,14 +8,14 @@ use crate::buf::Slice;
 use crate::id::Offset;
 use crate::limits::{BATCH_BYTES_MAX, INDEX_INTERVAL_BYTES_MAX, SEGMENT_READ_BYTES_MAX};
 use crate::log::resync::next_whole;
-use crate::log::segment::{BLOCK, Segment};
+use crate::log::segment::{BLOCK, STRETCH, Segment, SegmentName};
 use crate::log::{Log, TailBatch};
 use crate::mutant::{self, Mutant};
 use crate::time::Timestamp;
 
-/// The longest read: one batch of the largest size, from the block that it begins in.
-#[expect(clippy::cast_possible_truncation, reason = "64 MiB and a block fit 32 bits")]
-const DISK_READ_BYTES_MAX: u32 = BATCH_BYTES_MAX as u32 + BLOCK;
+/// The longest read: one batch of the largest size, from the stretch that it begins in to the end of its last.
+#[expect(clippy::cast_possible_truncation, reason = "64 MiB and two stretches fit 32 bits")]
+const DISK_READ_BYTES_MAX: u32 = BATCH_BYTES_MAX as u32 + 2 * STRETCH;
 
 /// What a read returns when the first batch does not fit into `bytes_max`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,7 +52,7 @@ pub enum ReadPlan {
 /// A read of a segment file: `len` bytes from `at`, which is at a block. The batches begin `skip` bytes in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DiskRead {
-    pub segment_base: Offset,
+    pub name: SegmentName,
     pub at: u64,
     pub skip: u32,
     /// The base offset of the first batch: no CRC covers the offsets in a batch, so that they are held to one another.
@@ -70,6 +70,8 @@ pub enum Selected {
     /// Whole batches in a row.
     Batches(Slice),
     Empty,
+    /// The segment holds nothing from there on: ask the log again from this offset on.
+    GoOn(Offset),
     /// The page ends too early: read on from where its last whole batch ends.
     NeedMore(DiskRead),
     Faulty,
@@ -151,6 +153,9 @@ impl Log {
         }
         let segment = self.segment_of(from);
         let position = segment.index.position_of_offset(from);
+        if segment.cleaned.is_some() && position >= segment.len {
+            return self.read(Wanted { from: segment.end, ..wanted });
+        }
         let len =
             u32::try_from(wanted.bytes_max).unwrap_or(u32::MAX).saturating_add(INDEX_INTERVAL_BYTES_MAX);
         DiskRead::plan(segment, position, len).map_or(ReadPlan::Faulty, ReadPlan::Disk)
@@ -175,6 +180,26 @@ impl Log {
             batches.push(batch.slice().clone());
         }
         if batches.is_empty() { ReadPlan::Empty } else { ReadPlan::Tail(batches) }
+    }
+
+    /// As much of a page, which was read from `at` on, as the CRCs of a cleaned segment vouch for; all of it from any other, whose
+    /// batches are held to one another. `None` if the log has that file no more.
+    pub fn sound_part(&self, (name, at): (SegmentName, u64), page: &Slice) -> Option<Slice> {
+        let segment = self.segment_named(name)?;
+        let Some(cleaned) = &segment.cleaned else { return Some(page.clone()) };
+        let first = usize::try_from(at / u64::from(STRETCH)).ok()?;
+        let there = u64::from(segment.len).checked_sub(at).and_then(|there| usize::try_from(there).ok())?;
+        let whole = |stretch: &&[u8]| stretch.len() == STRETCH as usize;
+        let page = page.cut(0, page.len().min(there));
+        let mut end = 0;
+        for (stretch, crc) in page.chunks(STRETCH as usize).zip(cleaned.crcs.get(first..)?) {
+            let is_last = end + stretch.len() == there;
+            if !(whole(&stretch) || is_last) || crc32fast::hash(stretch) != *crc {
+                break;
+            }
+            end += stretch.len();
+        }
+        Some(page.cut(0, end))
     }
 
     /// The newest timestamp of the batches below `upto`. A segment in which the log begins may count records before it.
@@ -210,6 +235,9 @@ impl Log {
             let (held, held_position) = self.held_from(segment);
             let by_time = segment.index.position_of_timestamp(query.timestamp);
             let position = by_time.max(segment.index.position_of_offset(from));
+            if segment.cleaned.is_some() && position >= segment.len {
+                continue;
+            }
             if from < held && position < held_position {
                 let read = DiskRead::plan(segment, position, SEGMENT_READ_BYTES_MAX);
                 return read.map_or(TimestampPlan::Faulty, TimestampPlan::Disk);
@@ -265,17 +293,20 @@ enum Step<'a> {
 impl DiskRead {
     /// A read of about `len` bytes behind `position`; `None` if the file holds nothing there.
     fn plan(segment: &Segment, position: u32, len: u32) -> Option<Self> {
-        let at = position - position % BLOCK;
+        let name = segment.name();
+        let at = position - position % name.grain();
         let skip = position - at;
         let there = segment.destaged.checked_sub(at).filter(|there| *there > skip)?;
-        let len = len.min(SEGMENT_READ_BYTES_MAX).saturating_add(skip).min(there);
+        let len = len.min(SEGMENT_READ_BYTES_MAX).saturating_add(skip);
+        // Less than a stretch tells nothing of a cleaned segment.
+        let needed = if name.cleaned.is_some() { STRETCH.min(there) } else { 0 };
         Some(Self {
-            segment_base: segment.base,
+            name,
             at: u64::from(at),
             skip,
             base: segment.index.base_at(position),
-            len,
-            needed: 0,
+            len: whole_grains(name, len).min(there),
+            needed,
             file_end: u64::from(segment.destaged),
         })
     }
@@ -284,18 +315,34 @@ impl DiskRead {
     /// far, or if no batch is that long.
     fn on_from(self, place: usize, base: Offset, end: u32) -> Option<Self> {
         let place = u32::try_from(place).ok()?;
-        let passed = place - place % BLOCK;
-        let (at, needed) = (self.at + u64::from(passed), end - passed);
+        let passed = place - place % self.name.grain();
+        let at = self.at + u64::from(passed);
         let there = u32::try_from(self.file_end.checked_sub(at)?).ok()?;
+        let needed = end - passed;
+        let needed = whole_grains_within(self.name, needed, there);
         let is_sound = needed <= there && needed <= DISK_READ_BYTES_MAX && (passed > 0 || needed > self.len);
-        let len = self.len.max(needed).min(there);
+        let len = whole_grains(self.name, self.len).max(needed).min(there);
         is_sound.then_some(Self { at, skip: place - passed, base, len, needed, ..self })
     }
 
     /// This read, no longer than `most` unless it needs to be.
     #[must_use]
     pub fn at_most(self, most: u32) -> Self {
-        Self { len: self.len.min(most.max(self.needed).max(BLOCK)), ..self }
+        Self { len: self.len.min(whole_grains(self.name, most.max(self.needed).max(BLOCK))), ..self }
+    }
+
+    /// Whether a batch can stand where the batches before it end at `next`.
+    fn joins(&self, base: Offset, next: Offset) -> bool {
+        match self.name.cleaned {
+            None => base == next,
+            Some(_) if mutant::on(Mutant::GapCalledRot) => base == next,
+            Some(cleaned) => base >= next && base < cleaned.end,
+        }
+    }
+
+    /// Where to go on behind the last batch, which ends at `next`.
+    fn behind(&self, next: Offset) -> Offset {
+        self.name.cleaned.map_or(next, |cleaned| cleaned.end)
     }
 
     /// The batch at `place` of the page, which is cut to what was asked for.
@@ -322,11 +369,14 @@ impl DiskRead {
         let mut before = (place, next);
         loop {
             let view = match self.step(&page, place) {
-                Step::Batch(view) if view.base_offset() == next => Some(view),
+                Step::Batch(view) if self.joins(view.base_offset(), next) => Some(view),
                 Step::Incomplete(needed) if start.is_none() => match self.on_from(place, next, needed) {
                     Some(more) => return Selected::NeedMore(more),
                     None => None,
                 },
+                Step::End if start.is_none() && self.name.cleaned.is_some() => {
+                    return Selected::GoOn(self.behind(next));
+                }
                 Step::Batch(_) | Step::Incomplete(_) | Step::End | Step::Wrong => None,
             };
             let is_wanted = |view: &BatchView<'_>| view.last_offset() >= wanted.from;
@@ -335,7 +385,8 @@ impl DiskRead {
                     break;
                 }
                 // A batch before this one is not what was written there, or this one is not; their lengths cannot be trusted.
-                let Some(found) = whole_at_or_before(&page, before, wanted.from) else {
+                let found = whole_at_or_before(&page, before, wanted.from);
+                let Some(found) = found.filter(|_| self.name.cleaned.is_none()) else {
                     return Selected::Faulty;
                 };
                 (place, next) = found;
@@ -378,6 +429,7 @@ impl DiskRead {
                     return read.map_or(TimestampScan::Faulty(next), TimestampScan::NeedMore);
                 }
                 Step::End => {
+                    let next = self.behind(next);
                     return if next > query.from {
                         TimestampScan::GoOn(next)
                     } else {
@@ -386,7 +438,7 @@ impl DiskRead {
                 }
                 Step::Wrong => return TimestampScan::Faulty(next),
             };
-            if view.base_offset() != next || view.check_crc().is_err() {
+            if !self.joins(view.base_offset(), next) || view.check_crc().is_err() {
                 return TimestampScan::Faulty(next);
             }
             if view.last_offset() >= query.upto {
@@ -405,6 +457,17 @@ impl DiskRead {
             place += view.len();
         }
     }
+}
+
+/// So many bytes, to the end of a grain of the file.
+fn whole_grains(name: SegmentName, len: u32) -> u32 {
+    // A block more or less is no matter where batches vouch for each other.
+    if name.cleaned.is_none() { len } else { len.checked_next_multiple_of(name.grain()).unwrap_or(u32::MAX) }
+}
+
+/// The same, of a file that has `there` bytes.
+fn whole_grains_within(name: SegmentName, len: u32, there: u32) -> u32 {
+    if len > there { len } else { whole_grains(name, len).min(there) }
 }
 
 /// Where the next whole batch begins behind the last one of which that is known, if it is not behind `wanted`.

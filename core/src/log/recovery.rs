@@ -2,6 +2,7 @@
 //! does no I/O. A sealed segment with a good footer is taken as it is; any other is gone through batch by batch, where the WAL is
 //! believed before the disk. What is lost keeps its offsets and is marked faulty: nothing is ever numbered anew.
 
+mod choose;
 mod hole;
 mod rebuild;
 
@@ -11,15 +12,17 @@ use alloc::vec::Vec;
 use crate::buf::Slice;
 use crate::id::{LeaderEpoch, Offset};
 use crate::log::footer::{self, Footer};
-use crate::log::segment::{BlockCrcs, File, Seal, Segment};
+use crate::log::segment::{BlockCrcs, File, Seal, Segment, SegmentName};
 use crate::log::{Extent, Log, LogConfig};
+use crate::mutant::{self, Mutant};
+pub use choose::{Chosen, Found, choose};
 pub use hole::is_stand_in;
 use rebuild::{Rebuild, Step};
 
 /// A segment file as it stands in the directory.
 #[derive(Debug, Clone)]
 pub struct SegmentFile {
-    pub base: Offset,
+    pub name: SegmentName,
     pub len: u64,
     /// The content of its footer file, whatever it is.
     pub footer: Option<Slice>,
@@ -65,7 +68,7 @@ pub struct WalBatch {
 /// A read that recovery needs: `len` bytes from `at`, which is at a block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RecoveryRead {
-    pub segment_base: Offset,
+    pub name: SegmentName,
     pub at: u64,
     pub len: u32,
 }
@@ -232,12 +235,20 @@ impl LogRecovery {
 
 /// The segments that there are, in order, and the end of what the WAL names. Of a segment without a file below the first file only
 /// WAL entries are left: it was deleted, for files are made in the order of segments.
+///
+/// Compaction writes anew what was on disk as a whole: of what it has made, and of what that replaced, the WAL says nothing.
 fn sources(files: Vec<SegmentFile>, wal: Vec<WalBatch>) -> (VecDeque<Source>, Offset) {
-    let first_file = files.iter().map(|file| file.base).min();
+    let first_file = files.iter().map(|file| file.name.base).min();
+    let cleaned = files.iter().filter_map(|file| Some((file.name.base, file.name.cleaned?.end)));
+    let cleaned: Vec<(Offset, Offset)> = cleaned.collect();
+    let is_cleaned = |base: Offset| {
+        let count = cleaned.partition_point(|(first, _)| *first <= base);
+        count.checked_sub(1).is_some_and(|place| base == cleaned[place].0 || base < cleaned[place].1)
+    };
     let mut sources: BTreeMap<Offset, Source> = BTreeMap::new();
     let empty = |base| Source { base, file: None, wal: BTreeMap::new() };
-    for file in files.into_iter().filter(|file| file.base >= Offset::ZERO) {
-        let base = file.base;
+    for file in files.into_iter().filter(|file| file.name.base >= Offset::ZERO) {
+        let base = file.name.base;
         sources.entry(base).or_insert_with(|| empty(base)).file = Some(file);
     }
     let mut seen_end = Offset::ZERO;
@@ -251,6 +262,9 @@ fn sources(files: Vec<SegmentFile>, wal: Vec<WalBatch>) -> (VecDeque<Source>, Of
         }
         seen_end = seen_end.max(batch.last.next());
         let base = batch.segment_base;
+        if is_cleaned(base) && !mutant::on(Mutant::MergedComesBack) {
+            continue;
+        }
         let wal = &mut sources.entry(base).or_insert_with(|| empty(base)).wal;
         let keep = wal
             .get(&batch.position)
@@ -266,7 +280,7 @@ fn sources(files: Vec<SegmentFile>, wal: Vec<WalBatch>) -> (VecDeque<Source>, Of
 fn good_footer(source: &Source, limit: Option<Offset>) -> Option<Footer> {
     let file = source.file.as_ref()?;
     let footer = footer::decode(file.footer.as_ref()?)?;
-    let fits = footer.base == source.base
+    let fits = footer.name() == file.name
         && u64::from(footer.len) == file.len
         && limit.is_none_or(|limit| footer.end <= limit);
     fits.then_some(footer)
@@ -320,6 +334,7 @@ impl Log {
             index: footer.index,
             crcs: BlockCrcs::default(),
             producers: None,
+            cleaned: footer.cleaned,
         };
         segment.on_sealed();
         self.segments.push_back(segment);

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use crate::id::Offset;
 use crate::log::Log;
-use crate::log::segment::{File, Seal, Segment};
+use crate::log::segment::{File, Seal, Segment, SegmentName};
 use crate::mutant::{self, Mutant};
 use crate::time::Now;
 
@@ -48,6 +48,12 @@ impl Log {
         })
     }
 
+    /// The bases of all that time and size condemn.
+    #[cfg(test)]
+    pub(super) fn due_bases(&self, now: Now, high_watermark: Offset) -> Vec<Offset> {
+        self.due(now, high_watermark).map(|segment| segment.base).collect()
+    }
+
     /// Segments to delete now, oldest first. The last file of a log is never among them: its name keeps the next offset.
     pub fn expired(&self, now: Now, high_watermark: Offset) -> Vec<Offset> {
         let last_file = self.segments.iter().rev().find(|segment| segment.file == File::Present);
@@ -69,8 +75,9 @@ impl Log {
         (!has_later && !mutant::on(Mutant::LastFileDeleted)).then_some(next.base)
     }
 
-    /// The deletion of the oldest segment begins: nobody reads it any more, and its file may go. Its footer stays for now.
-    pub fn on_deleted(&mut self, base: Offset) {
+    /// The deletion of the oldest segment begins: nobody reads it any more, and its file may go. Its footer stays for
+    /// now. Gives its file.
+    pub fn on_deleted(&mut self, base: Offset) -> SegmentName {
         let segment = self.segments.pop_front().expect("a log has a segment");
         let sealed = segment.seal == Seal::Sealed || mutant::on(Mutant::UnsealedDeleted);
         assert!(segment.base == base && sealed, "sealed segments are deleted from the front");
@@ -80,6 +87,7 @@ impl Log {
         self.epochs.on_log_start(first);
         self.faulty.retain(|extent| extent.last >= first);
         self.footers_left.push_back(base);
+        segment.name()
     }
 
     /// A footer that a deleted segment left and that may go now, since a newer one tells all that it told. Comes once the file of

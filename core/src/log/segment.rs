@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use crate::id::{Offset, ProducerId};
+use crate::id::{FileId, Offset, PartitionId, ProducerId};
 use crate::limits::{BLOCK_BYTES, FOOTER_CRC_BYTES};
 use crate::log::index::{Index, IndexEntry};
 use crate::log::producer_state::Producer;
@@ -13,9 +13,66 @@ use crate::time::Timestamp;
 pub(super) const BLOCK: u32 = 4096;
 const _: () = assert!(BLOCK as usize == BLOCK_BYTES, "blocks are blocks");
 
+/// A stretch under one CRC of a footer, likewise.
+pub(super) const STRETCH: u32 = 64 * 1024;
+const _: () = assert!(STRETCH as usize == FOOTER_CRC_BYTES && STRETCH.is_multiple_of(BLOCK));
+
 /// The length of bytes that are to stand in a segment.
 pub(super) fn len_of(bytes: &[u8]) -> u32 {
     u32::try_from(bytes.len()).expect("a slice of a page is below 4 GiB")
+}
+
+/// Which file holds a segment: the one that it was written to, or one that compaction made of it and others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SegmentName {
+    pub base: Offset,
+    pub cleaned: Option<CleanedName>,
+}
+
+/// What tells the file of a cleaned segment from others that begin where it does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct CleanedName {
+    /// Higher than that of each segment whose place it took.
+    pub generation: u32,
+    /// Where the log goes on behind it.
+    pub end: Offset,
+}
+
+impl SegmentName {
+    /// The file that batches are destaged to.
+    pub const fn written(base: Offset) -> Self {
+        Self { base, cleaned: None }
+    }
+
+    pub const fn file(self, partition: PartitionId) -> FileId {
+        let base = self.base;
+        match self.cleaned {
+            None => FileId::Segment { partition, base },
+            Some(CleanedName { end, generation }) => FileId::Cleaned { partition, base, end, generation },
+        }
+    }
+
+    pub fn generation(self) -> u32 {
+        self.cleaned.map_or(0, |cleaned| cleaned.generation)
+    }
+
+    /// Reads begin at a multiple of this and cover whole stretches of it, or what there is of the last. The batches of a cleaned
+    /// segment do not join, so that only the CRCs of its stretches vouch for their offsets.
+    pub(super) const fn grain(self) -> u32 {
+        if self.cleaned.is_some() { STRETCH } else { BLOCK }
+    }
+}
+
+/// What compaction has made of a segment.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Cleaned {
+    pub(super) generation: u32,
+    /// No record in it has a newer one of its key below this offset.
+    pub(super) upto: Offset,
+    /// When the first of its tombstones may go.
+    pub(super) delete_horizon: Option<Timestamp>,
+    /// Of each stretch of its file.
+    pub(super) crcs: Vec<u32>,
 }
 
 /// Whether the segment's file exists.
@@ -52,6 +109,8 @@ pub(super) struct Segment {
     pub(super) crcs: BlockCrcs,
     /// The producers as they were when the segment stopped being active; taken by its footer.
     pub(super) producers: Option<Vec<(ProducerId, Producer)>>,
+    /// `None` as long as its file is the one that it was written to.
+    pub(super) cleaned: Option<Cleaned>,
 }
 
 /// A batch that a segment takes in.
@@ -78,7 +137,18 @@ impl Segment {
             index: Index::new(base),
             crcs: BlockCrcs::default(),
             producers: None,
+            cleaned: None,
         }
+    }
+
+    pub(super) fn name(&self) -> SegmentName {
+        let (generation, end) = (self.cleaned.as_ref().map(|cleaned| cleaned.generation), self.end);
+        SegmentName { base: self.base, cleaned: generation.map(|generation| CleanedName { generation, end }) }
+    }
+
+    /// No record has a newer one of its key between this segment and that offset.
+    pub(super) fn clean_upto(&self) -> Offset {
+        self.cleaned.as_ref().map_or(self.base, |cleaned| cleaned.upto)
     }
 
     pub(super) fn is_empty(&self) -> bool {

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use crate::id::{Offset, ProducerId};
 use crate::log::segment::Segment;
-use crate::log::{EpochStart, Extent, IndexEntry, Log, Producer};
+use crate::log::{EpochStart, Extent, IndexEntry, Log, Producer, SegmentName};
 use crate::time::Timestamp;
 
 /// Look-ups of each segment that a view holds.
@@ -29,6 +29,7 @@ pub struct LogView {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SegmentView {
     pub base: Offset,
+    pub name: SegmentName,
     pub end: Offset,
     pub len: u32,
     pub index: Vec<IndexEntry>,
@@ -66,6 +67,7 @@ impl Segment {
         let times = times.flat_map(|time| [time, Timestamp(time.0.saturating_add(1))]);
         SegmentView {
             base: self.base,
+            name: self.name(),
             end: self.end,
             len: self.len,
             index: self.index.entries().to_vec(),

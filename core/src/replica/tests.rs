@@ -22,9 +22,11 @@ fn leader(isr: &[i32], min_insync: u16) -> Replica {
     let config = LogConfig {
         segment_bytes: 1 << 20,
         segment_age_max: Duration::from_secs(1_000),
+        deletes: true,
         retention: None,
         retention_bytes: None,
         index_interval_bytes: 4096,
+        compaction: None,
     };
     let mut replica = Replica::new(NodeId(1), Log::new(config, Offset::ZERO));
     replica.on_leadership(Leadership { epoch: LeaderEpoch(1), isr: nodes(isr), min_insync });

@@ -372,7 +372,7 @@ impl Boot {
             Some(controller) => controller.image().partition(id).map(|state| state.leader_epoch),
             None => Some(LeaderEpoch(0)),
         };
-        PartitionBoot::new(id, log_config(&config), (files, entries, self.wal_state), newest_epoch)
+        PartitionBoot::new(id, log_config(id, &config), (files, entries, self.wal_state), newest_epoch)
     }
 
     fn on_partition_over(&mut self, partition: PartitionBoot) {

@@ -94,6 +94,23 @@ pub enum Event {
         partition: PartitionId,
         base: Offset,
     },
+    /// A cleaned segment of so many bytes took the place of those between the two offsets.
+    SegmentCleaned {
+        partition: PartitionId,
+        base: Offset,
+        end: Offset,
+        bytes: u32,
+    },
+    /// A pass is over: below that offset no key has more than one record.
+    LogCleaned {
+        partition: PartitionId,
+        upto: Offset,
+    },
+    /// A cleaning met what cannot be read, and the log stays as it is until the next start.
+    CleaningGivenUp {
+        partition: PartitionId,
+        at: Offset,
+    },
     WalFileCreated {
         stream: StreamId,
         number: u64,
@@ -185,7 +202,7 @@ macro_rules! names {
 names! {
     /// Every kind of event; a coverage mark each.
     Event:
-    Connected Disconnected ConnectionRefused Answered TopicCreated TopicDeleted LogLevelSet Appended DuplicateAnswered GroupCommitted DurableAdvanced HighWatermarkAdvanced Destaged SegmentRolled SegmentSealed SegmentDeleted WalFileCreated WalFileRecycled Checkpointed SealWritten CarriedForward TornTail Rot Faulty CheckpointLost ProducersLost LogStartMoved LogStartLost SuperblockRepaired FooterRebuilt Recovered StorageFull StorageRoomAgain Halted Marked
+    Connected Disconnected ConnectionRefused Answered TopicCreated TopicDeleted LogLevelSet Appended DuplicateAnswered GroupCommitted DurableAdvanced HighWatermarkAdvanced Destaged SegmentRolled SegmentSealed SegmentDeleted SegmentCleaned LogCleaned CleaningGivenUp WalFileCreated WalFileRecycled Checkpointed SealWritten CarriedForward TornTail Rot Faulty CheckpointLost ProducersLost LogStartMoved LogStartLost SuperblockRepaired FooterRebuilt Recovered StorageFull StorageRoomAgain Halted Marked
 }
 
 /// A branch of the core that tests should have been through.

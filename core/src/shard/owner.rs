@@ -4,6 +4,7 @@
 //! What it does in parts: `produce` appends and acknowledges, `read` serves batches and offsets, `wal` drives the write-ahead
 //! log, `keep` destages, seals and deletes, `delete_records` moves the starts of logs, `topics` follows the metadata.
 
+mod compact;
 mod delete_records;
 mod keep;
 mod produce;
@@ -17,6 +18,7 @@ use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use self::compact::Cleaner;
 use self::delete_records::StartFile;
 pub(super) use self::keep::Legacy;
 use self::keep::{DestageJob, Remove};
@@ -33,6 +35,7 @@ use crate::config::{Config, TimestampType};
 use crate::controller::Image;
 use crate::id::{FileId, Offset, OpId, PartitionId, ShardId, StreamId};
 use crate::limits::{EVENTS_MAX, MEMORY_RETRY};
+use crate::log::{Leftover, SegmentName};
 use crate::mutant::{self, Mutant};
 use crate::replica::{PartitionOp, Replica};
 use crate::storage::frame::Lsn;
@@ -50,7 +53,11 @@ struct Partition {
     /// A job of `keep` is at work on its files; at most one is.
     keeping: Keeping,
     /// The segment whose file could not be removed; no newer one goes before it.
-    unremoved: Option<Offset>,
+    unremoved: Option<SegmentName>,
+    /// What a cleaning has left and is not removed yet; nothing else is removed before.
+    untidy: VecDeque<Leftover>,
+    /// A cleaning met what it could not read.
+    uncleanable: bool,
     start_file: StartFile,
     /// It stands in the queue of `keep`.
     queued: bool,
@@ -105,12 +112,20 @@ enum Op {
     },
     Remove {
         partition: PartitionId,
-        base: Offset,
         what: Remove,
     },
     /// The file that tells where the log begins is written or removed.
     LogStart {
         partition: PartitionId,
+    },
+    /// A step of the cleaning.
+    Clean {
+        file: FileId,
+    },
+    /// Removing what a cleaning has replaced or left.
+    Tidy {
+        partition: PartitionId,
+        file: Leftover,
     },
     /// Removing a stream of an earlier life; what is left of it.
     RemoveStream {
@@ -147,6 +162,7 @@ pub(super) struct Owner {
     cache: VecDeque<CachedFrame>,
     cache_bytes: usize,
     legacy: Vec<Legacy>,
+    cleaner: Cleaner,
     ops: BTreeMap<OpId, Op>,
     next_op: u64,
     acks: BTreeMap<u64, PendingAck>,
@@ -246,6 +262,7 @@ impl Owner {
             cache: VecDeque::new(),
             cache_bytes: 0,
             legacy: inheritance.legacy,
+            cleaner: Cleaner::default(),
             ops: BTreeMap::new(),
             next_op: 0,
             acks: BTreeMap::new(),
@@ -324,7 +341,9 @@ impl Owner {
             Op::Destage(job) => self.on_destage_step(now, job, outcome),
             Op::Seal { partition, base } => self.on_sealed(now, partition, base, outcome),
             Op::CreateActive { partition, base } => self.on_active_created(now, partition, base, outcome),
-            Op::Remove { partition, base, what } => self.on_removed(now, partition, base, what, &outcome),
+            Op::Remove { partition, what } => self.on_removed(now, partition, what, &outcome),
+            Op::Clean { file } => self.on_clean_step(now, file, outcome),
+            Op::Tidy { partition, file } => self.on_tidied(partition, file, &outcome),
             Op::LogStart { partition } => self.on_start_file_changed(now, partition, &outcome),
             Op::RemoveStream { stream, files } => self.on_stream_step(stream, files, &outcome),
             Op::Forget => {}
@@ -337,6 +356,7 @@ impl Owner {
             self.on_timers(now);
             self.turn_wal(now);
             self.turn_keep(now);
+            self.turn_clean(now);
         }
         while self.events.len() > EVENTS_MAX {
             self.events.pop_front();
@@ -390,6 +410,7 @@ impl Owner {
             self.full_until.map(|at| (at, Timer::Full)),
             self.memory_at.map(|at| (at, Timer::Memory)),
             Some((self.retention_at, Timer::Retention)),
+            self.cleaner.deadline().map(|at| (at, Timer::Clean)),
         ];
         times.into_iter().flatten().min()
     }
@@ -486,7 +507,7 @@ impl Owner {
         usage.parked = self.parked.len();
         usage.early = self.early.len();
         usage.watches = self.watches.len().max(self.watch_tokens.len());
-        usage.keep_jobs = self.keep_jobs + self.retire_jobs;
+        usage.keep_jobs = self.keep_jobs + self.retire_jobs + usize::from(self.cleaner.is_at_work());
         usage.doomed = self.doomed.len();
     }
 

@@ -26,6 +26,8 @@ pub enum Timer {
     Destage,
     /// Segments may have passed their retention or age.
     Retention,
+    /// A cleaning goes on, or a log may be dirty enough for one.
+    Clean,
     /// A frame was incomplete long enough.
     Dripping,
     /// A produce was not acknowledged in its time.

@@ -1,10 +1,19 @@
 //! Events as log lines: which are told, at which level, by which logger.
 
-use highwater_core::id::ShardId;
+use highwater_core::id::{Offset, PartitionId, ShardId};
 use highwater_core::shard::{Event, Halt};
 
 use crate::logs::{CONNECTION, LOG, METADATA, NODE, RECOVERY, REQUEST, STORAGE};
 use crate::words;
+
+fn storage_full(shard: u16) {
+    tracing::error!(target: STORAGE, shard, "the disk is full: produce is refused until there is room");
+}
+
+fn cleaning_given_up(shard: u16, partition: PartitionId, at: Offset) {
+    let what = "a segment cannot be read, so that the log is not compacted any more; a restart looks into it";
+    tracing::warn!(target: LOG, shard, %partition, offset = at.0, "{what}");
+}
 
 /// The level says who should read it: error calls for a person, warn is damage that was repaired, info is rare and ordinary.
 pub(super) fn log(shard: ShardId, event: &Event) {
@@ -35,9 +44,7 @@ pub(super) fn log(shard: ShardId, event: &Event) {
         Event::CheckpointLost { .. } | Event::ProducersLost { .. } | Event::LogStartLost { .. } => {
             log_loss(shard, event);
         }
-        Event::StorageFull => {
-            tracing::error!(target: STORAGE, shard, "the disk is full: produce is refused until there is room")
-        }
+        Event::StorageFull => storage_full(shard),
         Event::StorageRoomAgain => tracing::info!(target: STORAGE, shard, "the disk has room again"),
         Event::Halted(Halt::Stopped) => tracing::debug!(target: NODE, shard, "shard stopped"),
         Event::Halted(halt) => {
@@ -52,6 +59,7 @@ pub(super) fn log(shard: ShardId, event: &Event) {
                 failure.what
             );
         }
+        Event::CleaningGivenUp { partition, at } => cleaning_given_up(shard, *partition, *at),
         Event::Connected { .. } | Event::Disconnected { .. } | Event::ConnectionRefused { .. } => {
             tracing::debug!(target: CONNECTION, shard, ?event);
         }
@@ -63,6 +71,8 @@ pub(super) fn log(shard: ShardId, event: &Event) {
         | Event::SegmentSealed { .. }
         | Event::SegmentDeleted { .. }
         | Event::LogStartMoved { .. }
+        | Event::SegmentCleaned { .. }
+        | Event::LogCleaned { .. }
         | Event::CarriedForward { .. } => tracing::debug!(target: LOG, shard, ?event),
         Event::Recovered { .. } => tracing::debug!(target: RECOVERY, shard, ?event),
         Event::Answered { .. } => tracing::trace!(target: REQUEST, shard, ?event),

@@ -21,7 +21,8 @@ pub(super) struct AckedIsDurable {
 impl AckedIsDurable {
     pub(super) fn new(rules: &Rules) -> Self {
         Self {
-            churns: rules.topics.iter().map(|topic| topic.churns).collect(),
+            // What compaction takes is judged by another.
+            churns: rules.topics.iter().map(|topic| topic.churns || topic.compacts).collect(),
             rot: rules.rot,
             acked: BTreeMap::new(),
             acked_somewhere: BTreeMap::new(),

@@ -17,7 +17,30 @@ impl NoSilentGap {
         Self { rules: rules.clone() }
     }
 
+    /// Compaction leaves gaps: what is in the answer still begins behind what was asked and rises.
+    fn on_compacted(fetched: &Fetched) -> Result<(), Violation> {
+        let mut next = fetched.asked;
+        for (place, batch) in fetched.batches.iter().enumerate() {
+            let rises = next < batch.end && (place == 0 || next <= batch.base);
+            let mut within =
+                fetched.records.iter().filter(|(offset, _)| *offset < batch.end && *offset >= next);
+            if !rises || within.any(|(offset, _)| *offset < batch.base) || batch.end > fetched.high_watermark
+            {
+                let story = format!("asked for {next}, got {batch:?} among {:?}", fetched.batches);
+                return Err(Violation::new(NAME, story));
+            }
+            next = batch.end;
+        }
+        if !fetched.records.windows(2).all(|pair| pair[0].0 < pair[1].0) {
+            return Err(Violation::new(NAME, format!("records do not rise: {fetched:?}")));
+        }
+        Ok(())
+    }
+
     fn on_fetched(&self, fetched: &Fetched) -> Result<(), Violation> {
+        if self.rules.topics[fetched.place.topic].compacts {
+            return Self::on_compacted(fetched);
+        }
         let mut next = fetched.asked;
         for (place, batch) in fetched.batches.iter().enumerate() {
             let joins = if place == 0 { batch.base <= next && next < batch.end } else { batch.base == next };

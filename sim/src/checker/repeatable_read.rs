@@ -50,9 +50,10 @@ impl RepeatableRead {
 impl Checker for RepeatableRead {
     fn on_fact(&mut self, fact: &Fact) -> Result<(), Violation> {
         let lasts = |place: Place| !self.rules.topics[place.topic].churns;
+        let stays = |place: Place| lasts(place) && !self.rules.topics[place.topic].compacts;
         match fact {
             // What is lost at the end of a log is given anew; where bits rot another checker knows what counts.
-            Fact::Fetched(fetched) if lasts(fetched.place) && !self.rules.rot => {
+            Fact::Fetched(fetched) if stays(fetched.place) && !self.rules.rot => {
                 fetched.batches.iter().try_for_each(|batch| self.on_batch(fetched.place, batch))
             }
             Fact::OutOfRange(out) if lasts(out.place) && !self.rules.rot => self.on_out_of_range(out),

@@ -195,7 +195,7 @@ impl RotIsTold {
 
     fn on_read_to_end(&self, place: Place, log_start: i64) -> Result<(), Violation> {
         let topic = &self.rules.topics[place.topic];
-        if topic.churns || self.topics_lost {
+        if topic.churns || topic.compacts || self.topics_lost {
             return Ok(());
         }
         let from = if topic.retains_less { log_start } else { 0 };

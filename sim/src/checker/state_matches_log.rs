@@ -128,6 +128,10 @@ fn producers(fold: &Fold, log: &LogView) -> Option<String> {
 }
 
 fn index(fold: &Fold, segment: &SegmentView) -> Option<String> {
+    // What stands in it is not what was appended.
+    if segment.name.cleaned.is_some() {
+        return None;
+    }
     let from = fold.batches.partition_point(|batch| batch.base < segment.base);
     let until = fold.batches.partition_point(|batch| batch.base < segment.end);
     let batches = &fold.batches[from..until];

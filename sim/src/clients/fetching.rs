@@ -101,7 +101,14 @@ pub(crate) fn records(
         for record in batch?.records(scratch)? {
             let record = record?;
             if record.offset.0 >= asked {
-                records.push((record.offset.0, record::recognise(record.key, record.value)));
+                let mut headers = record.headers.iter();
+                let number = headers.find(|header| header.key == record::NUMBER_HEADER);
+                let number = number.and_then(|header| header.value);
+                let known = match number {
+                    Some(number) => record::recognise_shared(number, record.key, record.value),
+                    None => record::recognise(record.key, record.value),
+                };
+                records.push((record.offset.0, known));
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Produces records through the real client, in bursts, and writes down what it says became of each. Must not know who reads
 //! them, nor what batches they came in.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use highwater_core::batch::NewHeader;
 use highwater_core::client::{
@@ -12,7 +12,7 @@ use highwater_core::time::{Instant, Timestamp};
 
 use super::Desk;
 use super::fetching::Partitions;
-use super::record::{NUMBER_BYTES, content};
+use super::record::{self, NUMBER_BYTES, content};
 use super::session::{Next, Task, Turn};
 use crate::draw::Draw;
 use crate::history::{Acked, Fact, Place, Process, Sent, Unacked, Value};
@@ -23,6 +23,8 @@ use crate::params::{ProducerSpec, TopicParams};
 pub(super) struct Producer {
     spec: ProducerSpec,
     partitions: Partitions,
+    /// Topics whose records have keys that others have too.
+    compacted: BTreeSet<usize>,
     /// Records without a known fate, by their numbers.
     open: BTreeMap<u64, Place>,
     bursts_left: u64,
@@ -33,6 +35,7 @@ impl Producer {
     pub(super) fn new(spec: ProducerSpec, topics: &[TopicParams]) -> Self {
         Self {
             partitions: Partitions::new(&spec.places, topics),
+            compacted: (0..topics.len()).filter(|topic| topics[*topic].compacts()).collect(),
             open: BTreeMap::new(),
             bursts_left: spec.bursts,
             next_at: Instant::default(),
@@ -61,14 +64,24 @@ impl Producer {
         turn: &mut Turn<'_, '_>,
     ) -> Result<(), ProduceError> {
         let number = turn.desk.history.new_value();
-        let (key, value) = draw_record(&self.spec, number, turn.prng);
-        let header = [NewHeader { key: b"h", value: None }];
+        let (key, mut value) = draw_record(&self.spec, number, turn.prng);
+        let compacts = self.compacted.contains(&place.topic);
+        let key = if compacts { Some(record::shared_key(number)) } else { key };
+        if compacts {
+            let len = value.map_or(0, |value| value.len());
+            value = (!number.is_tombstone()).then(|| content(number, len));
+        }
+        let bytes = number.0.to_be_bytes();
+        let header = match compacts {
+            true => [NewHeader { key: record::NUMBER_HEADER, value: Some(&bytes) }],
+            false => [NewHeader { key: b"h", value: None }],
+        };
         let record = ProduceRecord {
             partition,
             timestamp: Timestamp(turn.desk.wall_millis),
             key: key.as_deref(),
             value: value.as_deref(),
-            headers: if turn.prng.chance(50_000) { &header } else { &[] },
+            headers: if turn.prng.chance(50_000) || compacts { &header } else { &[] },
         };
         turn.client.produce(turn.desk.clocks(), Token(number.0), &record)?;
         self.open.insert(number.0, place);

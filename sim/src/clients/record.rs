@@ -6,6 +6,22 @@ use crate::history::Value;
 /// Bytes of the number.
 pub(super) const NUMBER_BYTES: usize = 8;
 
+/// The header with the number of a record whose key others have too.
+pub(super) const NUMBER_HEADER: &[u8] = b"number";
+
+/// The key of a record in a compacted topic.
+pub(super) fn shared_key(value: Value) -> Vec<u8> {
+    format!("key-{}", value.key()).into_bytes()
+}
+
+/// The number in the header of a record, if all of it is as it was written.
+pub(super) fn recognise_shared(number: &[u8], key: Option<&[u8]>, value: Option<&[u8]>) -> Option<Value> {
+    let number = Value(u64::from_be_bytes(*number.as_array()?));
+    let sound =
+        value.is_none() == number.is_tombstone() && value.is_none_or(|value| is_content(number, value));
+    (sound && key == Some(&shared_key(number))).then_some(number)
+}
+
 /// So many bytes that only this record may have.
 pub(super) fn content(value: Value, len: usize) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(len + NUMBER_BYTES);

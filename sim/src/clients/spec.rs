@@ -7,7 +7,7 @@ use highwater_core::time::Duration;
 use crate::draw::Draw;
 use crate::history::{Edge, Place, Promise};
 use crate::params::{PORT, TopicParams, host};
-use crate::profile::Tuning;
+use crate::profile::{TopicKind, Tuning};
 
 #[derive(Debug, Clone)]
 pub struct ProducerSpec {
@@ -112,7 +112,8 @@ pub(crate) fn draw_roles(
     if prng.coin() {
         roles.push(Role::Lister { places: some_of(prng, &lasting) });
     }
-    if prng.coin() {
+    // What a prober writes has no key.
+    if prng.coin() && tuning.topics == TopicKind::Kept {
         roles.push(Role::Prober { places: some_of(prng, &lasting) });
     }
     roles

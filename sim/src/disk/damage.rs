@@ -159,7 +159,8 @@ impl Disk {
             | FileId::Checkpoint { .. }
             | FileId::LogStart { .. }
             | FileId::Wal { .. }
-            | FileId::Segment { .. } => None,
+            | FileId::Segment { .. }
+            | FileId::Cleaned { .. } => None,
         }
     }
 
@@ -194,7 +195,7 @@ impl Disk {
     /// Another block of the same file, or some block of another. A segment's bytes are Kafka's and do not say whose they are, so that
     /// no disk is to take one for another.
     pub(super) fn elsewhere(&mut self, file: FileId, at: u64) -> Elsewhere {
-        let is_segment = |file: FileId| matches!(file, FileId::Segment { .. });
+        let is_segment = |file: FileId| matches!(file, FileId::Segment { .. } | FileId::Cleaned { .. });
         let file = if self.prng.coin() {
             file
         } else {

@@ -42,6 +42,7 @@ impl Directory {
             FileId::Superblock => Self::Root,
             FileId::Wal { stream, .. } | FileId::Checkpoint { stream } => Self::Stream(stream),
             FileId::Segment { partition, .. }
+            | FileId::Cleaned { partition, .. }
             | FileId::Footer { partition, .. }
             | FileId::LogStart { partition } => Self::Partition(partition),
         }

@@ -91,7 +91,10 @@ fn weigh(profile: Profile, (kind, chance, most): (Kind, u64, u64)) -> (u64, u64)
     let often = (800_000, most * 2);
     let seldom = (chance / 3, most);
     match (profile, kind) {
-        (_, Kind::Rot | Kind::DiskLies) | (Profile::Smoke | Profile::Default, _) => (chance, most),
+        (Profile::Compact, Kind::PowerOff | Kind::Kill | Kind::Trigger) => often,
+        (_, Kind::Rot | Kind::DiskLies) | (Profile::Smoke | Profile::Default | Profile::Compact, _) => {
+            (chance, most)
+        }
         (Profile::Disk, Kind::DiskErrors | Kind::DiskFull | Kind::DiskSlow) => often,
         (Profile::Disk, Kind::SyncErrorThenCut | Kind::KillAtSegmentThenCut) => (400_000, most),
         (Profile::Disk, Kind::Kill | Kind::PowerOff | Kind::Trigger | Kind::CutAtDuplicate) => (chance, most),

@@ -12,7 +12,7 @@ use highwater_core::time::{Duration, Instant};
 use highwater_io::driver::Remote;
 
 use super::rt::{Sock, elapsed};
-use crate::checker::{Checkers, Rules, TopicRule};
+use crate::checker::{Checkers, Rules};
 use crate::clients::Client;
 use crate::disk::{Disk, Owner, Request, Ticket};
 use crate::draw::{Draw, Stream};
@@ -107,13 +107,8 @@ pub(super) fn take() -> Stage {
 
 impl Stage {
     fn new(params: Params) -> Self {
-        let topic = |topic: &crate::params::TopicParams| TopicRule {
-            name: topic.name.clone(),
-            churns: topic.churns,
-            retains_less: topic.retains_less(),
-        };
-        let rules =
-            Rules { topics: params.topics.iter().map(topic).collect(), rot: params.options.rot == Rot::On };
+        let topics = params.topics.iter().map(crate::params::TopicParams::rule).collect();
+        let rules = Rules { topics, rot: params.options.rot == Rot::On };
         let node = |index: usize| NodeState {
             disk: Disk::new(Stream::Disk(index).of(params.seed), params.nodes[index].disk.clone()),
             life: 0,

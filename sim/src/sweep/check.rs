@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use highwater_core::batch::{BatchBuilder, BatchHeader, Batches, NewRecord};
+use highwater_core::batch::{BatchBuilder, BatchHeader, Batches, NewRecord, Scratch};
 use highwater_core::buf::Slice;
 use highwater_core::id::{PartitionId, ProducerEpoch, ProducerId, TopicId, Uuid};
 use highwater_core::shard::Event;
@@ -23,8 +23,9 @@ use highwater_core::wire::messages::produce_request::{
 use highwater_core::wire::messages::produce_response::ProduceResponse;
 use highwater_core::wire::{ApiKey, EncodeError, Reader, Records, RequestHeader, ResponseHeader, Writer};
 
-use super::oracle::{Content, Contents, Made, Oracle, Topic};
+use super::oracle::{Content, Contents, Keyed, Made, Oracle, Topic};
 use super::rig::{Note, Rig};
+use super::workload::COMPACTED;
 use crate::bytes::joined;
 
 /// A node that takes longer than this is stuck.
@@ -33,6 +34,9 @@ const METADATA: i16 = 12;
 const FETCH: i16 = 13;
 const LIST_OFFSETS: i16 = 7;
 const PRODUCE: i16 = 13;
+
+/// The key of what is written after a recovery.
+const NEXT_KEY: &[u8] = b"next";
 
 /// How thoroughly a recovered node is looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +53,8 @@ struct Back {
     start: i64,
     end: i64,
     content: Content,
+    /// Offsets and keys of what was read of the compacted topic.
+    keyed: Option<Vec<(i64, Vec<u8>)>>,
     /// Of the last idempotent batch: producer, epoch and the sequence that comes next.
     producer: Option<(ProducerId, ProducerEpoch, i32)>,
 }
@@ -59,13 +65,15 @@ pub(super) struct Check<'a> {
     pub(super) oracle: &'a Oracle,
     /// What may stand where.
     pub(super) may: &'a Contents,
+    /// All records that the compacted topic may have.
+    pub(super) keyed: &'a Keyed,
     slot: u32,
     correlation: i32,
 }
 
 impl<'a> Check<'a> {
-    pub(super) fn new(rig: &'a mut Rig, oracle: &'a Oracle, may: &'a Contents) -> Self {
-        Self { rig, oracle, may, slot: 0, correlation: 0 }
+    pub(super) fn new(rig: &'a mut Rig, oracle: &'a Oracle, (may, keyed): (&'a Contents, &'a Keyed)) -> Self {
+        Self { rig, oracle, may, keyed, slot: 0, correlation: 0 }
     }
 
     /// What is in the logs now, new batches included.
@@ -192,7 +200,11 @@ impl<'a> Check<'a> {
             for index in 0..i32::try_from(partitions).expect("few partitions") {
                 let partition = PartitionId { topic: TopicId(topic), index };
                 let start = self.log_start(&name, index)?;
-                backs.insert(partition, self.read(partition, start)?);
+                let back =
+                    Back { start, end: start, keyed: (name == COMPACTED).then(Vec::new), ..Back::default() };
+                let back = self.read(partition, back)?;
+                self.check_fold(partition, &back)?;
+                backs.insert(partition, back);
             }
         }
         Ok(backs)
@@ -219,9 +231,8 @@ impl<'a> Check<'a> {
             .ok_or_else(|| format!("{name}-{index}: {listed:?}"))
     }
 
-    fn read(&mut self, partition: PartitionId, start: i64) -> Result<Back, String> {
-        let mut back = Back { start, end: start, ..Back::default() };
-        let mut next = start;
+    fn read(&mut self, partition: PartitionId, mut back: Back) -> Result<Back, String> {
+        let mut next = back.start;
         loop {
             let body = self.fetch(partition, next)?;
             let fetched = FetchResponse::decode(FETCH, &mut Reader::new(&body))
@@ -265,6 +276,53 @@ impl<'a> Check<'a> {
         self.call(ApiKey::Fetch, FETCH, |writer| request.encode(FETCH, writer))
     }
 
+    /// Of each key the newest record that was acknowledged is there, or a newer one.
+    fn check_fold(&self, partition: PartitionId, back: &Back) -> Result<(), String> {
+        let Some(read) = &back.keyed else { return Ok(()) };
+        for (offset, (key, _)) in self.oracle.keyed.get(&partition).into_iter().flatten() {
+            if !read.iter().any(|(found, other)| found >= offset && other == key) {
+                return Err(format!(
+                    "{partition}: the record at {offset} is gone, and no newer one has its key"
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// The same of a partition that may have been cleaned.
+    fn take_keyed(
+        &self,
+        back: &mut Back,
+        partition: PartitionId,
+        from: i64,
+        records: &[u8],
+    ) -> Result<i64, String> {
+        let mut next = from;
+        let mut scratch = Scratch::new();
+        for batch in Batches::new(records) {
+            let batch = batch.map_err(|error| format!("{partition}: {error:?} at {next}"))?;
+            if batch.check_crc().is_err() || batch.end_offset().0 <= next {
+                return Err(format!("{partition}: a broken batch behind {next}"));
+            }
+            for record in batch.records(&mut scratch).map_err(|error| format!("{partition}: {error:?}"))? {
+                let record = record.map_err(|error| format!("{partition}: {error:?}"))?;
+                let (offset, key) = (record.offset.0, record.key.unwrap_or_default().to_vec());
+                let written = self.keyed.get(&partition).and_then(|written| written.get(&offset));
+                let same = written.is_some_and(|(k, v)| *k == key && v.as_deref() == record.value);
+                if !same && key != NEXT_KEY {
+                    return Err(format!("{partition}: what stands at {offset} was not written there"));
+                }
+                back.keyed.get_or_insert_default().push((offset, key));
+            }
+            next = batch.end_offset().0;
+            if batch.producer_id().0 >= 0 {
+                let after = batch.base_sequence() + batch.last_offset_delta() + 1;
+                back.producer = Some((batch.producer_id(), batch.producer_epoch(), after));
+            }
+        }
+        Ok(next)
+    }
+
     /// Holds the batches of one answer to what may stand there; where they end.
     fn take(
         &self,
@@ -273,6 +331,9 @@ impl<'a> Check<'a> {
         from: i64,
         records: &[u8],
     ) -> Result<i64, String> {
+        if back.keyed.is_some() {
+            return self.take_keyed(back, partition, from, records);
+        }
         let mut next = from;
         for batch in Batches::new(records) {
             let batch = batch.map_err(|error| format!("{partition}: {error:?} at {next}"))?;
@@ -394,7 +455,7 @@ fn next_batch(back: &Back) -> (Made, Vec<u8>) {
     }
     let mut builder = BatchBuilder::new(header);
     let timestamp = highwater_core::time::Timestamp(1_780_000_000_000);
-    builder.push(&NewRecord { timestamp, key: None, value: Some(&[7; 100]), headers: &[] });
+    builder.push(&NewRecord { timestamp, key: Some(NEXT_KEY), value: Some(&[7; 100]), headers: &[] });
     let records = builder.build();
     let batch = Batches::new(&records).next().expect("one batch").expect("just made");
     let made = Made { records: 1, len: batch.len(), crc: batch.crc(), idempotent: back.producer.is_some() };

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use highwater_core::batch::Batches;
+use highwater_core::batch::{Batches, Scratch};
 use highwater_core::id::{PartitionId, TopicId, Uuid};
 use highwater_core::shard::Event;
 use highwater_core::wire::messages::create_topics_request::CreateTopicsRequest;
@@ -17,6 +17,7 @@ use highwater_core::wire::messages::produce_response::ProduceResponse;
 use highwater_core::wire::{ApiKey, DecodeError, Reader, RequestHeader, ResponseHeader};
 
 use super::rig::Note;
+use super::workload::COMPACTED;
 
 /// A batch as its producer made it, without what the broker writes into it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,8 +56,14 @@ pub(super) struct Oracle {
     pub(super) repeats: BTreeMap<PartitionId, Repeat>,
     /// What was acknowledged.
     pub(super) acked: Contents,
+    /// The records of the compacted topic that were acknowledged.
+    pub(super) keyed: Keyed,
     open: BTreeMap<(u32, i32), Arc<[u8]>>,
 }
+
+/// Key and value of each record, by partition and offset.
+pub(super) type Keyed = BTreeMap<PartitionId, BTreeMap<i64, KeyValue>>;
+pub(super) type KeyValue = (Vec<u8>, Option<Vec<u8>>);
 
 impl Oracle {
     pub(super) fn on_note(&mut self, note: &Note) {
@@ -182,10 +189,31 @@ impl Oracle {
             next += made.records;
         }
         self.known(partition, next);
+        if self.names.get(COMPACTED) == Some(&partition.topic.0) {
+            self.keyed.entry(partition).or_default().extend(keyed(base, records));
+        }
         if idempotent {
             self.repeats.insert(partition, Repeat { frame: Arc::clone(frame), base });
         }
     }
+}
+
+/// Offset, key and value of the records in what a producer sent, which got `base`.
+fn keyed(base: i64, records: &[u8]) -> Vec<(i64, KeyValue)> {
+    let mut scratch = Scratch::new();
+    let batches = Batches::new(records).map(|batch| batch.expect("a client sends whole batches"));
+    let mut all = Vec::new();
+    for batch in batches {
+        for record in batch.records(&mut scratch).expect("and whole records") {
+            let record = record.expect("and whole records");
+            let key = record.key.unwrap_or_default().to_vec();
+            all.push((
+                base + i64::try_from(all.len()).expect("few"),
+                (key, record.value.map(<[u8]>::to_vec)),
+            ));
+        }
+    }
+    all
 }
 
 /// The batches in what a producer sent.

@@ -29,3 +29,11 @@ fn swept_workload_loses_nothing() {
         }
     }
 }
+
+#[test]
+fn swept_cleaning_is_a_fold_at_any_moment() {
+    let options = SweepOptions { workload: 8, subsets: 4, every: 17, offset: 0, recuts: 2 };
+    let report = sweep(&options).expect("the workload runs");
+    assert!(report.failures.is_empty(), "{report}");
+    assert!(report.workload_events.of("SegmentCleaned") > 5, "{report}");
+}

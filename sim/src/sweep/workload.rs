@@ -20,6 +20,13 @@ use crate::draw::Draw;
 /// Records that each producer sends.
 const ROUNDS: u64 = 90;
 
+/// Workloads from this number on have a compacted topic, which is cleaned again and again.
+pub(super) const CLEANING_FROM: u64 = 8;
+
+/// The compacted topic, and how many keys it has.
+pub(super) const COMPACTED: &str = "kappa";
+const KEYS: u64 = 7;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Workload {
     pub(super) number: u64,
@@ -106,6 +113,10 @@ impl Load {
     fn run(&mut self) -> Result<(), String> {
         self.create("alpha", 2, &[])?;
         self.create("beta", 1, &[("retention.bytes", "9000")])?;
+        if self.workload.number >= CLEANING_FROM {
+            let settings = [("cleanup.policy", "compact"), ("min.cleanable.dirty.ratio", "0")];
+            self.create(COMPACTED, 1, &settings)?;
+        }
         let rounds = self.workload.rounds;
         for round in 0..rounds {
             if round == rounds / 3 {
@@ -137,6 +148,9 @@ impl Load {
     fn round(&mut self, round: u64) -> Result<(), String> {
         let rounds = self.workload.rounds;
         let mut places = vec![("alpha", 0), ("beta", 0), ("beta", 0), ("alpha", 0)];
+        if self.workload.number >= CLEANING_FROM {
+            places.extend([(COMPACTED, 0); 6]);
+        }
         // Rarely written: its last bytes hold up the log until they are carried forward.
         if round % 9 == 1 {
             places.push(("alpha", 1));
@@ -168,12 +182,14 @@ impl Load {
         let now = self.rig.clocks();
         let fill = self.prng.next_u64().to_le_bytes();
         let value: Vec<u8> = fill.iter().copied().cycle().take(len).collect();
-        let key = round.to_be_bytes();
+        let compacted = &*partition.topic == COMPACTED;
+        let key = if compacted { self.prng.below(KEYS) } else { round }.to_be_bytes();
+        let is_tombstone = compacted && len.is_multiple_of(5);
         let record = ProduceRecord {
             partition,
             timestamp: now.wall,
             key: Some(&key),
-            value: Some(&value),
+            value: Some(value.as_slice()).filter(|_| !is_tombstone),
             headers: &[],
         };
         let taken = self.clients[producer].client.produce(now, Token(1), &record);

@@ -24,13 +24,14 @@ pub(super) fn is_during(moment: Moment, request: &Request, booting: bool) -> boo
         Moment::WalRecycled => is_wal(file) && matches!(change, Some(FileChange::Rename { .. })),
         Moment::Release => is_wal(file) && matches!(change, Some(FileChange::Delete)),
         Moment::Checkpoint => writes && matches!(file, FileId::Checkpoint { .. }),
-        Moment::Segment => writes && matches!(file, FileId::Segment { .. }),
+        Moment::Segment => writes && matches!(file, FileId::Segment { .. } | FileId::Cleaned { .. }),
         Moment::SegmentCreated => {
-            matches!((file, change), (FileId::Segment { .. }, Some(FileChange::Create { .. })))
+            matches!(file, FileId::Segment { .. } | FileId::Cleaned { .. })
+                && matches!(change, Some(FileChange::Create { .. }))
         }
         Moment::Footer => writes && matches!(file, FileId::Footer { .. }),
         Moment::Removal => {
-            matches!(file, FileId::Segment { .. } | FileId::Footer { .. })
+            matches!(file, FileId::Segment { .. } | FileId::Cleaned { .. } | FileId::Footer { .. })
                 && matches!(change, Some(FileChange::Delete))
         }
         Moment::Read => !writes && !booting,

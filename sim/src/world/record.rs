@@ -136,6 +136,12 @@ impl Recorder {
                 self.partition(partition);
                 self.fingerprint.word(base.0.cast_unsigned() << 1);
             }
+            FileId::Cleaned { partition, base, end, generation } => {
+                self.partition(partition);
+                self.fingerprint.word(base.0.cast_unsigned() << 1);
+                self.fingerprint.word(end.0.cast_unsigned());
+                self.fingerprint.word(u64::from(generation));
+            }
             FileId::Footer { partition, base } => {
                 self.partition(partition);
                 self.fingerprint.word((base.0.cast_unsigned() << 1) | 1);

@@ -11,8 +11,8 @@ use crate::buf::Slice;
 use crate::id::{LeaderEpoch, Offset};
 use crate::limits::SEGMENT_READ_BYTES_MAX;
 use crate::log::resync::{is_followed, next_whole};
-use crate::log::segment::{BLOCK, File, Segment, len_of};
-use crate::log::{Extent, Log, TailBatch};
+use crate::log::segment::{BLOCK, Cleaned, File, Segment, SegmentName, len_of};
+use crate::log::{Extent, Log, TailBatch, footer};
 use crate::mutant::{self, Mutant};
 use crate::time::Timestamp;
 
@@ -25,10 +25,14 @@ pub(super) enum Step {
 
 #[derive(Debug)]
 pub(super) struct Rebuild {
-    base: Offset,
+    name: SegmentName,
     /// The base of the next segment; this is the last one if there is none.
+    next: Option<Offset>,
+    /// Where it ends at the latest: there, or where its name says.
     limit: Option<Offset>,
     file_len: u32,
+    /// As long as a footer of this file says, whether or not the file is.
+    told_len: u32,
     /// Where nothing more is to be read from the file.
     scan_end: u32,
     wal: BTreeMap<u32, WalBatch>,
@@ -51,18 +55,23 @@ impl Rebuild {
     pub(super) fn begin(
         log: &mut Log,
         source: Source,
-        (limit, wal_state): (Option<Offset>, WalState),
+        (next, wal_state): (Option<Offset>, WalState),
     ) -> Self {
         let mut segment = Segment::new(source.base);
+        let name = source.file.as_ref().map_or(SegmentName::written(source.base), |file| file.name);
         if source.file.is_some() {
             segment.file = File::Present;
         }
         log.segments.push_back(segment);
+        let footer = source.file.as_ref().and_then(|file| footer::decode(file.footer.as_ref()?));
+        let told_len = footer.filter(|footer| footer.name() == name).map_or(0, |footer| footer.len);
         let file_len = source.file.map_or(0, |file| u32::try_from(file.len).unwrap_or(u32::MAX));
         Self {
-            base: source.base,
-            limit,
+            name,
+            next,
+            limit: name.cleaned.map(|cleaned| cleaned.end).into_iter().chain(next).min(),
             file_len,
+            told_len,
             scan_end: file_len,
             wal: source.wal,
             disk_end: 0,
@@ -102,7 +111,7 @@ impl Rebuild {
             let at = place - place % BLOCK;
             let needed = u32::try_from(self.needed).unwrap_or(u32::MAX).saturating_add(place - at);
             let len = needed.max(SEGMENT_READ_BYTES_MAX).min(bound - at);
-            return Step::Read(RecoveryRead { segment_base: self.base, at: u64::from(at), len });
+            return Step::Read(RecoveryRead { name: self.name, at: u64::from(at), len });
         }
         match self.next_wal(place) {
             Some(next) => {
@@ -118,7 +127,7 @@ impl Rebuild {
         let len = u32::try_from(len).ok().and_then(|len| log.active().len.checked_add(len));
         extent.base >= log.log_end()
             && extent.last >= extent.base
-            && extent.last.since(self.base) <= i64::from(i32::MAX)
+            && extent.last.since(self.name.base) <= i64::from(i32::MAX)
             && self.limit.is_none_or(|limit| extent.last < limit)
             && len.is_some()
     }
@@ -256,9 +265,8 @@ impl Rebuild {
     /// Whether a batch from disk is the next one. Its bytes may be rotten.
     fn continues(&self, log: &Log, view: &BatchView<'_>, bound: u32) -> bool {
         let extent = Extent { base: view.base_offset(), last: view.last_offset() };
-        extent.base == log.log_end()
-            && self.fits(log, extent, view.len())
-            && (bound - log.active().len) as usize >= view.len()
+        let joins = extent.base == log.log_end() || self.name.cleaned.is_some();
+        joins && self.fits(log, extent, view.len()) && (bound - log.active().len) as usize >= view.len()
     }
 
     /// Without `info`, the batch is lost.
@@ -348,9 +356,19 @@ impl Rebuild {
             self.staged.splice(0..0, kept);
             disk_end - disk_end % BLOCK
         };
+        let mut lost = None;
         let segment = log.segments.back_mut().expect("the segment that was gone through");
         segment.destaged = destaged;
         segment.timestamp_max_evicted = self.disk_timestamp_max;
+        if let Some(name) = self.name.cleaned {
+            // Its own footer knew how far it was clean; it is as good as dirty now.
+            let (upto, crcs) = (self.name.base, segment.crcs.all());
+            if len < self.file_len.max(self.told_len) {
+                lost = Some(Extent { base: segment.end, last: Offset(name.end.0 - 1) });
+            }
+            segment.end = self.limit.unwrap_or(name.end);
+            segment.cleaned = Some(Cleaned { generation: name.generation, upto, delete_horizon: None, crcs });
+        }
         for batch in self.staged.drain(..) {
             if batch.end_position() > destaged {
                 log.tail.push(batch);
@@ -362,17 +380,20 @@ impl Rebuild {
         let ended = self.limit.is_some() || within_block;
         let has_file = segment.file == File::Present;
         let end = segment.end;
+        if let Some(extent) = lost.filter(|extent| extent.base <= extent.last) {
+            log.lose(extent);
+        }
         if ended {
             log.end_active();
-            log.lose_until(self.limit);
+            log.lose_until(self.next);
             if has_file {
-                report.rebuilt_footers.push(self.base);
+                report.rebuilt_footers.push(self.name.base);
             }
-            if self.limit.is_none() {
+            if self.next.is_none() {
                 log.segments.push_back(Segment::new(end));
             }
         } else if has_file && self.file_len > len {
-            report.truncate.push(Cut { segment_base: self.base, len: u64::from(destaged) });
+            report.truncate.push(Cut { segment_base: self.name.base, len: u64::from(destaged) });
         }
     }
 }

@@ -17,31 +17,31 @@ use crate::log::{
 use crate::time::{Duration, Instant, Now, Timestamp};
 
 #[derive(Debug, Clone)]
-pub(super) struct Kept {
-    pub(super) base: Offset,
-    pub(super) last: Offset,
-    pub(super) epoch: LeaderEpoch,
-    pub(super) bytes: Vec<u8>,
-    pub(super) info: BatchInfo,
-    pub(super) timestamps: Vec<i64>,
-    pub(super) segment_base: Offset,
-    pub(super) position: u32,
+pub(in crate::log) struct Kept {
+    pub(in crate::log) base: Offset,
+    pub(in crate::log) last: Offset,
+    pub(in crate::log) epoch: LeaderEpoch,
+    pub(in crate::log) bytes: Vec<u8>,
+    pub(in crate::log) info: BatchInfo,
+    pub(in crate::log) timestamps: Vec<i64>,
+    pub(in crate::log) segment_base: Offset,
+    pub(in crate::log) position: u32,
 }
 
 /// What a producer sends.
 #[derive(Debug, Clone)]
-pub(super) struct Sent {
-    pub(super) producer: Option<(i64, i16, i32)>,
-    pub(super) timestamps: Vec<i64>,
-    pub(super) value_bytes: usize,
+pub(in crate::log) struct Sent {
+    pub(in crate::log) producer: Option<(i64, i16, i32)>,
+    pub(in crate::log) timestamps: Vec<i64>,
+    pub(in crate::log) value_bytes: usize,
 }
 
 impl Sent {
-    pub(super) fn plain(timestamps: &[i64], value_bytes: usize) -> Self {
+    pub(in crate::log) fn plain(timestamps: &[i64], value_bytes: usize) -> Self {
         Self { producer: None, timestamps: timestamps.to_vec(), value_bytes }
     }
 
-    pub(super) fn build(&self) -> Vec<u8> {
+    pub(in crate::log) fn build(&self) -> Vec<u8> {
         let (id, epoch, sequence) = self.producer.unwrap_or((-1, -1, -1));
         let mut builder = BatchBuilder::new(BatchHeader {
             producer_id: ProducerId(id),
@@ -58,37 +58,39 @@ impl Sent {
     }
 }
 
-pub(super) fn config() -> LogConfig {
+pub(in crate::log) fn config() -> LogConfig {
     LogConfig {
         segment_bytes: 1 << 16,
         segment_age_max: Duration::from_secs(1_000_000),
+        deletes: true,
         retention: None,
         retention_bytes: None,
         index_interval_bytes: 512,
+        compaction: None,
     }
 }
 
-pub(super) fn now(wall: i64) -> Now {
+pub(in crate::log) fn now(wall: i64) -> Now {
     Now { mono: Instant::from_nanos(0), wall: Timestamp(wall) }
 }
 
 /// A log, its disk and the twin, held together.
-pub(super) struct Model {
-    pub(super) config: LogConfig,
-    pub(super) log: Log,
-    pub(super) disk: Disk,
-    pub(super) kept: Vec<Kept>,
+pub(in crate::log) struct Model {
+    pub(in crate::log) config: LogConfig,
+    pub(in crate::log) log: Log,
+    pub(in crate::log) disk: Disk,
+    pub(in crate::log) kept: Vec<Kept>,
     /// Placed and not attached yet: bytes by place in `kept`.
-    pub(super) unattached: usize,
-    pub(super) epoch: LeaderEpoch,
-    pub(super) wall: i64,
+    pub(in crate::log) unattached: usize,
+    pub(in crate::log) epoch: LeaderEpoch,
+    pub(in crate::log) wall: i64,
     /// Batches before it are not in the producer state: what told of them was deleted before a crash.
-    pub(super) producers_from: Offset,
-    pub(super) high_watermark: Offset,
+    pub(in crate::log) producers_from: Offset,
+    pub(in crate::log) high_watermark: Offset,
 }
 
 impl Model {
-    pub(super) fn new(config: LogConfig) -> Self {
+    pub(in crate::log) fn new(config: LogConfig) -> Self {
         let log = Log::new(config.clone(), Offset::ZERO);
         Self {
             config,
@@ -103,12 +105,12 @@ impl Model {
         }
     }
 
-    pub(super) fn end(&self) -> Offset {
+    pub(in crate::log) fn end(&self) -> Offset {
         self.kept.last().map_or(Offset::ZERO, |kept| kept.last.next())
     }
 
     /// What must become of a batch, by looking at all batches of its producer.
-    pub(super) fn verdict(&self, info: &BatchInfo) -> Result<Option<usize>, ()> {
+    pub(in crate::log) fn verdict(&self, info: &BatchInfo) -> Result<Option<usize>, ()> {
         let (id, epoch) = (info.producer_id, info.producer_epoch);
         if id == NO_PRODUCER {
             return Ok(None);
@@ -139,7 +141,7 @@ impl Model {
         if i64::from(info.base_sequence) == expected { Ok(None) } else { Err(()) }
     }
 
-    pub(super) fn append(&mut self, sent: &Sent) -> Result<Placed, AppendError> {
+    pub(in crate::log) fn append(&mut self, sent: &Sent) -> Result<Placed, AppendError> {
         let mut bytes = sent.build();
         let info = BatchView::parse(&bytes).unwrap().0.info().unwrap();
         let verdict = self.verdict(&info);
@@ -185,7 +187,7 @@ impl Model {
         if self.kept.is_empty() { self.log.log_start() } else { Offset::ZERO }
     }
 
-    pub(super) fn attach(&mut self) {
+    pub(in crate::log) fn attach(&mut self) {
         for kept in &self.kept[self.kept.len() - self.unattached..] {
             let bytes = Slice::from_vec(kept.bytes.clone());
             let wal_file = self.disk.wal_file;
@@ -204,14 +206,14 @@ impl Model {
         self.unattached = 0;
     }
 
-    pub(super) fn durable(&mut self) {
+    pub(in crate::log) fn durable(&mut self) {
         if let Some(entry) = self.disk.wal.last().filter(|_| self.disk.volatile > 0) {
             self.log.on_durable(entry.last.next());
             self.disk.volatile = 0;
         }
     }
 
-    pub(super) fn append_durably(&mut self, sent: &Sent) -> Result<Placed, AppendError> {
+    pub(in crate::log) fn append_durably(&mut self, sent: &Sent) -> Result<Placed, AppendError> {
         let placed = self.append(sent);
         self.attach();
         self.durable();
@@ -220,7 +222,7 @@ impl Model {
     }
 
     /// Reads as storage would, every other offset with little memory; the bytes, or `None` for a faulty place.
-    pub(super) fn read(&self, wanted: Wanted, slack: usize) -> Option<Vec<u8>> {
+    pub(in crate::log) fn read(&self, wanted: Wanted, slack: usize) -> Option<Vec<u8>> {
         let most = if wanted.from.0 % 2 == 0 { 1 } else { u32::MAX };
         let mut read = match self.log.read(wanted) {
             ReadPlan::Empty | ReadPlan::OutOfRange => return Some(Vec::new()),
@@ -231,7 +233,7 @@ impl Model {
         loop {
             match read.select(&self.disk.read(&read, slack), wanted) {
                 Selected::Batches(bytes) => return Some(bytes.to_vec()),
-                Selected::Empty => return Some(Vec::new()),
+                Selected::Empty | Selected::GoOn(_) => return Some(Vec::new()),
                 Selected::NeedMore(more) => {
                     assert!(more.at > read.at || more.len > read.len, "a read that gets on");
                     read = more.at_most(most);
@@ -242,11 +244,11 @@ impl Model {
     }
 
     /// The batch of the twin that holds `offset`.
-    pub(super) fn place_of(&self, offset: Offset) -> Option<usize> {
+    pub(in crate::log) fn place_of(&self, offset: Offset) -> Option<usize> {
         self.kept.iter().position(|kept| kept.base <= offset && offset <= kept.last)
     }
 
-    pub(super) fn check_read(&self, wanted: Wanted, slack: usize) {
+    pub(in crate::log) fn check_read(&self, wanted: Wanted, slack: usize) {
         let plan = self.log.read(wanted);
         let in_range = self.log.log_start() <= wanted.from && wanted.from <= self.log.log_end();
         assert_eq!(plan == ReadPlan::OutOfRange, !in_range);
@@ -275,7 +277,7 @@ impl Model {
         assert!(rest.is_empty(), "nothing but batches");
     }
 
-    pub(super) fn find(&self, query: TimestampQuery) -> Option<Option<TimestampOffset>> {
+    pub(in crate::log) fn find(&self, query: TimestampQuery) -> Option<Option<TimestampOffset>> {
         let (mut query, mut scratch) = (query, Scratch::new());
         let most = if query.timestamp.0 % 2 == 0 { 1 } else { u32::MAX };
         for _ in 0..10_000 {
@@ -298,7 +300,7 @@ impl Model {
     }
 
     /// The first record at or after `timestamp` below `upto`.
-    pub(super) fn scan(&self, timestamp: i64, upto: Offset) -> Option<TimestampOffset> {
+    pub(in crate::log) fn scan(&self, timestamp: i64, upto: Offset) -> Option<TimestampOffset> {
         let there = self.kept.iter().filter(|kept| kept.base >= self.log.log_start() && kept.last < upto);
         there
             .flat_map(|kept| kept.timestamps.iter().zip(kept.base.0..))
@@ -306,7 +308,7 @@ impl Model {
             .map(|(found, offset)| TimestampOffset { timestamp: Timestamp(*found), offset: Offset(offset) })
     }
 
-    pub(super) fn check_timestamps(&self, timestamp: i64) {
+    pub(in crate::log) fn check_timestamps(&self, timestamp: i64) {
         let (from, upto) = (self.log.log_start(), self.high_watermark);
         let query = TimestampQuery { timestamp: Timestamp(timestamp), from, upto };
         assert_eq!(
@@ -319,7 +321,7 @@ impl Model {
         assert_eq!(self.log.timestamp_max(upto), newest.map(Timestamp), "the newest timestamp");
     }
 
-    pub(super) fn check_derived(&self) {
+    pub(in crate::log) fn check_derived(&self) {
         let mut producers = ProducerState::default();
         for kept in self.kept.iter().filter(|kept| kept.base >= self.producers_from) {
             producers.apply(&kept.info, Extent { base: kept.base, last: kept.last });

@@ -22,9 +22,11 @@ fn draw_config(prng: &mut Prng) -> LogConfig {
     LogConfig {
         segment_bytes: u32::try_from(prng.between(6_000, 60_000)).unwrap(),
         segment_age_max: Duration::from_millis(prng.between(100, 5_000)),
+        deletes: true,
         retention: prng.chance(500_000).then(|| Duration::from_millis(prng.between(200, 3_000))),
         retention_bytes: prng.chance(300_000).then(|| prng.between(10_000, 100_000)),
         index_interval_bytes: u32::try_from(prng.between(1, 3_000)).unwrap(),
+        compaction: None,
     }
 }
 

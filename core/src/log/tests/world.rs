@@ -6,43 +6,45 @@ use alloc::vec::Vec;
 use crate::buf::Slice;
 use crate::id::Offset;
 use crate::limits::BLOCK_BYTES;
-use crate::log::recovery::WalState;
+use crate::log::recovery::{Chosen, Found, WalState, choose};
 use crate::log::{
-    CreateFile, Destage, DiskRead, FootersLeft, Intact, Log, LogConfig, LogRecovery, RecoveryReport,
-    SegmentFile, WalBatch,
+    CreateFile, Destage, DiskRead, FootersLeft, Intact, Leftover, Log, LogConfig, LogRecovery,
+    RecoveryReport, SegmentFile, SegmentName, WalBatch,
 };
 use crate::prng::Prng;
 
 #[derive(Debug, Default, Clone)]
-pub(super) struct Disk {
-    pub(super) segments: BTreeMap<Offset, Vec<u8>>,
-    pub(super) footers: BTreeMap<Offset, Vec<u8>>,
+pub(in crate::log) struct Disk {
+    pub(in crate::log) segments: BTreeMap<Offset, Vec<u8>>,
+    pub(in crate::log) footers: BTreeMap<Offset, Vec<u8>>,
+    /// Segments that compaction made.
+    pub(in crate::log) cleaned: BTreeMap<SegmentName, Vec<u8>>,
     /// Entries in the order of the WAL; the last `volatile` are not durable yet.
-    pub(super) wal: Vec<WalBatch>,
-    pub(super) volatile: usize,
-    pub(super) wal_file: u64,
-    pub(super) pins: BTreeMap<u64, i64>,
+    pub(in crate::log) wal: Vec<WalBatch>,
+    pub(in crate::log) volatile: usize,
+    pub(in crate::log) wal_file: u64,
+    pub(in crate::log) pins: BTreeMap<u64, i64>,
     /// Frames of the WAL have rotted, nobody knows of which logs.
-    pub(super) lacks: Option<WalState>,
+    pub(in crate::log) lacks: Option<WalState>,
     /// What is written down of the log's start.
-    pub(super) log_start: Option<Offset>,
+    pub(in crate::log) log_start: Option<Offset>,
 }
 
 /// How far a step of storage comes before the node dies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Until {
+pub(in crate::log) enum Until {
     Done,
     Write,
 }
 
 impl Disk {
-    pub(super) fn log(&mut self, entry: WalBatch) {
+    pub(in crate::log) fn log(&mut self, entry: WalBatch) {
         *self.pins.entry(entry.wal_file).or_default() += 1;
         self.wal.push(entry);
         self.volatile += 1;
     }
 
-    pub(super) fn unpin(&mut self, file: u64) {
+    pub(in crate::log) fn unpin(&mut self, file: u64) {
         let pins = self.pins.get_mut(&file).expect("a released file was pinned");
         *pins -= 1;
         assert!(*pins >= 0, "a file is released as often as it was pinned");
@@ -62,7 +64,7 @@ impl Disk {
     }
 
     /// Carries one destaging write out. `Until::Write` stops before the log is told.
-    pub(super) fn destage(&mut self, log: &mut Log, mode: Destage, until: Until) -> bool {
+    pub(in crate::log) fn destage(&mut self, log: &mut Log, mode: Destage, until: Until) -> bool {
         let Some(plan) = log.destage_plan(mode) else { return false };
         if plan.create == CreateFile::Yes {
             assert!(self.segments.insert(plan.segment_base, Vec::new()).is_none(), "files are created once");
@@ -86,10 +88,15 @@ impl Disk {
         true
     }
 
-    pub(super) fn seal(&mut self, log: &mut Log, until: Until) -> bool {
+    pub(in crate::log) fn seal(&mut self, log: &mut Log, until: Until) -> bool {
         let Some(plan) = log.seal_plan() else { return false };
         let len = usize::try_from(plan.len).expect("short");
-        self.segments.get_mut(&plan.segment_base).expect("the file exists").truncate(len);
+        match self.segments.get_mut(&plan.segment_base) {
+            Some(file) => file.truncate(len),
+            None => {
+                assert!(self.cleaned.keys().any(|name| name.base == plan.segment_base), "the file exists")
+            }
+        }
         if until == Until::Done {
             self.footers.insert(plan.segment_base, plan.footer);
             log.on_sealed(plan.segment_base);
@@ -98,13 +105,13 @@ impl Disk {
     }
 
     /// Footers of segments that are gone.
-    pub(super) fn footers_left(&self) -> impl Iterator<Item = Offset> {
-        let first = self.segments.keys().next();
-        self.footers.keys().copied().take_while(move |base| first.is_some_and(|first| base < first))
+    pub(in crate::log) fn footers_left(&self) -> impl Iterator<Item = Offset> {
+        let first = self.segments.keys().copied().chain(self.cleaned.keys().map(|name| name.base)).min();
+        self.footers.keys().copied().take_while(move |base| first.is_some_and(|first| *base < first))
     }
 
     /// Removes the file of a segment whose deletion began, then the footers that may go.
-    pub(super) fn remove(&mut self, log: &mut Log, base: Offset, until: Until) {
+    pub(in crate::log) fn remove(&mut self, log: &mut Log, base: Offset, until: Until) {
         self.segments.remove(&base);
         if until == Until::Done {
             while let Some(base) = log.pop_footer_left() {
@@ -114,7 +121,7 @@ impl Disk {
     }
 
     /// Logs the oldest batch again in the current file.
-    pub(super) fn carry_forward(&mut self, log: &mut Log) {
+    pub(in crate::log) fn carry_forward(&mut self, log: &mut Log) {
         let Some(batch) = log.undestaged().next().filter(|batch| batch.last < log.durable_end()).cloned()
         else {
             return;
@@ -137,22 +144,34 @@ impl Disk {
         self.unpin(old);
     }
 
-    pub(super) fn page(&self, segment_base: Offset, at: u64, len: usize, slack: usize) -> Slice {
-        let file = self.segments.get(&segment_base).map_or(&[][..], |file| &file[..]);
+    pub(in crate::log) fn remove_leftover(&mut self, file: Leftover) {
+        match file {
+            Leftover::Segment(SegmentName { base, cleaned: None }) => drop(self.segments.remove(&base)),
+            Leftover::Segment(name) => drop(self.cleaned.remove(&name)),
+            Leftover::Footer(base) => drop(self.footers.remove(&base)),
+        }
+    }
+
+    pub(in crate::log) fn page(&self, name: SegmentName, at: u64, len: usize, slack: usize) -> Slice {
+        let written = if name.cleaned.is_none() { self.segments.get(&name.base) } else { None };
+        let file = written.or(self.cleaned.get(&name)).map_or(&[][..], |file| &file[..]);
         let at = usize::try_from(at).expect("short").min(file.len());
         Slice::from_vec(file[at..(at + len + slack).min(file.len())].to_vec())
     }
 
-    pub(super) fn read(&self, read: &DiskRead, slack: usize) -> Slice {
+    pub(in crate::log) fn read(&self, read: &DiskRead, slack: usize) -> Slice {
         assert_eq!(read.at % BLOCK_BYTES as u64, 0);
-        self.page(read.segment_base, read.at, read.len as usize, slack)
+        self.page(read.name, read.at, read.len as usize, slack)
     }
 
     /// Loses what is not durable, but for a part that made it, and puts the log together again.
-    pub(super) fn crash(&mut self, config: &LogConfig, prng: &mut Prng) -> (Log, RecoveryReport) {
+    pub(in crate::log) fn crash(&mut self, config: &LogConfig, prng: &mut Prng) -> (Log, RecoveryReport) {
         let lost = prng.below(self.volatile as u64 + 1);
         self.wal.truncate(self.wal.len() - usize::try_from(lost).expect("short"));
         self.volatile = 0;
+        for file in self.chosen().left {
+            self.remove_leftover(file);
+        }
         let (log, report) = self.recover(config);
         for cut in &report.truncate {
             let file = self.segments.get_mut(&cut.segment_base).expect("only files are cut");
@@ -166,12 +185,21 @@ impl Disk {
         (log, report)
     }
 
-    pub(super) fn recover(&self, config: &LogConfig) -> (Log, RecoveryReport) {
+    fn chosen(&self) -> Chosen {
+        let written = self.segments.iter().map(|(base, bytes)| (SegmentName::written(*base), bytes));
+        let cleaned = self.cleaned.iter().map(|(name, bytes)| (*name, bytes));
+        let segments = written.chain(cleaned).map(|(name, bytes)| (name, bytes.len() as u64)).collect();
+        let footer = |bytes: &Vec<u8>| Some(Slice::from_vec(bytes.clone()));
+        let footers = self.footers.iter().map(|(base, bytes)| (*base, footer(bytes))).collect();
+        choose(&Found { segments, footers })
+    }
+
+    pub(in crate::log) fn recover(&self, config: &LogConfig) -> (Log, RecoveryReport) {
         let footer = |base| self.footers.get(&base).map(|bytes| Slice::from_vec(bytes.clone()));
-        let files = self.segments.iter().map(|(base, bytes)| SegmentFile {
-            base: *base,
-            len: bytes.len() as u64,
-            footer: footer(*base),
+        let files = self.chosen().segments.into_iter().map(|name| SegmentFile {
+            name,
+            len: self.page(name, 0, usize::MAX / 2, 0).len() as u64,
+            footer: footer(name.base),
         });
         let bases = self.footers_left().collect();
         let left = FootersLeft { bases, newest: self.footers_left().last().and_then(footer) };
@@ -184,7 +212,7 @@ impl Disk {
         while let Some(read) = recovery.next_read() {
             reads += 1;
             assert!(reads < 10_000, "recovery gets on with every read");
-            recovery.on_read(&self.page(read.segment_base, read.at, read.len as usize, 0));
+            recovery.on_read(&self.page(read.name, read.at, read.len as usize, 0));
         }
         recovery.finish()
     }

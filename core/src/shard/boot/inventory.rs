@@ -4,6 +4,7 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use crate::id::{FileId, Offset, PartitionId, StreamId};
+use crate::log::{CleanedName, SegmentName};
 use crate::shard::FileMeta;
 
 #[derive(Debug, Default)]
@@ -22,8 +23,8 @@ pub(super) struct StreamFiles {
 
 #[derive(Debug, Default, Clone)]
 pub(super) struct PartitionFiles {
-    /// Lengths by base offset.
-    pub(super) segments: BTreeMap<Offset, u64>,
+    /// Lengths by name.
+    pub(super) segments: BTreeMap<SegmentName, u64>,
     pub(super) footers: BTreeMap<Offset, u64>,
     /// Its length.
     pub(super) log_start: Option<u64>,
@@ -32,8 +33,8 @@ pub(super) struct PartitionFiles {
 impl PartitionFiles {
     /// The bases of the footers that segments left which were deleted, in order.
     pub(super) fn footers_left(&self) -> impl Iterator<Item = Offset> {
-        let first = self.segments.keys().next();
-        self.footers.keys().copied().take_while(move |base| first.is_some_and(|first| base < first))
+        let first = self.segments.keys().next().map(|name| name.base);
+        self.footers.keys().copied().take_while(move |base| first.is_some_and(|first| *base < first))
     }
 }
 
@@ -50,7 +51,12 @@ impl Inventory {
                     inventory.streams.entry(stream).or_default().checkpoint = Some(len);
                 }
                 FileId::Segment { partition, base } => {
-                    inventory.partitions.entry(partition).or_default().segments.insert(base, len);
+                    let name = SegmentName::written(base);
+                    inventory.partitions.entry(partition).or_default().segments.insert(name, len);
+                }
+                FileId::Cleaned { partition, base, end, generation } => {
+                    let name = SegmentName { base, cleaned: Some(CleanedName { generation, end }) };
+                    inventory.partitions.entry(partition).or_default().segments.insert(name, len);
                 }
                 FileId::Footer { partition, base } => {
                     inventory.partitions.entry(partition).or_default().footers.insert(base, len);
@@ -70,7 +76,7 @@ impl Inventory {
     /// All files of a partition.
     pub(super) fn files_of(&self, partition: PartitionId) -> Vec<FileId> {
         let Some(files) = self.partitions.get(&partition) else { return Vec::new() };
-        let segments = files.segments.keys().map(|&base| FileId::Segment { partition, base });
+        let segments = files.segments.keys().map(|name| name.file(partition));
         let footers = files.footers.keys().map(|&base| FileId::Footer { partition, base });
         segments.chain(footers).chain(files.log_start.map(|_| FileId::LogStart { partition })).collect()
     }

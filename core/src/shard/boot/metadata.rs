@@ -7,7 +7,7 @@ use crate::batch::Scratch;
 use crate::buf::Slice;
 use crate::config::Config;
 use crate::controller::{Controller, MetadataRecord, decode_records};
-use crate::id::{FileId, Offset, PartitionId};
+use crate::id::{Offset, PartitionId};
 use crate::limits::RECOVERY_READ_BYTES;
 use crate::log::{DiskRead, Log, Minimum, ReadPlan, Selected, Wanted};
 use crate::mutant::{self, Mutant};
@@ -48,7 +48,7 @@ impl MetadataRead {
                 match read.select(&page, wanted) {
                     Selected::Batches(batches) => self.replay(&batches)?,
                     Selected::NeedMore(read) => return Ok(self.read(read)),
-                    Selected::Empty | Selected::Faulty => return Err(self.next),
+                    Selected::Empty | Selected::GoOn(_) | Selected::Faulty => return Err(self.next),
                 }
                 continue;
             }
@@ -69,7 +69,7 @@ impl MetadataRead {
 
     fn read(&mut self, read: DiskRead) -> Step {
         self.reading = Some(read);
-        let file = FileId::Segment { partition: PartitionId::METADATA, base: read.segment_base };
+        let file = read.name.file(PartitionId::METADATA);
         Step::Do(Disk::Read { file, at: read.at, len: read.len as usize })
     }
 

@@ -12,9 +12,9 @@ use crate::id::{FileId, LeaderEpoch, Offset, PartitionId};
 use crate::limits::FOOTER_BYTES_MAX;
 use crate::log::footer;
 use crate::log::recovery::{
-    Cut, FootersLeft, Intact, LogRecovery, RecoveryReport, SegmentFile, WalBatch, WalState,
+    Cut, FootersLeft, Found, Intact, LogRecovery, RecoveryReport, SegmentFile, WalBatch, WalState, choose,
 };
-use crate::log::{Log, LogConfig};
+use crate::log::{Leftover, Log, LogConfig, SegmentName};
 use crate::mutant::{self, Mutant};
 use crate::shard::FileChange;
 use crate::shard::owner::Pin;
@@ -30,6 +30,8 @@ pub(super) struct PartitionBoot {
     newest_epoch: Option<LeaderEpoch>,
     files: PartitionFiles,
     footers: BTreeMap<Offset, Slice>,
+    /// The files in force.
+    names: Vec<SegmentName>,
     /// Footers of which one copy was damaged, with what their files are to be instead.
     repairs: VecDeque<(Offset, Slice)>,
     repaired: Vec<Offset>,
@@ -64,10 +66,12 @@ pub(super) struct Recovered {
 enum At {
     /// Footers that are not read yet.
     Footers(VecDeque<Offset>),
+    /// Files that a cleaning has replaced, or has not finished.
+    Remove(VecDeque<Leftover>),
     Recover(Box<LogRecovery>),
     Cut(VecDeque<Cut>, Box<Log>, RecoveryReport),
     /// Segments without a footer: what was read of them may have been on its way to the disk.
-    Sync(VecDeque<Offset>, Box<Log>, RecoveryReport),
+    Sync(VecDeque<SegmentName>, Box<Log>, RecoveryReport),
     Moving,
 }
 
@@ -79,12 +83,25 @@ impl PartitionBoot {
         newest_epoch: Option<LeaderEpoch>,
     ) -> Self {
         let wal = entries.into_iter().map(|(stream, walked)| wal_batch(stream, walked)).collect();
-        let of_segments = files.footers.keys().copied().filter(|base| files.segments.contains_key(base));
+        let has_segment = |base: &Offset| files.segments.keys().any(|name| name.base == *base);
+        let of_segments = files.footers.keys().copied().filter(has_segment);
         let at = At::Footers(files.footers_left().last().into_iter().chain(of_segments).collect());
         let start = files.log_start.filter(|_| !mutant::on(Mutant::LogStartNotRead));
         let start = start.map_or(Start::NoFile, |len| Start::Unread { len });
-        let (footers, repairs, repaired) = (BTreeMap::new(), VecDeque::new(), Vec::new());
-        Self { partition, config, newest_epoch, files, footers, repairs, repaired, wal, wal_state, at, start }
+        Self {
+            partition,
+            config,
+            newest_epoch,
+            files,
+            footers: BTreeMap::new(),
+            names: Vec::new(),
+            repairs: VecDeque::new(),
+            repaired: Vec::new(),
+            wal,
+            wal_state,
+            at,
+            start,
+        }
     }
 
     pub(super) fn next(&mut self) -> Step {
@@ -103,12 +120,19 @@ impl PartitionBoot {
                             let change = FileChange::Replace { bytes };
                             return Step::Do(Disk::Change { file, change });
                         }
-                        None => self.start_recovery(),
+                        None => self.choose(),
                     },
+                },
+                At::Remove(left) => match left.pop_front() {
+                    Some(file) => {
+                        let file = file.file(self.partition);
+                        return Step::Do(Disk::Change { file, change: FileChange::Delete });
+                    }
+                    None => self.start_recovery(),
                 },
                 At::Recover(recovery) => match recovery.next_read() {
                     Some(read) => {
-                        let file = FileId::Segment { partition: self.partition, base: read.segment_base };
+                        let file = read.name.file(self.partition);
                         return Step::Do(Disk::Read { file, at: read.at, len: read.len as usize });
                     }
                     None => self.finish_recovery(),
@@ -122,10 +146,8 @@ impl PartitionBoot {
                     None => self.start_sync(),
                 },
                 At::Sync(left, ..) => {
-                    let Some(base) = left.pop_front() else { return Step::Over };
-                    return Step::Do(Disk::Sync {
-                        file: FileId::Segment { partition: self.partition, base },
-                    });
+                    let Some(name) = left.pop_front() else { return Step::Over };
+                    return Step::Do(Disk::Sync { file: name.file(self.partition) });
                 }
                 At::Moving => unreachable!("no step ends between two states"),
             }
@@ -138,16 +160,33 @@ impl PartitionBoot {
         Disk::Read { file: FileId::Footer { partition: self.partition, base }, at: 0, len }
     }
 
+    /// Finds out which files count.
+    fn choose(&mut self) {
+        let (segments, footers) = (self.files.segments.clone(), self.files.footers.keys());
+        let footers = footers.map(|base| (*base, self.footers.get(base).cloned())).collect();
+        let chosen = choose(&Found { segments, footers });
+        for file in &chosen.left {
+            if let Leftover::Footer(base) = file {
+                self.files.footers.remove(base);
+                self.footers.remove(base);
+            }
+        }
+        self.names = chosen.segments;
+        self.at = At::Remove(chosen.left.into());
+    }
+
     fn start_recovery(&mut self) {
         let bases: VecDeque<Offset> = self.files.footers_left().collect();
         let newest = bases.back().and_then(|base| self.footers.remove(base));
         let left = FootersLeft { bases, newest };
-        let files = self
-            .files
-            .segments
-            .iter()
-            .map(|(&base, &len)| SegmentFile { base, len, footer: self.footers.remove(&base) })
-            .collect();
+        let footers = &mut self.footers;
+        let len = |name| self.files.segments.get(name).copied().unwrap_or(0);
+        let files = self.names.iter().map(|name| SegmentFile {
+            name: *name,
+            len: len(name),
+            footer: footers.remove(&name.base),
+        });
+        let files = files.collect();
         let wal = core::mem::take(&mut self.wal);
         let mut recovery = LogRecovery::new(self.config.clone(), files, left, (wal, self.wal_state));
         recovery.limit_epochs(self.newest_epoch);
@@ -165,10 +204,10 @@ impl PartitionBoot {
 
     fn start_sync(&mut self) {
         let At::Cut(_, log, report) = core::mem::replace(&mut self.at, At::Moving) else { return };
-        let bases = self.files.segments.keys().copied();
-        let trusted =
-            |base: &Offset| self.files.footers.contains_key(base) || mutant::on(Mutant::SegmentsBelieved);
-        let open = bases.filter(|base| !trusted(base)).collect();
+        let trusted = |name: &SegmentName| {
+            self.files.footers.contains_key(&name.base) || mutant::on(Mutant::SegmentsBelieved)
+        };
+        let open = self.names.iter().copied().filter(|name| !trusted(name)).collect();
         self.at = At::Sync(open, log, report);
     }
 
@@ -185,7 +224,7 @@ impl PartitionBoot {
                 }
             }
             At::Recover(recovery) => recovery.on_read(&bytes),
-            At::Cut(..) | At::Sync(..) | At::Moving => unreachable!("nothing was to be read"),
+            At::Remove(_) | At::Cut(..) | At::Sync(..) | At::Moving => unreachable!("nothing was to be read"),
         }
     }
 

@@ -7,7 +7,7 @@ use super::{Keeping, Memory, Op, Owner, Pin};
 use crate::buf::{PageMut, Slice};
 use crate::id::{FileId, Offset, PartitionId, ShardId, StreamId};
 use crate::limits::{BLOCK_BYTES, DESTAGE_JOBS_MAX, RETIRE_JOBS_MAX};
-use crate::log::{CreateFile, Destage, DestagePlan};
+use crate::log::{CreateFile, Destage, DestagePlan, SegmentName};
 use crate::mutant::{self, Mutant};
 use crate::shard::message::ShardMessage;
 use crate::shard::{DiskError, DiskStep, Durability, Effect, Event, FileChange, Mark, Outcome};
@@ -29,8 +29,8 @@ enum Step {
 /// Which file of a segment is being removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Remove {
-    Segment,
-    Footer,
+    Segment(SegmentName),
+    Footer(Offset),
 }
 
 /// Moving one run of bytes into a segment file.
@@ -267,7 +267,7 @@ impl Owner {
         self.on_idle(id);
     }
 
-    fn on_idle(&mut self, id: PartitionId) {
+    pub(super) fn on_idle(&mut self, id: PartitionId) {
         match self.partitions.get_mut(&id) {
             Some(partition) => partition.keeping = Keeping::Idle,
             None => self.delete_doomed(id),
@@ -350,12 +350,16 @@ impl Owner {
         let partition = self.partitions.get_mut(&id).expect("looked up above");
         let high_watermark = partition.replica.high_watermark();
         let log = &mut partition.replica.log;
+        if partition.keeping == Keeping::Idle && !partition.untidy.is_empty() {
+            partition.keeping = Keeping::Busy;
+            return self.tidy(id);
+        }
         if partition.keeping == Keeping::Idle
-            && let Some(base) = partition.unremoved.take()
+            && let Some(name) = partition.unremoved.take()
         {
             partition.keeping = Keeping::Busy;
             self.retire_jobs += 1;
-            return self.issue_remove(id, base, Remove::Segment);
+            return self.issue_remove(id, Remove::Segment(name));
         }
         if partition.keeping == Keeping::Idle
             && let Some(base) = log.needs_file(now, high_watermark)
@@ -370,8 +374,8 @@ impl Owner {
             && let expired = log.expired(now, high_watermark)
             && let Some(&base) = expired.first()
         {
-            let newest = *expired.last().expect("there is a first");
-            log.on_deleted(base);
+            let newest = log.segment_name(*expired.last().expect("there is a first"));
+            let name = log.on_deleted(base);
             if mutant::on(Mutant::LogStartNotKept) {
                 return self.events.push_back(Event::SegmentDeleted { partition: id, base });
             }
@@ -380,49 +384,38 @@ impl Owner {
             }
             partition.keeping = Keeping::Busy;
             self.retire_jobs += 1;
-            let file = if mutant::on(Mutant::NewestDeletedFirst) { newest } else { base };
-            self.issue_remove(id, file, Remove::Segment);
+            let name = newest.filter(|_| mutant::on(Mutant::NewestDeletedFirst)).unwrap_or(name);
+            self.issue_remove(id, Remove::Segment(name));
         }
     }
 
     /// Segments go oldest first and one by one, so that a crash in between leaves a log without a hole. The footer of the last one
     /// that went stays, for it tells of the producers where the log starts now; those before it go once it is the newest.
-    fn issue_remove(&mut self, id: PartitionId, base: Offset, what: Remove) {
+    fn issue_remove(&mut self, id: PartitionId, what: Remove) {
         let file = match what {
-            Remove::Segment => FileId::Segment { partition: id, base },
-            Remove::Footer => FileId::Footer { partition: id, base },
+            Remove::Segment(name) => name.file(id),
+            Remove::Footer(base) => FileId::Footer { partition: id, base },
         };
-        self.issue_change(Op::Remove { partition: id, base, what }, file, FileChange::Delete);
+        self.issue_change(Op::Remove { partition: id, what }, file, FileChange::Delete);
     }
 
     /// A segment that could not be removed is tried again when retention is next looked after, a footer at the next start.
-    pub(super) fn on_removed(
-        &mut self,
-        now: Now,
-        id: PartitionId,
-        base: Offset,
-        what: Remove,
-        outcome: &Outcome,
-    ) {
-        if what == Remove::Segment
-            && matches!(outcome, Outcome::Failed { .. })
-            && !mutant::on(Mutant::RemovalPassedOver)
-        {
-            if let Some(partition) = self.partitions.get_mut(&id) {
-                partition.unremoved = Some(base);
+    pub(super) fn on_removed(&mut self, now: Now, id: PartitionId, what: Remove, outcome: &Outcome) {
+        if let Remove::Segment(name) = what {
+            if matches!(outcome, Outcome::Failed { .. }) && !mutant::on(Mutant::RemovalPassedOver) {
+                if let Some(partition) = self.partitions.get_mut(&id) {
+                    partition.unremoved = Some(name);
+                }
+                return self.end_retirement(id);
             }
-            return self.end_retirement(id);
-        }
-        let told = mutant::on(Mutant::DeletionToldEarly);
-        if what == Remove::Segment && matches!(outcome, Outcome::Done) && !told {
-            self.events.push_back(Event::SegmentDeleted { partition: id, base });
-        }
-        if what == Remove::Segment {
+            if matches!(outcome, Outcome::Done) && !mutant::on(Mutant::DeletionToldEarly) {
+                self.events.push_back(Event::SegmentDeleted { partition: id, base: name.base });
+            }
             self.tidy_start_file(id);
         }
         let left = self.partitions.get_mut(&id).and_then(|partition| partition.replica.log.pop_footer_left());
         if let Some(base) = left {
-            self.issue_remove(id, base, Remove::Footer);
+            self.issue_remove(id, Remove::Footer(base));
         } else {
             self.end_retirement(id);
             self.retire(now, id);

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use super::{Call, Op, Owner};
 use crate::batch::{BatchView, Scratch};
 use crate::buf::Slice;
-use crate::id::{FileId, LeaderEpoch, Offset, PartitionId};
+use crate::id::{LeaderEpoch, Offset, PartitionId};
 use crate::limits::{BLOCK_BYTES, FAULTY_TOLD_MAX, READS_AT_ONCE_MIN};
 use crate::log::{
     DiskRead, ReadPlan, Selected, TimestampOffset, TimestampPlan, TimestampQuery, TimestampScan, Wanted,
@@ -123,7 +123,7 @@ impl Owner {
             self.events.push_back(Event::Marked(Mark::ReadStarved));
             return self.on_starved(job.call);
         };
-        let file = FileId::Segment { partition: job.call.op.partition(), base: job.read.segment_base };
+        let file = job.read.name.file(job.call.op.partition());
         let at = job.read.at;
         self.issue(Op::Read(job), |op| Effect::Read { op, file, at, into: page });
     }
@@ -160,28 +160,31 @@ impl Owner {
             self.reply(job.call.from, job.call.call, PartitionReply::Failed(PartitionError::Unknown));
             return;
         };
-        let taken = job.read.segment_base < partition.replica.log.first_base();
-        let trimmed = job.purpose.from() < partition.replica.log.log_start();
+        let log = &partition.replica.log;
+        let taken = !log.holds([job.read.name]);
+        let trimmed = job.purpose.from() < log.log_start();
         if (taken || trimmed) && !mutant::on(Mutant::TakenWhileRead) {
-            // Records were deleted while they were read: what is left of the log answers.
+            // Records were deleted while they were read, or compaction took their segment: what is left of the log answers.
             return self.read(job.call);
         }
+        let page = log.sound_part((job.read.name, job.read.at), &page).unwrap_or(page);
         let progress = match job.purpose {
             Purpose::Fetch(wanted) => match job.read.select(&page, wanted) {
                 Selected::Batches(batches) => {
                     let batches = partition.replica.log.vouch(&batches);
                     if batches.is_empty() {
-                        self.faulty(id, wanted.from)
+                        self.faulty(id, wanted.from.max(job.read.name.base))
                     } else {
                         read_reply(&partition.replica, wanted, vec![batches])
                     }
                 }
                 Selected::Empty => read_reply(&partition.replica, wanted, Vec::new()),
+                Selected::GoOn(from) => plan_read(&partition.replica, Wanted { from, ..wanted }),
                 Selected::NeedMore(read) => {
                     self.events.push_back(Event::Marked(Mark::ReadAgain));
                     Progress::Disk(read, job.purpose)
                 }
-                Selected::Faulty => self.faulty(id, wanted.from),
+                Selected::Faulty => self.faulty(id, wanted.from.max(job.read.name.base)),
             },
             Purpose::Timestamp(query) => match job.read.scan_timestamp(&page, query, &mut self.scratch) {
                 TimestampScan::Found(found) => offset_reply(&partition.replica, Some(found)),
@@ -197,11 +200,8 @@ impl Owner {
 
     /// The file is gone because its segment was deleted meanwhile, or the disk cannot read it.
     fn on_unreadable(&mut self, job: ReadJob) {
-        let deleted = self
-            .partitions
-            .get(&job.call.op.partition())
-            .is_none_or(|partition| job.read.segment_base < partition.replica.log.first_base());
-        if deleted {
+        let partition = self.partitions.get(&job.call.op.partition());
+        if partition.is_none_or(|partition| !partition.replica.log.holds([job.read.name])) {
             self.read(job.call);
         } else {
             let failed = PartitionReply::Failed(PartitionError::Faulty);
@@ -242,7 +242,10 @@ fn plan_fetch(replica: &Replica, op: &FetchOp) -> Progress {
     if let Err(error) = check_epoch(replica, op.current_leader_epoch) {
         return error.into();
     }
-    let wanted = wanted(replica, op);
+    plan_read(replica, wanted(replica, op))
+}
+
+fn plan_read(replica: &Replica, wanted: Wanted) -> Progress {
     match replica.log.read(wanted) {
         ReadPlan::Empty => read_reply(replica, wanted, Vec::new()),
         ReadPlan::Tail(batches) => read_reply(replica, wanted, batches),

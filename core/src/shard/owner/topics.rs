@@ -1,6 +1,6 @@
 //! Following the metadata: partitions come and go with their topics.
 
-use alloc::collections::BTreeSet;
+use alloc::collections::{BTreeSet, VecDeque};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -9,21 +9,38 @@ use super::{Inherited, Keeping, Owner, Partition};
 use crate::config::TopicConfig;
 use crate::controller::{Image, PartitionImage};
 use crate::id::{FileId, LeaderEpoch, NodeId, Offset, PartitionId, ShardId};
-use crate::log::{Log, LogConfig};
+use crate::log::{CompactionConfig, Log, LogConfig};
 use crate::mutant::{self, Mutant};
+use crate::prng::Prng;
 use crate::replica::{Leadership, PartitionError, PartitionReply, Replica};
 use crate::shard::{Event, FileChange, Mark, placement};
-use crate::time::Now;
+use crate::time::{Duration, Now};
 
 /// What a log is told of its topic's configuration.
-pub(in crate::shard) fn log_config(config: &TopicConfig) -> LogConfig {
+pub(in crate::shard) fn log_config(id: PartitionId, config: &TopicConfig) -> LogConfig {
     LogConfig {
         segment_bytes: config.segment_bytes,
-        segment_age_max: config.segment_age_max,
+        segment_age_max: jittered(id, config),
+        deletes: config.cleanup.deletes(),
         retention: config.retention.filter(|_| config.cleanup.deletes()),
         retention_bytes: config.retention_bytes.filter(|_| config.cleanup.deletes()),
         index_interval_bytes: config.index_interval_bytes,
+        compaction: config.cleanup.compacts().then_some(CompactionConfig {
+            delete_retention: config.delete_retention,
+            lag_min: config.compaction_lag_min,
+            lag_max: config.compaction_lag_max,
+            dirty_ratio_min_ppm: config.dirty_ratio_min_ppm,
+        }),
     }
+}
+
+/// `segment.ms` less as much of `segment.jitter.ms` as is this partition's share, always the same: partitions that are made together
+/// do not roll together.
+fn jittered(id: PartitionId, config: &TopicConfig) -> Duration {
+    let most = config.segment_jitter.min(config.segment_age_max).as_millis();
+    let index = u64::from(id.index.cast_unsigned());
+    let share = Prng::keyed(u64::from(crc32fast::hash(&id.topic.0.0)), index).below(most.max(1));
+    Duration::from_millis(config.segment_age_max.as_millis() - share)
 }
 
 /// A replica that leads as the metadata says; `__cluster_metadata`, of which it says nothing, is led by its one node.
@@ -63,17 +80,20 @@ impl Owner {
                 match self.partitions.get_mut(&id) {
                     Some(partition) => {
                         partition.timestamp = topic.config.timestamp;
-                        partition.replica.log.configure(log_config(&topic.config));
+                        partition.replica.log.configure(log_config(id, &topic.config));
                         partition.replica.on_min_insync(topic.config.min_insync_replicas);
                     }
                     None => {
-                        let log = Log::new(log_config(&topic.config), Offset::ZERO);
+                        let log = Log::new(log_config(id, &topic.config), Offset::ZERO);
                         let replica = lead(self.config.node, log, Some(state), &topic.config);
                         let timestamp = topic.config.timestamp;
                         self.adopt(Inherited { partition: id, replica, timestamp, kept_start: None });
                     }
                 }
             }
+        }
+        if self.partitions.values().any(|partition| partition.replica.log.compacts()) {
+            self.watch_dirt(now);
         }
         self.start_early(now);
     }
@@ -86,6 +106,8 @@ impl Owner {
             keeping: Keeping::Idle,
             unremoved: None,
             start_file: StartFile::new(kept_start),
+            untidy: VecDeque::new(),
+            uncleanable: false,
             queued: false,
             carried: 0,
         };
@@ -132,7 +154,8 @@ impl Owner {
             self.reply(call.from, call.call, PartitionReply::Failed(PartitionError::Unknown));
         }
         let log = &partition.replica.log;
-        let segments = log.segment_bases().map(|base| FileId::Segment { partition: id, base });
+        let segments = log.segment_names().map(|name| name.file(id));
+        let segments = segments.chain(self.leftovers(id, &partition.untidy));
         let footers = log.footers_left().chain(log.segment_bases());
         let footers = footers.map(|base| FileId::Footer { partition: id, base });
         // A change of it that is under way ends first.

@@ -102,6 +102,11 @@ impl Atlas {
                 self.struck.insert(partition);
                 self.strike_segment(strike, (partition, base), bytes);
             }
+            // Any of its records may have been there.
+            FileId::Cleaned { partition, base, end, .. } => {
+                self.struck.insert(partition);
+                touch(&mut self.touched, strike, partition, base.0..=end.0 - 1);
+            }
             FileId::Checkpoint { stream } => {
                 self.checkpoints.insert(stream);
             }

@@ -1,7 +1,9 @@
 use std::collections::VecDeque;
 
 use highwater_core::id::{LeaderEpoch, Offset, PartitionId, ProducerEpoch, ProducerId};
-use highwater_core::log::{EpochStart, IndexEntry, LogView, Producer, RetainedBatch, SegmentView};
+use highwater_core::log::{
+    EpochStart, IndexEntry, LogView, Producer, RetainedBatch, SegmentName, SegmentView,
+};
 use highwater_core::shard::{Event, Sequenced};
 use highwater_core::time::Timestamp;
 
@@ -43,6 +45,7 @@ fn sound() -> LogView {
     let producer = Producer { epoch: ProducerEpoch(0), last: Offset(3), batches };
     let entry = IndexEntry { offset_delta: 2, position: 100, timestamp_max_before: Timestamp(10) };
     let segment = SegmentView {
+        name: SegmentName::written(Offset(0)),
         base: Offset::ZERO,
         end: Offset(4),
         len: 200,
