@@ -26,8 +26,8 @@ pub struct Config {
     pub topic_defaults: TopicConfig,
     /// What was set for the broker before it started, under Kafka's names. Holds after what is set while it runs.
     pub statics: BTreeMap<String, String>,
-    /// How much every logger says at first.
-    pub log_level: LogLevel,
+    /// How much loggers say at first: those that do not follow the root, whose level is `Info` if it is not said.
+    pub log_levels: BTreeMap<&'static str, LogLevel>,
     /// The directory that the data lies in, as clients are told (`log.dir`).
     pub log_dir: String,
     /// Partitions of a topic that does not say (`num.partitions`).
@@ -76,7 +76,7 @@ impl Default for Config {
             advertised: None,
             topic_defaults: TopicConfig::default(),
             statics: BTreeMap::new(),
-            log_level: LogLevel::Info,
+            log_levels: BTreeMap::new(),
             log_dir: String::new(),
             partitions_default: 1,
             auto_create_topics: true,

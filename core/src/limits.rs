@@ -78,8 +78,11 @@ pub const CONFIG_VALUE_BYTES_MAX: usize = 32_767;
 /// Groups that may have settings of their own.
 pub const GROUP_CONFIGS_MAX: usize = 10_000;
 
-/// Longest name of a group that has settings of its own.
-pub const GROUP_NAME_BYTES_MAX: usize = 1_024;
+/// Subscriptions to metrics of clients.
+pub const CLIENT_METRICS_MAX: usize = 1_000;
+
+/// Longest name of a group or subscription that has settings of its own.
+pub const RESOURCE_NAME_BYTES_MAX: usize = 1_024;
 
 /// Settings that one resource of a request may name: more than there are of any.
 pub const CONFIG_ENTRIES_MAX: usize = 1_000;

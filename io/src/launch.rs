@@ -84,6 +84,8 @@ impl Bootable for Boot {
 #[derive(Debug)]
 pub struct Found {
     pub files: Vec<FileMeta>,
+    /// What was bound, with the port that was picked where any would do.
+    pub addr: SocketAddr,
     pub seed: u64,
     pub now: Now,
 }
@@ -251,6 +253,7 @@ impl Launch {
         let clock = Clock::new();
         let found = Found {
             files: layout.list().map_err(|error| self.in_directory(error))?,
+            addr: port.addr,
             seed: sys::random_u64().map_err(LaunchError::System)?,
             now: clock.now(),
         };

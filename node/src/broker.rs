@@ -50,11 +50,6 @@ pub(crate) fn start(
     observer: &Arc<Observer>,
     survey: &Arc<Survey>,
 ) -> Result<Broker, Failure> {
-    let log_dir = std::path::absolute(&settings.data_dir).unwrap_or_else(|_| settings.data_dir.clone());
-    let config = Arc::new(highwater_core::config::Config {
-        log_dir: log_dir.display().to_string(),
-        ..settings.core.clone()
-    });
     let launch = Launch {
         data_dir: settings.data_dir.clone(),
         listen: resolve(&settings.listen)?,
@@ -64,10 +59,11 @@ pub(crate) fn start(
             IoDriver::Epoll => IoMode::Epoll,
         },
         pin: Pin::EachShard,
-        config: Arc::clone(&config),
+        config: Arc::new(settings.core.clone()),
     };
     let node = launch
         .start_with(|found| {
+            let config = Arc::new(settings.of_core(found.addr.port()));
             let boot = Boot::new(config, found.seed, found.files, found.now);
             Watched::new(boot, ShardId(0), Arc::clone(observer), Arc::clone(survey))
         })

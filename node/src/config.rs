@@ -34,6 +34,36 @@ pub(crate) struct Settings {
     pub(crate) written: Vec<Written>,
 }
 
+impl Settings {
+    /// What the core is told: also how the node itself runs, in one way however it was written, with the port that it has.
+    pub(crate) fn of_core(&self, port: u16) -> shard::Config {
+        let mut core = self.core.clone();
+        core.log_dir = std::path::absolute(&self.data_dir)
+            .unwrap_or_else(|_| self.data_dir.clone())
+            .display()
+            .to_string();
+        let listen = HostPort { host: self.listen.host.clone(), port };
+        let node = core.node.0.to_string();
+        let mut known = vec![
+            ("broker.id", node.clone()),
+            ("http.listen", self.http.to_string()),
+            ("listeners", format!("PLAINTEXT://{listen}")),
+            ("log.dirs", self.data_dir.display().to_string()),
+            ("node.id", node),
+            ("process.roles", "broker,controller".into()),
+        ];
+        let every_interface = matches!(listen.host.as_str(), "0.0.0.0" | "::");
+        let advertised = core.advertised.as_ref();
+        let advertised = advertised.map(|(host, port)| HostPort { host: host.clone(), port: *port });
+        // Without either, each client is told what it dialled, which is no one address.
+        if let Some(at) = advertised.or_else(|| (!every_interface).then_some(listen)) {
+            known.push(("advertised.listeners", format!("PLAINTEXT://{at}")));
+        }
+        core.statics.extend(known.into_iter().map(|(name, value)| (name.to_owned(), value)));
+        core
+    }
+}
+
 /// A setting that was given, for those who look at a running node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Written {
@@ -266,13 +296,6 @@ fn apply(written: &Entries, settings: &mut Settings) -> Result<(), Failure> {
             source: entry.source.to_string(),
         });
     }
-    let mut fixed = |name: &str, value: String| {
-        settings.core.statics.entry(name.into()).or_insert(value);
-    };
-    fixed("listeners", format!("PLAINTEXT://{}", settings.listen));
-    fixed("http.listen", settings.http.to_string());
-    fixed("log.dirs", settings.data_dir.display().to_string());
-    fixed("node.id", settings.core.node.0.to_string());
     Ok(())
 }
 

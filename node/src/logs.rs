@@ -74,6 +74,14 @@ impl Loggers {
         let targets = state.targets();
         LOGGERS.iter().map(|name| (*name, level_of(&targets, name))).collect()
     }
+
+    /// The level of the root, and of every logger that has another one.
+    pub(crate) fn own_levels(&self) -> BTreeMap<&'static str, LogLevel> {
+        let mut levels: BTreeMap<_, _> = self.levels().into_iter().collect();
+        let root = levels[LOGGER_ROOT];
+        levels.retain(|name, level| *name == LOGGER_ROOT || *level != root);
+        levels
+    }
 }
 
 impl State {
@@ -177,6 +185,8 @@ mod tests {
         let level = |name| *loggers.levels().iter().find(|(logger, _)| *logger == name).unwrap();
         assert_eq!(level(LOG), (LOG, LogLevel::Debug));
         assert_eq!(level(LOGGER_ROOT), (LOGGER_ROOT, LogLevel::Warn));
+        let own = [(LOG, LogLevel::Debug), (LOGGER_ROOT, LogLevel::Warn)];
+        assert_eq!(loggers.own_levels(), BTreeMap::from(own));
         assert_eq!(loggers.set(STORAGE, Some(LogLevel::Trace)), Ok(()));
         assert!(enabled(STORAGE, Level::TRACE) && !enabled(NODE, Level::INFO));
         assert_eq!(loggers.set(LOGGER_ROOT, Some(LogLevel::Info)), Ok(()));

@@ -38,10 +38,11 @@ pub(crate) enum Greeting {
 }
 
 /// Runs a node until it ends.
-pub(crate) fn run(settings: Settings, logs: Logs, greeting: Greeting) -> Result<(), Failure> {
+pub(crate) fn run(mut settings: Settings, logs: Logs, greeting: Greeting) -> Result<(), Failure> {
     let started = Instant::now();
     let observer = Arc::new(Observer::new(settings.core.shards));
     observer.attach(Arc::clone(&logs.loggers));
+    settings.core.log_levels = logs.loggers.own_levels();
     let facts = Arc::new(OnceLock::new());
     let (endings, ended) = mpsc::channel();
     signals::listen(Arc::clone(&observer), endings.clone()).map_err(|e| no_thread("signals", &e))?;

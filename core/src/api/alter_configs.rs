@@ -108,7 +108,7 @@ fn begin(
 
 enum Judged {
     Change(ConfigsChange),
-    Loggers(Vec<(&'static str, LogLevel)>),
+    Loggers(Vec<LoggerChange>),
 }
 
 fn judge(context: &Context<'_>, (kind, name): (i8, &str), edit: &Edit<'_>) -> Result<Judged, Failure> {
@@ -173,8 +173,10 @@ fn op(config: &incremental::AlterableConfig<'_>) -> Result<ConfigOp, Failure> {
     }
 }
 
-/// A logger without a level of its own has the usual one.
-fn loggers(configs: &[incremental::AlterableConfig<'_>]) -> Result<Vec<(&'static str, LogLevel)>, Failure> {
+/// A logger and the level that it shall have, if any of its own.
+type LoggerChange = (&'static str, Option<LogLevel>);
+
+fn loggers(configs: &[incremental::AlterableConfig<'_>]) -> Result<Vec<LoggerChange>, Failure> {
     let config_error = |message| Failure { code: ErrorCode::InvalidConfig, message };
     let level = |config: &incremental::AlterableConfig<'_>| {
         let known = LOGGERS.iter().find(|logger| **logger == config.name);
@@ -189,12 +191,12 @@ fn loggers(configs: &[incremental::AlterableConfig<'_>]) -> Result<Vec<(&'static
                     let names = LogLevel::ALL.map(LogLevel::name).join(", ");
                     config_error(format!("{logger}={}: must be one of {names}", shown(&level)))
                 })?;
-                Ok((logger, named))
+                Ok((logger, Some(named)))
             }
             ConfigOp::Delete if logger == LOGGER_ROOT => {
                 Err(Failure::new(ErrorCode::InvalidRequest, "the root logger always has a level"))
             }
-            ConfigOp::Delete => Ok((logger, LogLevel::Info)),
+            ConfigOp::Delete => Ok((logger, None)),
             ConfigOp::Append(_) | ConfigOp::Subtract(_) => {
                 Err(Failure::new(ErrorCode::InvalidRequest, "the level of a logger is no list"))
             }

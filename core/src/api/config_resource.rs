@@ -43,8 +43,9 @@ pub(super) fn parse(context: &Context<'_>, kind: i8, name: &str) -> Result<Resou
             }
         }
         GROUP if name.is_empty() => invalid("a group needs a name".into()),
+        CLIENT_METRICS if name.is_empty() => invalid("a subscription to metrics needs a name".into()),
         GROUP => Ok(Resource::Configs(ConfigResource::Group(name.into()))),
-        CLIENT_METRICS => invalid("metrics of clients are not collected by this broker".into()),
+        CLIENT_METRICS => Ok(Resource::Configs(ConfigResource::ClientMetrics(name.into()))),
         other => invalid(format!("{other} is no type of resource that has settings")),
     }
 }

@@ -70,11 +70,9 @@ pub(super) fn begin(context: &mut Context<'_>, head: Head, reader: Reader<'_>) -
         documentation: Wish::new(request.include_documentation),
         resources: Vec::with_capacity(request.resources.len()),
     };
-    let (mut seen, mut bytes) = (BTreeSet::new(), 0);
+    let mut bytes = 0;
     for resource in &request.resources {
-        let answered = if !seen.insert((resource.resource_type, resource.resource_name)) {
-            failed(resource, Failure::new(ErrorCode::InvalidRequest, "the resource is named twice"))
-        } else if bytes > DESCRIBED_BYTES_MAX {
+        let answered = if bytes > DESCRIBED_BYTES_MAX {
             let message = "one answer cannot describe so many resources: ask for fewer at once";
             failed(resource, Failure::new(ErrorCode::InvalidRequest, message))
         } else {
@@ -144,7 +142,12 @@ impl DescribeConfigs {
                     (ConfigResource::Topic(_), None) => {
                         return failed(resource, error::of_alter_configs(&AlterConfigsError::UnknownTopic));
                     }
-                    (ConfigResource::Broker(_) | ConfigResource::Group(_), None) => &empty,
+                    (
+                        ConfigResource::Broker(_)
+                        | ConfigResource::Group(_)
+                        | ConfigResource::ClientMetrics(_),
+                        None,
+                    ) => &empty,
                 };
                 let wanted = |name: &str| keys.as_ref().is_none_or(|keys| keys.contains(name));
                 configs::describe(context.config, context.image, &found, own, &wanted)

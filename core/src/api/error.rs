@@ -8,7 +8,7 @@ use crate::config::registry;
 use crate::controller::{
     AlterConfigsError, ConfigError, CreatePartitionsError, CreateTopicError, DeleteTopicError,
 };
-use crate::limits::{CREATE_PARTITIONS_MAX, GROUP_CONFIGS_MAX};
+use crate::limits::CREATE_PARTITIONS_MAX;
 use crate::replica::PartitionError;
 use crate::wire::ErrorCode;
 
@@ -147,10 +147,17 @@ fn of_config(error: &ConfigError) -> Failure {
                 registry::Scope::Topic => "topic",
                 registry::Scope::Broker => "broker",
                 registry::Scope::Group => "group",
+                registry::Scope::ClientMetrics => "client metrics",
+            };
+            let code = match scope {
+                registry::Scope::Topic | registry::Scope::Broker | registry::Scope::Group => {
+                    ErrorCode::InvalidConfig
+                }
+                registry::Scope::ClientMetrics => ErrorCode::InvalidRequest,
             };
             let nearest = registry::nearest(*scope, name);
             let nearest = nearest.map_or(String::new(), |nearest| format!(": did you mean '{nearest}'?"));
-            (ErrorCode::InvalidConfig, format!("'{}' is no {scope_name} setting{nearest}", shown(name)))
+            (code, format!("'{}' is no {scope_name} setting{nearest}", shown(name)))
         }
         ConfigError::Repeated { name } => {
             (ErrorCode::InvalidRequest, format!("the setting '{}' is given twice", shown(name)))
@@ -158,10 +165,19 @@ fn of_config(error: &ConfigError) -> Failure {
         ConfigError::NullValue { name } => {
             (ErrorCode::InvalidConfig, format!("the setting '{}' has no value", shown(name)))
         }
-        ConfigError::Invalid { definition, value } => (
-            ErrorCode::InvalidConfig,
-            format!("{}={value}: must be {}", definition.name, definition.must_be()),
-        ),
+        ConfigError::Invalid { scope, definition, value } => {
+            // Kafka has one code for values that topics and groups refuse, another for those of the rest.
+            let code = match scope {
+                registry::Scope::Topic | registry::Scope::Group => ErrorCode::InvalidConfig,
+                registry::Scope::Broker | registry::Scope::ClientMetrics => ErrorCode::InvalidRequest,
+            };
+            (code, format!("{}={value}: must be {}", definition.name, definition.must_be()))
+        }
+        ConfigError::OutOfBounds { definition, value, bound, limit } => {
+            let message =
+                format!("{}={value}: the broker's {}={limit} bounds it", definition.name, bound.name);
+            (ErrorCode::InvalidConfig, message)
+        }
         ConfigError::LagsCross { min, max } => {
             let message = format!("min.compaction.lag.ms={min} is more than max.compaction.lag.ms={max}");
             (ErrorCode::InvalidConfig, message)
@@ -175,11 +191,14 @@ pub(super) fn of_alter_configs(error: &AlterConfigsError) -> Failure {
         AlterConfigsError::UnknownTopic => {
             return Failure::new(ErrorCode::UnknownTopicOrPartition, "no topic has this name");
         }
-        AlterConfigsError::GroupName => {
-            return Failure::new(ErrorCode::InvalidRequest, "a group name has 1 to 1024 bytes");
+        AlterConfigsError::Name => {
+            return Failure::new(
+                ErrorCode::InvalidRequest,
+                "the name of what has settings has 1 to 1024 bytes",
+            );
         }
-        AlterConfigsError::TooManyGroups => {
-            (ErrorCode::PolicyViolation, format!("{GROUP_CONFIGS_MAX} groups have settings, and no more may"))
+        AlterConfigsError::TooMany { max } => {
+            (ErrorCode::PolicyViolation, format!("{max} of this type have settings, and no more may"))
         }
         AlterConfigsError::NotAList { definition } => (
             ErrorCode::InvalidConfig,

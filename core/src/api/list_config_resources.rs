@@ -1,4 +1,4 @@
-//! `ListConfigResources` (74): what has settings. Version 0 asked for metrics of clients only, of which there are none.
+//! `ListConfigResources` (74): what has settings. Version 0 asked for metrics of clients only.
 
 use alloc::collections::BTreeSet;
 use alloc::string::{String, ToString};
@@ -27,6 +27,9 @@ pub(super) fn begin(context: &mut Context<'_>, head: Head, reader: Reader<'_>) -
             TOPIC => found.extend(context.image.topics().map(|topic| (kind, topic.name.to_string()))),
             GROUP => found.extend(context.image.groups().map(|group| (kind, group.to_string()))),
             BROKER | BROKER_LOGGER => found.push((kind, node.clone())),
+            CLIENT_METRICS => {
+                found.extend(context.image.client_metrics().map(|name| (kind, name.to_string())));
+            }
             _ => {}
         }
     }

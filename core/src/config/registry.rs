@@ -1,6 +1,7 @@
 //! Every setting that Kafka 4.3 knows and those that are ours: type, default, allowed values, who may change it when, and what it
 //! means here. Owns the words and the ranges; knows no topics and no nodes.
 
+mod client_metrics;
 mod group;
 mod groups;
 mod ours;
@@ -8,11 +9,13 @@ mod quorum;
 mod security;
 mod server;
 mod storage;
+mod throttles;
 mod topic;
 mod value;
 
 use alloc::format;
 use alloc::string::String;
+use core::cmp::Ordering;
 
 pub use value::{check, parse_list};
 
@@ -22,6 +25,7 @@ pub enum Scope {
     Topic,
     Broker,
     Group,
+    ClientMetrics,
 }
 
 /// Kafka's types of settings, with the numbers that DescribeConfigs has for them.
@@ -62,6 +66,8 @@ pub enum Valid {
     OneOf(&'static [&'static str]),
     /// Each element is one of these, and none stands twice.
     Among(&'static [&'static str]),
+    /// Each element is one of these, `=` and a pattern.
+    Patterns(&'static [&'static str]),
 }
 
 /// Whether a setting does anything here.
@@ -115,7 +121,7 @@ macro_rules! definitions {
 use definitions;
 
 /// All settings by what they are about.
-pub static AREAS: [Area; 8] = [
+pub static AREAS: [Area; 10] = [
     Area { title: "topics", scope: Scope::Topic, definitions: topic::DEFINITIONS },
     Area { title: "broker: Highwater's own", scope: Scope::Broker, definitions: ours::DEFINITIONS },
     Area {
@@ -134,8 +140,18 @@ pub static AREAS: [Area; 8] = [
         scope: Scope::Broker,
         definitions: quorum::DEFINITIONS,
     },
+    Area {
+        title: "broker: throttles of replication",
+        scope: Scope::Broker,
+        definitions: throttles::DEFINITIONS,
+    },
     Area { title: "broker: security", scope: Scope::Broker, definitions: security::DEFINITIONS },
     Area { title: "groups", scope: Scope::Group, definitions: group::DEFINITIONS },
+    Area {
+        title: "subscriptions to metrics of clients",
+        scope: Scope::ClientMetrics,
+        definitions: client_metrics::DEFINITIONS,
+    },
 ];
 
 /// Every setting of a scope, area by area.
@@ -155,9 +171,24 @@ pub fn defaults_of(scope: Scope, name: &str) -> &'static [&'static str] {
     let table: &[(&str, &[&str])] = match scope {
         Scope::Topic => &topic::DEFAULTS,
         Scope::Group => &group::DEFAULTS,
-        Scope::Broker => return &[],
+        Scope::Broker | Scope::ClientMetrics => return &[],
     };
     table.binary_search_by(|(known, _)| (*known).cmp(name)).map_or(&[], |place| table[place].1)
+}
+
+/// The broker's settings that bound what a group may set, and how its value may compare with each.
+pub fn bounds_of(group: &str) -> impl Iterator<Item = (&'static Definition, [Ordering; 2])> {
+    let (kind, rest) = group.split_once('.').unwrap_or((group, ""));
+    let rest = rest.trim_start_matches("num.");
+    let bound = |side: &str| find(Scope::Broker, &format!("group.{kind}.{side}.{rest}"));
+    let least = bound("min").map(|min| (min, [Ordering::Equal, Ordering::Greater]));
+    let most = bound("max").map(|max| (max, [Ordering::Equal, Ordering::Less]));
+    least.into_iter().chain(most)
+}
+
+/// Whether it is one of the settings that exist while they are set.
+pub fn is_throttle(broker: &str) -> bool {
+    throttles::DEFINITIONS.iter().any(|known| known.name == broker)
 }
 
 /// The topic's setting that a broker's setting of the finest unit is the default of.

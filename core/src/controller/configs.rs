@@ -17,7 +17,7 @@ use super::topic_config::{self, ConfigError, Configs};
 use crate::config::registry::{self, Definition, Kind, Scope, Update};
 use crate::config::{Config, LogLevel};
 use crate::id::NodeId;
-use crate::limits::{GROUP_CONFIGS_MAX, GROUP_NAME_BYTES_MAX};
+use crate::limits::{CLIENT_METRICS_MAX, GROUP_CONFIGS_MAX, RESOURCE_NAME_BYTES_MAX};
 
 /// What settings belong to.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -26,13 +26,15 @@ pub enum ConfigResource {
     /// One broker, or what holds for all that set nothing themselves.
     Broker(Option<NodeId>),
     Group(String),
+    /// A subscription to metrics of clients.
+    ClientMetrics(String),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AlterConfigs {
     pub changes: Vec<ConfigsChange>,
-    /// Levels of loggers, which are remembered until the node ends.
-    pub loggers: Vec<(&'static str, LogLevel)>,
+    /// Levels of loggers, which are remembered until the node ends; one without follows the root.
+    pub loggers: Vec<(&'static str, Option<LogLevel>)>,
     pub intent: Intent,
 }
 
@@ -62,9 +64,11 @@ pub enum ConfigOp {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AlterConfigsError {
     UnknownTopic,
-    GroupName,
-    /// As many groups have settings of their own as may.
-    TooManyGroups,
+    Name,
+    /// As many resources of the type have settings as may.
+    TooMany {
+        max: usize,
+    },
     /// Elements are put in or taken out of what is no list.
     NotAList {
         definition: &'static Definition,
@@ -85,6 +89,7 @@ impl ConfigResource {
             Self::Topic(_) => Scope::Topic,
             Self::Broker(_) => Scope::Broker,
             Self::Group(_) => Scope::Group,
+            Self::ClientMetrics(_) => Scope::ClientMetrics,
         }
     }
 
@@ -94,6 +99,7 @@ impl ConfigResource {
             Self::Topic(name) => image.topic(name).map(|topic| &topic.configs),
             Self::Broker(node) => image.broker_configs(*node),
             Self::Group(name) => image.group_configs(name),
+            Self::ClientMetrics(name) => image.client_metrics_configs(name),
         }
     }
 }
@@ -122,6 +128,9 @@ pub(super) fn alter(
             Update::PerBroker if cluster_wide => return Err(AlterConfigsError::PerBroker { definition }),
             Update::PerBroker | Update::ClusterWide => {}
         }
+        if scope == Scope::Group {
+            check_bounds(config, image, definition, value).map_err(AlterConfigsError::Config)?;
+        }
     }
     if scope == Scope::Topic {
         topic_config::check_together(&after).map_err(AlterConfigsError::Config)?;
@@ -140,16 +149,44 @@ fn find(image: &Image, resource: &ConfigResource) -> Result<AlteredResource, Alt
             Ok(AlteredResource::Topic(topic.id))
         }
         ConfigResource::Broker(node) => Ok(AlteredResource::Broker(*node)),
-        ConfigResource::Group(name) if name.is_empty() || name.len() > GROUP_NAME_BYTES_MAX => {
-            Err(AlterConfigsError::GroupName)
+        ConfigResource::Group(name) => {
+            let others = image.groups().filter(|group| group != name).count();
+            named(name, others, GROUP_CONFIGS_MAX).map(AlteredResource::Group)
         }
-        ConfigResource::Group(name)
-            if image.group_configs(name).is_none() && image.groups().count() >= GROUP_CONFIGS_MAX =>
-        {
-            Err(AlterConfigsError::TooManyGroups)
+        ConfigResource::ClientMetrics(name) => {
+            let others = image.client_metrics().filter(|subscription| subscription != name).count();
+            named(name, others, CLIENT_METRICS_MAX).map(AlteredResource::ClientMetrics)
         }
-        ConfigResource::Group(name) => Ok(AlteredResource::Group(name.clone())),
     }
+}
+
+/// What exists by having settings, beside `others` of its type.
+fn named(name: &str, others: usize, max: usize) -> Result<String, AlterConfigsError> {
+    if name.is_empty() || name.len() > RESOURCE_NAME_BYTES_MAX {
+        return Err(AlterConfigsError::Name);
+    }
+    if others >= max { Err(AlterConfigsError::TooMany { max }) } else { Ok(String::from(name)) }
+}
+
+/// Whether the broker lets a group set this.
+fn check_bounds(
+    config: &Config,
+    image: &Image,
+    definition: &'static Definition,
+    value: &str,
+) -> Result<(), ConfigError> {
+    let Ok(number) = value.trim().parse::<i64>() else { return Ok(()) };
+    let broker = ConfigResource::Broker(Some(config.node));
+    for (bound, allowed) in registry::bounds_of(definition.name) {
+        let limit = describe::value_of(config, image, &broker, bound);
+        let limit =
+            limit.trim().parse::<i64>().expect("a bound is a number, which was checked when it was set");
+        if !allowed.contains(&number.cmp(&limit)) {
+            let value = String::from(value);
+            return Err(ConfigError::OutOfBounds { definition, value, bound, limit });
+        }
+    }
+    Ok(())
 }
 
 /// What a resource sets after `edits`, which name each setting once.
@@ -168,19 +205,13 @@ fn edited(
         }
         let known = registry::find(scope, name);
         match (known, op) {
-            // What an older version knew can still be taken away.
-            (None, ConfigOp::Delete) if after.contains_key(name) => {
+            // What is not set, and what nobody knows, can be taken away, as in Kafka.
+            (_, ConfigOp::Delete) => {
                 after.remove(name);
             }
             (None, _) => {
                 let name = name.clone();
                 return Err(AlterConfigsError::Config(ConfigError::UnknownName { scope, name }));
-            }
-            (Some(definition), ConfigOp::Delete) if definition.update == Update::ReadOnly => {
-                return Err(AlterConfigsError::ReadOnly { definition });
-            }
-            (Some(_), ConfigOp::Delete) => {
-                after.remove(name);
             }
             (Some(_), ConfigOp::Set(value)) => {
                 after.insert(name.clone(), value.clone());

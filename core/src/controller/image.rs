@@ -25,6 +25,7 @@ pub struct Image {
     /// What is set for brokers; without a node, for all that set nothing themselves.
     broker_configs: BTreeMap<Option<NodeId>, Configs>,
     group_configs: BTreeMap<String, Configs>,
+    client_metrics: BTreeMap<String, Configs>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,6 +70,7 @@ impl Image {
             partition_count: 0,
             broker_configs: BTreeMap::new(),
             group_configs: BTreeMap::new(),
+            client_metrics: BTreeMap::new(),
         }
     }
 
@@ -112,8 +114,17 @@ impl Image {
         self.group_configs.keys().map(String::as_str)
     }
 
+    pub fn client_metrics_configs(&self, subscription: &str) -> Option<&Configs> {
+        self.client_metrics.get(subscription)
+    }
+
+    /// Subscriptions to metrics of clients.
+    pub fn client_metrics(&self) -> impl Iterator<Item = &str> {
+        self.client_metrics.keys().map(String::as_str)
+    }
+
     pub(super) fn layers<'a>(&'a self, config: &'a Config) -> Layers<'a> {
-        Layers { config, altered: &self.broker_configs }
+        Layers { config, cluster: self.cluster_id, altered: &self.broker_configs }
     }
 
     /// What a topic comes to that sets nothing.
@@ -161,19 +172,12 @@ impl Image {
                 self.by_id.insert(*id, Arc::new(topic));
             }
             AlteredResource::Broker(node) => {
-                let configs = self.broker_configs.entry(*node).or_default();
-                change(configs, &altered.changes);
-                if configs.is_empty() {
-                    self.broker_configs.remove(node);
-                }
+                change_one(&mut self.broker_configs, node, &altered.changes);
                 self.resolve_all(config);
             }
-            AlteredResource::Group(name) => {
-                let configs = self.group_configs.entry(name.clone()).or_default();
-                change(configs, &altered.changes);
-                if configs.is_empty() {
-                    self.group_configs.remove(name);
-                }
+            AlteredResource::Group(name) => change_one(&mut self.group_configs, name, &altered.changes),
+            AlteredResource::ClientMetrics(name) => {
+                change_one(&mut self.client_metrics, name, &altered.changes);
             }
         }
     }
@@ -213,6 +217,19 @@ impl Image {
         if self.by_name.get(&topic.name) == Some(&id) {
             self.by_name.remove(&topic.name);
         }
+    }
+}
+
+/// Nothing is kept of what sets nothing.
+fn change_one<K: Ord + Clone>(
+    all: &mut BTreeMap<K, Configs>,
+    which: &K,
+    changes: &[(String, Option<String>)],
+) {
+    let configs = all.entry(which.clone()).or_default();
+    change(configs, changes);
+    if configs.is_empty() {
+        all.remove(which);
     }
 }
 

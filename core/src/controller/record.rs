@@ -38,6 +38,7 @@ pub enum AlteredResource {
     /// One broker, or what holds for all that set nothing themselves.
     Broker(Option<NodeId>),
     Group(String),
+    ClientMetrics(String),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,6 +88,7 @@ const CONFIGS_ALTERED: u16 = 6;
 /// How the resource of altered settings is written: the numbers that Kafka has for their types.
 const RESOURCE_TOPIC: u8 = 2;
 const RESOURCE_BROKER: u8 = 4;
+const RESOURCE_CLIENT_METRICS: u8 = 16;
 const RESOURCE_GROUP: u8 = 32;
 
 /// The version that is written, of every type so far.
@@ -201,6 +203,10 @@ impl ConfigsAltered {
                 out.push(RESOURCE_GROUP);
                 put_text(out, name);
             }
+            AlteredResource::ClientMetrics(name) => {
+                out.push(RESOURCE_CLIENT_METRICS);
+                put_text(out, name);
+            }
         }
         put_count(out, self.changes.len());
         for (name, value) in &self.changes {
@@ -218,6 +224,7 @@ impl ConfigsAltered {
                 let node = i32::from_be_bytes(rest.array()?);
                 AlteredResource::Broker((node != NO_NODE).then_some(NodeId(node)))
             }
+            RESOURCE_CLIENT_METRICS => AlteredResource::ClientMetrics(rest.text()?),
             RESOURCE_GROUP => AlteredResource::Group(rest.text()?),
             _ => return None,
         };
@@ -326,6 +333,7 @@ mod tests {
             altered(AlteredResource::Broker(None)),
             altered(AlteredResource::Broker(Some(NodeId(3)))),
             altered(AlteredResource::Group(String::from("readers"))),
+            altered(AlteredResource::ClientMetrics(String::from("producers"))),
         ]
     }
 

@@ -20,7 +20,7 @@ use super::image::{Image, TopicImage};
 use super::record::{MetadataRecord, PartitionCreated, TopicCreated};
 use super::topic_config::{self, ConfigError, Configs};
 use crate::config::registry::Scope;
-use crate::config::{Config, LOGGERS, LogLevel};
+use crate::config::{Config, LOGGER_ROOT, LOGGERS, LogLevel};
 use crate::id::{LeaderEpoch, NodeId, Offset, PartitionId, ProducerId, TopicId, Uuid};
 use crate::limits::{CREATE_PARTITIONS_MAX, PARTITIONS_MAX, PRODUCER_ID_BLOCK, TOPIC_NAME_BYTES_MAX};
 use crate::mutant::{self, Mutant};
@@ -41,7 +41,7 @@ pub struct Controller {
     committed: Arc<Image>,
     /// Topics of the past, whose files may still stand.
     deleted: BTreeSet<TopicId>,
-    /// As they are now; nobody remembers them when the node ends.
+    /// The levels that loggers have of their own; nobody remembers them when the node ends.
     log_levels: BTreeMap<&'static str, LogLevel>,
 }
 
@@ -56,7 +56,7 @@ struct Draft {
 impl Controller {
     pub fn new(config: Arc<Config>) -> Self {
         Self {
-            log_levels: LOGGERS.iter().map(|logger| (*logger, config.log_level)).collect(),
+            log_levels: config.log_levels.clone(),
             config,
             appended: Image::empty(),
             folded: BTreeMap::new(),
@@ -92,7 +92,7 @@ impl Controller {
                 let results = judged.into_iter().map(|result| result.map(drop)).collect();
                 (records, ControllerReply::AlterConfigs(results))
             }
-            Command::DescribeLoggers => (Vec::new(), ControllerReply::Loggers(self.log_levels.clone())),
+            Command::DescribeLoggers => (Vec::new(), ControllerReply::Loggers(self.log_levels())),
         }
     }
 
@@ -141,9 +141,27 @@ impl Controller {
         self.deleted.contains(&topic)
     }
 
-    /// A logger says more or less from now on.
-    pub fn set_log_level(&mut self, logger: &'static str, level: LogLevel) {
-        self.log_levels.insert(logger, level);
+    /// Loggers say more or less from now on; gives those whose level is another than it was.
+    pub fn alter_log_levels(
+        &mut self,
+        changes: Vec<(&'static str, Option<LogLevel>)>,
+    ) -> BTreeMap<&'static str, LogLevel> {
+        let before = self.log_levels();
+        for (logger, level) in changes {
+            match level {
+                Some(level) => self.log_levels.insert(logger, level),
+                None => self.log_levels.remove(logger),
+            };
+        }
+        let mut after = self.log_levels();
+        after.retain(|logger, level| before.get(logger) != Some(level));
+        after
+    }
+
+    /// The level of each logger: its own, or that of the root.
+    fn log_levels(&self) -> BTreeMap<&'static str, LogLevel> {
+        let root = self.log_levels.get(LOGGER_ROOT).copied().unwrap_or(LogLevel::Info);
+        LOGGERS.iter().map(|logger| (*logger, self.log_levels.get(logger).copied().unwrap_or(root))).collect()
     }
 
     pub fn config(&self) -> &Config {

@@ -25,8 +25,16 @@ pub enum ConfigError {
         name: String,
     },
     Invalid {
+        scope: Scope,
         definition: &'static Definition,
         value: String,
+    },
+    /// Beyond what the broker's setting `bound` lets a group set.
+    OutOfBounds {
+        definition: &'static Definition,
+        value: String,
+        bound: &'static Definition,
+        limit: i64,
     },
     /// `min.compaction.lag.ms` is more than `max.compaction.lag.ms`.
     LagsCross {
@@ -43,7 +51,7 @@ pub fn check(scope: Scope, name: &str, value: &str) -> Result<&'static Definitio
         return Ok(definition);
     }
     // The value goes back to the client in a message: a long one is cut.
-    Err(ConfigError::Invalid { definition, value: value.chars().take(64).collect() })
+    Err(ConfigError::Invalid { scope, definition, value: value.chars().take(64).collect() })
 }
 
 /// Checks what each setting of a topic alone cannot say.
@@ -173,7 +181,9 @@ mod tests {
     fn check_says_what_is_wrong() {
         assert!(check(Scope::Topic, "segment.bytes", "1048576").is_ok());
         let wrong = check(Scope::Topic, "segment.bytes", "7").unwrap_err();
-        let ConfigError::Invalid { definition, value } = wrong else { panic!("{wrong:?}") };
+        let ConfigError::Invalid { scope: Scope::Topic, definition, value } = wrong else {
+            panic!("{wrong:?}")
+        };
         assert_eq!((definition.name, value.as_str()), ("segment.bytes", "7"));
         assert!(matches!(check(Scope::Topic, "retention", "1"), Err(ConfigError::UnknownName { .. })));
         assert!(matches!(check(Scope::Topic, "log.dirs", "1"), Err(ConfigError::UnknownName { .. })));

@@ -139,8 +139,7 @@ impl Seat {
             if let Command::AlterConfigs(alter) = command
                 && alter.intent == Intent::Apply
             {
-                for (logger, level) in alter.loggers {
-                    self.controller.set_log_level(logger, level);
+                for (logger, level) in self.controller.alter_log_levels(alter.loggers) {
                     owner.tell(Event::LogLevelSet { logger, level });
                 }
             }

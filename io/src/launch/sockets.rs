@@ -18,7 +18,7 @@ const BIND_PAUSE: Duration = Duration::from_millis(10);
 /// Bound for every shard, not yet listening: clients are refused until the node is read back.
 #[derive(Debug)]
 pub(super) struct Port {
-    addr: SocketAddr,
+    pub(super) addr: SocketAddr,
     sockets: Vec<Socket>,
 }
 

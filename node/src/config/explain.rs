@@ -24,7 +24,7 @@ pub(crate) fn explain(question: &Question<'_>) -> Result<String, Failure> {
         (None, None) => None,
     };
     let Some(name) = question.key else { return Ok(list()) };
-    let scopes = [Scope::Topic, Scope::Broker, Scope::Group];
+    let scopes = [Scope::Topic, Scope::Broker, Scope::Group, Scope::ClientMetrics];
     let mut found: Vec<(Scope, &Definition)> =
         scopes.iter().filter_map(|scope| Some((*scope, registry::find(*scope, name)?))).collect();
     if found.is_empty() {
@@ -43,7 +43,7 @@ fn unknown(name: &str) -> Failure {
         exit: Exit::Usage,
         what: format!("there is no setting {name}"),
         place: "config explain".into(),
-        why: "neither Kafka nor Highwater has one of this name, for topics, brokers or groups".into(),
+        why: "neither Kafka nor Highwater has one of this name, for topics, brokers, groups or metrics of clients".into(),
         fix: match nearest(name) {
             Some(name) => format!("did you mean {name}?"),
             None => "`highwater config explain` lists all settings".into(),
@@ -78,7 +78,7 @@ fn one(scope: Scope, known: &'static Definition, written: Option<&Entries>) -> S
     line("allowed", &known.must_be());
     line("changes", changes(scope, known));
     let synonyms = match scope {
-        Scope::Topic | Scope::Group => registry::defaults_of(scope, known.name),
+        Scope::Topic | Scope::Group | Scope::ClientMetrics => registry::defaults_of(scope, known.name),
         Scope::Broker => registry::units_of(known.name),
     };
     if !synonyms.is_empty() {
@@ -107,12 +107,13 @@ fn word(scope: Scope) -> &'static str {
         Scope::Topic => "topic",
         Scope::Broker => "broker",
         Scope::Group => "group",
+        Scope::ClientMetrics => "client metrics",
     }
 }
 
 fn changes(scope: Scope, known: &Definition) -> &'static str {
     match (scope, known.update) {
-        (Scope::Topic | Scope::Group, _) => "at any time, at once",
+        (Scope::Topic | Scope::Group | Scope::ClientMetrics, _) => "at any time, at once",
         (Scope::Broker, Update::ReadOnly) => "by a restart only",
         (Scope::Broker, Update::PerBroker) => "at any time, for one broker",
         (Scope::Broker, Update::ClusterWide) => "at any time, for one broker or for all",
@@ -124,7 +125,7 @@ fn value(scope: Scope, known: &'static Definition, written: &Entries) -> String 
     let names = match scope {
         Scope::Broker if registry::units_of(known.name).is_empty() => core::slice::from_ref(&known.name),
         Scope::Broker => registry::units_of(known.name),
-        Scope::Topic | Scope::Group => registry::defaults_of(scope, known.name),
+        Scope::Topic | Scope::Group | Scope::ClientMetrics => registry::defaults_of(scope, known.name),
     };
     let set = names.iter().find_map(|name| written.get(name));
     match set {

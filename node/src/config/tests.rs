@@ -176,6 +176,27 @@ fn properties_of_kafka_are_taken() {
 }
 
 #[test]
+fn core_is_told_what_the_node_runs_with() {
+    let told = |settings: &Settings, name: &str| settings.of_core(19092).statics.get(name).cloned();
+    let settings = dev(&[("listeners", "127.0.0.1:0"), ("node.id", "7")]).unwrap();
+    for (name, value) in [
+        ("listeners", "PLAINTEXT://127.0.0.1:19092"),
+        ("advertised.listeners", "PLAINTEXT://127.0.0.1:19092"),
+        ("log.dirs", "highwater-data"),
+        ("process.roles", "broker,controller"),
+        ("broker.id", "7"),
+        ("node.id", "7"),
+    ] {
+        assert_eq!(told(&settings, name).as_deref(), Some(value), "{name}");
+    }
+    let settings = dev(&[("listeners", "PLAINTEXT://:19092")]).unwrap();
+    assert_eq!(told(&settings, "listeners").as_deref(), Some("PLAINTEXT://0.0.0.0:19092"));
+    assert_eq!(told(&settings, "advertised.listeners"), None, "each client is told what it dialled");
+    let settings = dev(&[("advertised.listeners", "[fe80::1]:9")]).unwrap();
+    assert_eq!(told(&settings, "advertised.listeners").as_deref(), Some("PLAINTEXT://[fe80::1]:9"));
+}
+
+#[test]
 fn wrong_value_of_a_setting_without_effect_is_refused_too() {
     let failure = dev(&[("num.network.threads", "many")]).unwrap_err();
     assert_eq!(failure.fix, "give it a whole number of at least 1");

@@ -22,7 +22,7 @@ pub(super) static DEFINITIONS: &[Definition] = definitions! {
     "controlled.shutdown.enable" Boolean "true" ReadOnly (Any)
         "Whether a broker that stops hands its leaderships over first." NoEffect(ALONE);
     "controller.listener.names" List null ReadOnly (Any)
-        "The listeners of the controller." NoEffect(ONE);
+        "The listeners of the controller." NoEffect("the controller is in the same process, without a listener of its own");
     "controller.quorum.append.linger.ms" Int "25" ReadOnly (AtLeast(0))
         "How long the controller gathers records before it writes them." NoEffect("the write-ahead log gathers all records of a shard by itself");
     "controller.quorum.auto.join.enable" Boolean "false" ReadOnly (Any)

@@ -1,6 +1,8 @@
 //! Settings of the broker about its logs, most of them defaults of topics.
 
-use super::topic::{ALONE, BATCH_BYTES, CLEANUP, CLOCKS, CODECS, NO_TIERS, SEGMENT_BYTES, SYNCED};
+use super::topic::{
+    ALONE, BATCH_BYTES, CLEANUP, CLOCKS, CODECS, NO_TIERS, ONE_LZ4, ONE_ZSTD, SEGMENT_BYTES, SYNCED,
+};
 use super::{Definition, Kind, Standing, Update, Valid, definitions};
 use Valid::{Any, AtLeast, OffOrWithin, Ratio, Within};
 
@@ -12,13 +14,13 @@ pub(super) static DEFINITIONS: &[Definition] = definitions! {
     "auto.create.topics.enable" Boolean "true" ReadOnly (Any)
         "Whether a topic that a client asks for is created." InForce("Switch it off where a typing error must not become a topic.");
     "compression.gzip.level" Int "-1" ClusterWide (OffOrWithin(1, 9))
-        "The default of topics for compression.gzip.level: how hard gzip works." InForce(DEFAULT);
+        "The default of topics for compression.gzip.level: how hard gzip works, from 1 to 9, and -1 means 6." InForce(DEFAULT);
     "compression.lz4.level" Int "9" ClusterWide (Within(1, 17))
-        "The default of topics for compression.lz4.level: how hard lz4 works." InForce(DEFAULT);
+        "The default of topics for compression.lz4.level: how hard lz4 works in Kafka." NoEffect(ONE_LZ4);
     "compression.type" String "producer" ClusterWide (CODECS)
         "The default of topics for compression.type: the codec in which batches are stored." InForce(DEFAULT);
     "compression.zstd.level" Int "3" ClusterWide (Within(-131_072, 22))
-        "The default of topics for compression.zstd.level: how hard zstd works." InForce(DEFAULT);
+        "The default of topics for compression.zstd.level: how hard zstd works in Kafka." NoEffect(ONE_ZSTD);
     "cordoned.log.dirs" List "" PerBroker (Any)
         "Log directories that take no new partitions." NoEffect("a node has one log directory");
     "delete.topic.enable" Boolean "true" ReadOnly (Any)

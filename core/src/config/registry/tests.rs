@@ -1,5 +1,6 @@
 use alloc::collections::BTreeSet;
 use alloc::string::String;
+use alloc::vec::Vec;
 
 use super::*;
 
@@ -32,7 +33,7 @@ fn registry_knows_what_kafka_knows() {
     let ours = AREAS.iter().flat_map(|area| area.definitions).filter(|known| !theirs.contains(known.name));
     assert_eq!(
         ours.count(),
-        1 + ours::DEFINITIONS.len(),
+        1 + ours::DEFINITIONS.len() + throttles::DEFINITIONS.len() + client_metrics::DEFINITIONS.len(),
         "what is ours stands in an area of its own, and batch.validation with the topics"
     );
 }
@@ -105,9 +106,42 @@ fn check_judges_type_and_range() {
         let definition = find(Scope::Topic, name).unwrap();
         assert_eq!(check(definition, value), allowed, "{name}={value}");
     }
+    let cases = [
+        ("", true),
+        ("client_id=a.*", true),
+        ("client_id=a.*, client_source_port=9", true),
+        ("client_id", false),
+        ("client_id=", false),
+        ("colour=red", false),
+    ];
+    for (value, allowed) in cases {
+        let definition = find(Scope::ClientMetrics, "match").unwrap();
+        assert_eq!(check(definition, value), allowed, "match={value}");
+    }
     let long: String = core::iter::repeat_n('a', 32_768).collect();
     let text = find(Scope::Topic, "leader.replication.throttled.replicas").unwrap();
     assert!(!check(text, &long) && check(text, &long[1..]));
+}
+
+#[test]
+fn bounds_of_groups_are_found_by_name() {
+    let bounds = |name| bounds_of(name).map(|(bound, _)| bound.name).collect::<Vec<_>>();
+    assert_eq!(
+        bounds("consumer.session.timeout.ms"),
+        ["group.consumer.min.session.timeout.ms", "group.consumer.max.session.timeout.ms"]
+    );
+    assert_eq!(bounds("streams.num.standby.replicas"), ["group.streams.max.standby.replicas"]);
+    assert!(bounds("share.isolation.level").is_empty());
+    let bounded = all(Scope::Group).filter(|known| bounds_of(known.name).next().is_some());
+    let bounds_of_brokers = all(Scope::Broker).filter(|known| {
+        let name = known.name.strip_prefix("group.").unwrap_or_default();
+        name.split('.').nth(1).is_some_and(|side| ["min", "max"].contains(&side))
+    });
+    let of_sessions_and_sizes = 4;
+    assert_eq!(
+        bounded.flat_map(|known| bounds_of(known.name)).count(),
+        bounds_of_brokers.count() - of_sessions_and_sizes
+    );
 }
 
 #[test]

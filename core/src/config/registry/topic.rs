@@ -9,6 +9,8 @@ pub(super) const CLEANUP: Valid = Among(&["compact", "delete"]);
 pub(super) const CLOCKS: Valid = OneOf(&["CreateTime", "LogAppendTime"]);
 pub(super) const BATCH_BYTES: Valid = Within(0, BATCH_BYTES_MAX as i64);
 pub(super) const SEGMENT_BYTES: Valid = Within(1 << 20, i32::MAX as i64);
+pub(super) const ONE_LZ4: &str = "lz4 is written by one fast encoder, whatever the level";
+pub(super) const ONE_ZSTD: &str = "zstd is written by one fast encoder, about level 1, whatever the level";
 pub(super) const SYNCED: &str = "every acknowledged record is on disk already";
 pub(super) const NO_TIERS: &str = "there is no tiered storage";
 pub(super) const ALONE: &str = "the one node of the cluster has no replica to exchange data with";
@@ -54,17 +56,15 @@ pub(super) static DEFINITIONS: &[Definition] = definitions! {
         "What happens to old records: delete drops segments by age and size, compact keeps the last record of each key, both do both, and an empty list keeps everything."
         InForce("Choose compact where a topic is a table of keys; choose it before keys are missing, because a compacted topic takes no record without a key.");
     "compression.gzip.level" Int "-1" ClusterWide (OffOrWithin(1, 9))
-        "How hard gzip works when the topic recompresses to it; -1 is gzip's own choice."
+        "How hard gzip works when the topic recompresses to it: 1 is the fastest, 9 the smallest, and -1 means 6."
         InForce("Raise it to save disk, lower it to save time; it counts only with compression.type=gzip.");
     "compression.lz4.level" Int "9" ClusterWide (Within(1, 17))
-        "How hard lz4 works when the topic recompresses to it."
-        InForce("Raise it to save disk, lower it to save time; it counts only with compression.type=lz4.");
+        "How hard lz4 works in Kafka when the topic recompresses to it." NoEffect(ONE_LZ4);
     "compression.type" String "producer" ClusterWide (CODECS)
         "The codec in which batches are stored; producer keeps each as it was sent."
         InForce("Leave it at producer unless producers cannot compress: recompressing costs the broker time for every batch.");
     "compression.zstd.level" Int "3" ClusterWide (Within(-131_072, 22))
-        "How hard zstd works when the topic recompresses to it."
-        InForce("Raise it to save disk, lower it to save time; it counts only with compression.type=zstd.");
+        "How hard zstd works in Kafka when the topic recompresses to it." NoEffect(ONE_ZSTD);
     "delete.retention.ms" Long "86400000" ClusterWide (AtLeast(0))
         "How long a compacted topic keeps the marker of a deleted key after it was cleaned, so that readers can learn of the deletion."
         InForce("Raise it if a consumer that reads from the start may need longer than this for the whole topic.");

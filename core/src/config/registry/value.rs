@@ -37,6 +37,11 @@ fn in_range(valid: Valid, value: &str) -> bool {
             let mut seen = BTreeSet::new();
             parse_list(value).all(|element| values.contains(&element) && seen.insert(element))
         }
+        Valid::Patterns(names) => parse_list(value).all(|element| {
+            element
+                .split_once('=')
+                .is_some_and(|(name, pattern)| names.contains(&name) && !pattern.is_empty())
+        }),
     }
 }
 
@@ -72,6 +77,7 @@ impl Definition {
             Valid::OneOf([value]) => (*value).to_string(),
             Valid::OneOf(values) => format!("one of {}", or(values)),
             Valid::Among(values) => format!("a list of some of {}, each once, or empty", or(values)),
+            Valid::Patterns(names) => format!("a list of NAME=PATTERN, with names out of {}", or(names)),
             Valid::Any => self.kind.must_be().to_string(),
         }
     }

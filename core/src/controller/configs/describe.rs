@@ -20,6 +20,7 @@ pub enum Source {
     Static = 4,
     Default = 5,
     Logger = 6,
+    ClientMetrics = 7,
     Group = 8,
 }
 
@@ -55,20 +56,20 @@ pub fn describe(
     let scope = resource.scope();
     let set_here = |name: &str| *resource != ConfigResource::Broker(None) || own.contains_key(name);
     let definitions = registry::all(scope).filter(|known| wanted(known.name) && set_here(known.name));
-    definitions
-        .map(|definition| match resource {
-            ConfigResource::Broker(None) => {
-                let value = own.get(definition.name).cloned();
-                let source = Source::ClusterDefault;
-                let synonyms = vec![Synonym { name: definition.name, value: value.clone(), source }];
-                Found { value, synonyms }.described(definition)
-            }
-            ConfigResource::Broker(Some(_)) => of_broker(&layers, definition).described(definition),
-            ConfigResource::Topic(_) | ConfigResource::Group(_) => {
-                of_other(&layers, scope, definition, own).described(definition)
-            }
-        })
-        .collect()
+    let described = definitions.map(|definition| match resource {
+        ConfigResource::Broker(None) => {
+            let value = own.get(definition.name).cloned();
+            let source = Source::ClusterDefault;
+            let synonyms = vec![Synonym { name: definition.name, value: value.clone(), source }];
+            Found { value, synonyms }.described(definition)
+        }
+        ConfigResource::Broker(Some(_)) => of_broker(&layers, definition).described(definition),
+        ConfigResource::Topic(_) | ConfigResource::Group(_) | ConfigResource::ClientMetrics(_) => {
+            of_other(&layers, scope, definition, own).described(definition)
+        }
+    });
+    // Kafka shows these while they are set.
+    described.filter(|found| found.value.is_some() || !registry::is_throttle(found.definition.name)).collect()
 }
 
 /// What holds for one setting; empty for null.
@@ -86,7 +87,7 @@ pub(super) fn value_of(
     let layers = image.layers(config);
     let found = match resource {
         ConfigResource::Broker(_) => of_broker(&layers, definition),
-        ConfigResource::Topic(_) | ConfigResource::Group(_) => {
+        ConfigResource::Topic(_) | ConfigResource::Group(_) | ConfigResource::ClientMetrics(_) => {
             of_other(&layers, resource.scope(), definition, own)
         }
     };
@@ -139,8 +140,17 @@ fn of_other(layers: &Layers<'_>, scope: Scope, definition: &'static Definition, 
         value = topic_config::node_default(&layers.config.topic_defaults, definition.name);
     }
     let mut value = value.or_else(|| definition.default.map(String::from));
+    let source = match scope {
+        Scope::Topic => Source::Topic,
+        Scope::Group => Source::Group,
+        Scope::ClientMetrics => Source::ClientMetrics,
+        Scope::Broker => unreachable!("a broker's own layers are looked at elsewhere"),
+    };
+    // What no setting of the broker is behind is a default of its own, which Kafka shows for all but topics.
+    if names.is_empty() && scope != Scope::Topic {
+        synonyms.push(Synonym { name: definition.name, value: value.clone(), source: Source::Default });
+    }
     if let Some(set) = own.get(definition.name) {
-        let source = if scope == Scope::Topic { Source::Topic } else { Source::Group };
         synonyms.insert(0, Synonym { name: definition.name, value: Some(set.clone()), source });
         value = Some(set.clone());
     }

@@ -9,11 +9,12 @@ use super::describe::{Source, Synonym};
 use crate::config::Config;
 use crate::config::registry::{self, Definition, Scope};
 use crate::controller::topic_config::Configs;
-use crate::id::NodeId;
+use crate::id::{NodeId, Uuid};
 
 /// What is set for the broker: while it runs for this one, for all, and before it started.
 pub(in crate::controller) struct Layers<'a> {
     pub(in crate::controller) config: &'a Config,
+    pub(in crate::controller) cluster: Uuid,
     pub(in crate::controller) altered: &'a BTreeMap<Option<NodeId>, Configs>,
 }
 
@@ -64,7 +65,7 @@ impl<'a> Layers<'a> {
     fn unset(&self, definition: &Definition) -> Option<String> {
         let config = self.config;
         Some(match definition.name {
-            "node.id" | "broker.id" => config.node.0.to_string(),
+            "cluster.id" => self.cluster.to_string(),
             "num.partitions" => config.partitions_default.to_string(),
             "auto.create.topics.enable" => config.auto_create_topics.to_string(),
             "log.retention.check.interval.ms" => config.retention_check_interval.as_millis().to_string(),

@@ -233,6 +233,45 @@ fn groups_have_settings_of_their_own() {
     assert_eq!(host.controller.image().groups().collect::<Vec<_>>(), ["g"]);
     host.each(&group, "consumer.session.timeout.ms", ConfigOp::Delete).unwrap();
     assert_eq!(host.controller.image().groups().count(), 0);
+    let (_, _, synonyms) = host.shown(&group, "share.auto.offset.reset");
+    assert_eq!(synonyms, [("share.auto.offset.reset=latest".to_string(), Source::Default)]);
+}
+
+#[test]
+fn groups_stay_within_what_the_broker_allows() {
+    let statics =
+        [("group.consumer.min.session.timeout.ms", "100"), ("group.streams.max.standby.replicas", "7")];
+    let mut host = Host::new(&statics);
+    let group = ConfigResource::Group("g".into());
+    for (name, value, allowed) in [
+        ("consumer.session.timeout.ms", "100", true),
+        ("consumer.session.timeout.ms", "99", false),
+        ("consumer.session.timeout.ms", "60000", true),
+        ("consumer.session.timeout.ms", "60001", false),
+        ("streams.num.standby.replicas", "7", true),
+        ("streams.num.standby.replicas", "8", false),
+        ("share.partition.max.record.locks", "4001", false),
+        ("share.isolation.level", "read_committed", true),
+    ] {
+        let result = host.set(&group, name, value);
+        let out_of_bounds = matches!(result, Err(AlterConfigsError::Config(ConfigError::OutOfBounds { .. })));
+        assert_eq!((result.is_ok(), out_of_bounds), (allowed, !allowed), "{name}={value}: {result:?}");
+    }
+}
+
+#[test]
+fn log_levels_follow_the_root_unless_they_are_set() {
+    let levels = [("root", LogLevel::Warn), ("highwater.log", LogLevel::Debug)];
+    let mut controller = Controller::new(Arc::new(Config { log_levels: levels.into(), ..Config::default() }));
+    let mut altered = |logger, level| {
+        let altered = controller.alter_log_levels(vec![(logger, level)]);
+        (altered.len(), altered.get("highwater.log").copied())
+    };
+    let others = crate::config::LOGGERS.len() - 1;
+    assert_eq!(altered("root", Some(LogLevel::Info)), (others, None), "its own stays");
+    assert_eq!(altered("highwater.log", None), (1, Some(LogLevel::Info)));
+    assert_eq!(altered("highwater.log", None), (0, None));
+    assert_eq!(altered("root", Some(LogLevel::Trace)), (others + 1, Some(LogLevel::Trace)));
 }
 
 #[test]

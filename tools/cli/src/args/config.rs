@@ -37,7 +37,7 @@ pub struct ConfigExplainArgs {
 
 #[derive(Debug, Args)]
 pub struct ConfigShowArgs {
-    /// topic/NAME, broker/ID, broker (the default of all brokers), logger/ID or group/NAME
+    /// topic/NAME, broker/ID, broker (the default of all brokers), logger/ID, group/NAME or client-metrics/NAME
     pub resource: Resource,
     /// Only these settings [default: those that were changed]
     #[arg(value_name = "KEY")]
@@ -53,7 +53,7 @@ pub struct ConfigShowArgs {
 
 #[derive(Debug, Args)]
 pub struct ConfigChangeArgs {
-    /// topic/NAME, broker/ID, broker (the default of all brokers), logger/ID or group/NAME
+    /// topic/NAME, broker/ID, broker (the default of all brokers), logger/ID, group/NAME or client-metrics/NAME
     pub resource: Resource,
     /// For set KEY=VALUE, or KEY+=VALUE and KEY-=VALUE for one element of a list; for unset KEY
     #[arg(required = true, value_name = "SETTING")]
@@ -89,7 +89,13 @@ impl FromStr for Resource {
             "broker" => (ResourceKind::Broker, true),
             "logger" => (ResourceKind::BrokerLogger, true),
             "group" => (ResourceKind::Group, false),
-            _ => return Err("expected topic/NAME, broker/ID, broker, logger/ID or group/NAME".into()),
+            "client-metrics" => (ResourceKind::ClientMetrics, false),
+            _ => {
+                return Err(
+                    "expected topic/NAME, broker/ID, broker, logger/ID, group/NAME or client-metrics/NAME"
+                        .into(),
+                );
+            }
         };
         if name.is_empty() && kind != ResourceKind::Broker {
             return Err(format!("{text} is without a name; write {text}/ and the name"));
@@ -112,6 +118,7 @@ mod tests {
         assert_eq!("broker/1".parse(), parsed(ResourceKind::Broker, "1"));
         assert_eq!("broker".parse(), parsed(ResourceKind::Broker, ""));
         assert_eq!("group/a/b".parse(), parsed(ResourceKind::Group, "a/b"));
+        assert_eq!("client-metrics/m".parse(), parsed(ResourceKind::ClientMetrics, "m"));
         for wrong in ["topic", "topic/", "broker/x", "logger", "orders", ""] {
             assert!(wrong.parse::<Resource>().is_err(), "{wrong}");
         }

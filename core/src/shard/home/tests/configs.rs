@@ -114,7 +114,8 @@ fn altered_topic_is_described_as_altered() {
 fn broker_is_described_with_what_cannot_change() {
     let mut world = World::with_topic();
     let (error, shown) = describe(&mut world, 4, 4, "1", None);
-    assert_eq!((error, shown.len()), (0, registry::all(registry::Scope::Broker).count()));
+    let always = registry::all(registry::Scope::Broker).filter(|known| !registry::is_throttle(known.name));
+    assert_eq!((error, shown.len()), (0, always.count()));
     let of = |name: &str| shown.iter().find(|(known, ..)| known == name).expect("known").clone();
     assert_eq!(of("num.partitions"), ("num.partitions".into(), Some("1".into()), 5, true));
     assert_eq!(of("log.retention.ms"), ("log.retention.ms".into(), None, 5, false));
@@ -124,7 +125,7 @@ fn broker_is_described_with_what_cannot_change() {
     assert_eq!(all, (0, vec![("log.retention.ms".into(), Some("9".into()), 3, false)]));
     let (_, shown) = describe(&mut world, 4, 2, "t", Some(&["retention.ms"]));
     assert_eq!(shown, [("retention.ms".into(), Some("9".into()), 3, false)]);
-    for (kind, name) in [(4, "2"), (4, "one"), (8, ""), (8, "2"), (16, "m"), (99, "x"), (32, "")] {
+    for (kind, name) in [(4, "2"), (4, "one"), (8, ""), (8, "2"), (16, ""), (99, "x"), (32, "")] {
         assert_eq!(describe(&mut world, 4, kind, name, None), (42, Vec::new()), "{kind} {name}");
     }
 }
@@ -132,7 +133,7 @@ fn broker_is_described_with_what_cannot_change() {
 #[test]
 fn each_wrong_change_has_its_code_and_names_the_setting() {
     let mut world = World::with_topic();
-    let cases: [(i8, &str, Change<'_>, ErrorCode, &str); 12] = [
+    let cases: [(i8, &str, Change<'_>, ErrorCode, &str); 18] = [
         (2, "t", ("retention.msec", 0, Some("7")), ErrorCode::InvalidConfig, "did you mean 'retention.ms'?"),
         (
             2,
@@ -148,6 +149,18 @@ fn each_wrong_change_has_its_code_and_names_the_setting() {
         (2, "", ("retention.ms", 0, Some("7")), ErrorCode::InvalidTopicException, "empty"),
         (4, "1", ("num.partitions", 0, Some("7")), ErrorCode::InvalidRequest, "num.partitions is read when"),
         (4, "3", ("log.retention.ms", 0, Some("7")), ErrorCode::InvalidRequest, "broker 3"),
+        (4, "1", ("num.io.threads", 0, Some("0")), ErrorCode::InvalidRequest, "num.io.threads=0: must be"),
+        (4, "1", ("num.io.thread", 0, Some("1")), ErrorCode::InvalidConfig, "did you mean 'num.io.threads'?"),
+        (
+            32,
+            "g",
+            ("consumer.session.timeout.ms", 0, Some("1")),
+            ErrorCode::InvalidConfig,
+            "consumer.session.timeout.ms=1: the broker's group.consumer.min.session.timeout.ms=45000 bounds it",
+        ),
+        (16, "m", ("interval.ms", 0, Some("99")), ErrorCode::InvalidRequest, "from 100 to 3600000"),
+        (16, "m", ("match", 0, Some("colour=red")), ErrorCode::InvalidRequest, "client_id"),
+        (16, "m", ("interval", 0, Some("99")), ErrorCode::InvalidRequest, "did you mean 'interval.ms'?"),
         (8, "1", ("root", 0, Some("LOUD")), ErrorCode::InvalidConfig, "root=LOUD: must be one of FATAL"),
         (8, "1", ("no.such", 0, Some("INFO")), ErrorCode::InvalidConfig, "no logger 'no.such'"),
         (8, "1", ("root", 1, None), ErrorCode::InvalidRequest, "root logger"),
@@ -157,6 +170,72 @@ fn each_wrong_change_has_its_code_and_names_the_setting() {
         assert_eq!(found, code.code(), "{change:?}: {message}");
         assert!(message.contains(says), "{change:?}: {message}");
     }
+}
+
+#[test]
+fn what_is_not_set_is_taken_away_without_a_word() {
+    let mut world = World::with_topic();
+    for (kind, name, setting) in [
+        (2, "t", "no.such.config"),
+        (2, "t", "retention.ms"),
+        (4, "", "no.such.config"),
+        (4, "1", "leader.replication.throttled.rate"),
+        (4, "1", "node.id"),
+        (32, "g", "no.such.config"),
+        (16, "m", "interval.ms"),
+    ] {
+        let answer = alter(&mut world, kind, name, &[(setting, 1, None)]);
+        assert_eq!(answer, (0, String::new()), "{kind} {name} {setting}");
+    }
+}
+
+#[test]
+fn throttle_is_shown_while_it_is_set() {
+    let mut world = World::with_topic();
+    let throttle = "replica.alter.log.dirs.io.max.bytes.per.second";
+    let mut shown = |op, value| {
+        assert_eq!(alter(&mut world, 4, "1", &[(throttle, op, value)]).0, 0);
+        describe(&mut world, 4, 4, "1", Some(&[throttle])).1
+    };
+    assert_eq!(shown(0, Some("5")), [(throttle.into(), Some("5".into()), 2, false)]);
+    assert_eq!(shown(1, None), []);
+}
+
+#[test]
+fn resource_described_twice_is_answered_twice() {
+    let mut world = World::with_topic();
+    let one = DescribeConfigsResource {
+        resource_type: 2,
+        resource_name: "t",
+        configuration_keys: Some(vec!["retention.ms"]),
+        ..DescribeConfigsResource::default()
+    };
+    let resources = vec![one.clone(), one];
+    let request = DescribeConfigsRequest { resources, ..DescribeConfigsRequest::default() };
+    let bytes = body(|writer| request.encode(4, writer));
+    let answers = world.ask(ApiKey::DescribeConfigs, 4, &bytes, |reader| {
+        let response = DescribeConfigsResponse::decode(4, reader).expect("a response");
+        response.results.iter().map(|result| (result.error_code, result.configs.len())).collect::<Vec<_>>()
+    });
+    assert_eq!(answers, [(0, 1), (0, 1)]);
+}
+
+#[test]
+fn subscription_to_metrics_is_kept_listed_and_forgotten() {
+    let mut world = World::with_topic();
+    let set = [("metrics", 0, Some("org.apache.kafka.producer.")), ("interval.ms", 0, Some("10000"))];
+    assert_eq!(alter(&mut world, 16, "m", &set), (0, String::new()));
+    let shown = describe(&mut world, 4, 16, "m", None);
+    let row = |name: &str, value: &str, source| (name.into(), Some(value.into()), source, false);
+    let rows = [
+        row("interval.ms", "10000", 7),
+        row("match", "", 5),
+        row("metrics", "org.apache.kafka.producer.", 7),
+    ];
+    assert_eq!(shown, (0, rows.to_vec()));
+    assert_eq!(listed(&mut world, 0, &[]), (0, vec![(16, "m".into())]));
+    assert_eq!(alter(&mut world, 16, "m", &[("metrics", 1, None), ("interval.ms", 1, None)]).0, 0);
+    assert_eq!(listed(&mut world, 0, &[]), (0, Vec::new()));
 }
 
 #[test]
@@ -221,30 +300,32 @@ fn loggers_have_levels() {
     let mut world = World::with_topic();
     let (error, shown) = describe(&mut world, 4, 8, "1", None);
     assert_eq!((error, shown.len()), (0, LOGGERS.len()));
-    assert_eq!(alter(&mut world, 8, "1", &[("root", 0, Some("debug"))]), (0, String::new()));
+    for change in [("root", 0, Some("debug")), ("highwater.log", 1, None)] {
+        assert_eq!(alter(&mut world, 8, "1", &[change]), (0, String::new()));
+    }
 }
 
 #[test]
 fn resources_with_settings_are_listed() {
     let mut world = World::with_topic();
     assert_eq!(alter(&mut world, 32, "g", &[("consumer.session.timeout.ms", 0, Some("46000"))]).0, 0);
-    let mut list = |version, resource_types: &[i8]| {
-        let request = ListConfigResourcesRequest {
-            resource_types: resource_types.to_vec(),
-            ..ListConfigResourcesRequest::default()
-        };
-        let bytes = body(|writer| request.encode(version, writer));
-        world.ask(ApiKey::ListConfigResources, version, &bytes, |reader| {
-            let response = ListConfigResourcesResponse::decode(version, reader).expect("a response");
-            let resources = response.config_resources.iter();
-            let resources: Vec<_> =
-                resources.map(|found| (found.resource_type, String::from(found.resource_name))).collect();
-            (response.error_code, resources)
-        })
-    };
-    assert_eq!(list(0, &[]), (0, Vec::new()), "metrics of clients only");
+    assert_eq!(listed(&mut world, 0, &[]), (0, Vec::new()), "metrics of clients only");
     let all = [(2, "t".into()), (4, "1".into()), (8, "1".into()), (32, "g".into())];
-    assert_eq!(list(1, &[]), (0, all.to_vec()));
-    assert_eq!(list(1, &[32]), (0, vec![(32, "g".into())]));
-    assert_eq!(list(1, &[3]), (35, Vec::new()));
+    assert_eq!(listed(&mut world, 1, &[]), (0, all.to_vec()));
+    assert_eq!(listed(&mut world, 1, &[32]), (0, vec![(32, "g".into())]));
+    assert_eq!(listed(&mut world, 1, &[3]), (35, Vec::new()));
+}
+
+fn listed(world: &mut World, version: i16, resource_types: &[i8]) -> (i16, Vec<(i8, String)>) {
+    let request = ListConfigResourcesRequest {
+        resource_types: resource_types.to_vec(),
+        ..ListConfigResourcesRequest::default()
+    };
+    let bytes = body(|writer| request.encode(version, writer));
+    world.ask(ApiKey::ListConfigResources, version, &bytes, |reader| {
+        let response = ListConfigResourcesResponse::decode(version, reader).expect("a response");
+        let resources = response.config_resources.iter();
+        let resources = resources.map(|found| (found.resource_type, String::from(found.resource_name)));
+        (response.error_code, resources.collect())
+    })
 }
