@@ -118,6 +118,11 @@ impl Slice {
         self.cut(from, from + part.len())
     }
 
+    /// Whether both are of one page.
+    pub fn shares_page(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.page, &other.page)
+    }
+
     /// Bytes of memory that this slice keeps alive.
     pub fn pinned_bytes(&self) -> usize {
         self.page.len()

@@ -7,9 +7,10 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 
 use highwater_core::mutant::{self, Mutant};
-use highwater_core::shard::{Boot, Effect, Event, Halt, Input, Shard};
+use highwater_core::shard::{Boot, CloseReason, Effect, Event, Halt, Input, Shard};
 use highwater_core::time::{Duration, Instant, Now};
 
+pub use crate::driver::conn::Room;
 use crate::driver::conn::{Conns, Inbox};
 use crate::mesh::Mesh;
 use crate::rt::{Rt, yield_now};
@@ -90,8 +91,8 @@ pub struct Parts<R: Rt, A, D, M> {
     pub mesh: M,
     /// `None` for a machine that serves nobody.
     pub listener: Option<R::Listener>,
-    /// More are refused.
-    pub connections_max: usize,
+    /// Where there is none left, connections are refused.
+    pub room: Room,
     /// Sees every event of the machine.
     pub tap: Box<dyn FnMut(Event)>,
 }
@@ -129,7 +130,7 @@ pub struct Driver<R: Rt, A, D, M> {
 impl<R: Rt, A: Machine, D: Disk, M: Mesh> Driver<R, A, D, M> {
     pub fn new(rt: R, parts: Parts<R, A, D, M>) -> Self {
         let inbox = Rc::new(Inbox::default());
-        let conns = Rc::new(Conns::new(rt.clone(), Rc::clone(&inbox), parts.connections_max));
+        let conns = Rc::new(Conns::new(rt.clone(), Rc::clone(&inbox), parts.room));
         Self {
             rt,
             machine: parts.machine,
@@ -245,7 +246,9 @@ impl<R: Rt, A: Machine, D: Disk, M: Mesh> Driver<R, A, D, M> {
         match effect {
             Effect::Recv { conn, into, at } => self.conns.grant(conn, into, at),
             Effect::Send { conn, parts } => self.conns.send(conn, parts),
-            Effect::Close { conn, reason: _ } => self.conns.close(conn, now.mono + LINGER_MAX),
+            // What it does not take is not waited for.
+            Effect::Close { conn, reason: CloseReason::SlowReader } => self.conns.end_now(conn),
+            Effect::Close { conn, .. } => self.conns.close(conn, now.mono + LINGER_MAX),
             Effect::Write { op, file, at, parts, durability } => {
                 self.disk.submit(Order { op, file, kind: OrderKind::Write { at, parts, durability } });
             }

@@ -23,7 +23,7 @@ pub use crate::launch::error::LaunchError;
 pub use crate::storage::{CacheMode, Engine, StorageMode};
 
 use crate::bell::Bell;
-use crate::driver::{Driver, End, Machine, Parts};
+use crate::driver::{Driver, End, Machine, Parts, Room};
 use crate::files::Layout;
 use crate::launch::sockets::Port;
 use crate::lock::{DirLock, LockError};
@@ -99,6 +99,25 @@ pub struct IoChoice {
     pub refused: Option<String>,
 }
 
+/// How many files the process may open, and how many connections all shards take with that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Capacity {
+    pub files: u64,
+    pub connections: usize,
+}
+
+impl Capacity {
+    /// What a limit comes to for so many shards, and how many files of its data each of them may hold open: of all descriptors these
+    /// take at most a quarter.
+    fn of(files: u64, shards: u16) -> (Self, usize) {
+        let shards = usize::from(shards.max(1));
+        let fds = usize::try_from(files.saturating_sub(FDS_RESERVED)).unwrap_or(usize::MAX);
+        let fds_max = FDS_MAX.min(fds / shards / 4).max(16);
+        let connections = fds.saturating_sub(shards * fds_max).clamp(16, shards * CONNECTIONS_MAX);
+        (Self { files, connections }, fds_max)
+    }
+}
+
 /// A shard that ended although nobody had asked for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Halted {
@@ -172,6 +191,7 @@ impl Stopper {
 pub struct Node {
     addr: SocketAddr,
     io: IoChoice,
+    capacity: Capacity,
     stopper: Stopper,
     threads: Vec<JoinHandle<Result<Halt, io::Error>>>,
     taps: Vec<Tap>,
@@ -186,6 +206,10 @@ impl Node {
 
     pub fn io(&self) -> &IoChoice {
         &self.io
+    }
+
+    pub fn capacity(&self) -> Capacity {
+        self.capacity
     }
 
     pub fn stopper(&self) -> Stopper {
@@ -228,7 +252,7 @@ struct Seat<A> {
     fds_max: usize,
     clock: Clock,
     listener: Option<std::net::TcpListener>,
-    connections_max: usize,
+    room: Room,
     stop: Arc<AtomicBool>,
     tap: Box<dyn FnMut(Event) + Send>,
 }
@@ -259,7 +283,9 @@ impl Launch {
         };
         let stop = Arc::new(AtomicBool::new(false));
         let (boot_tap, offer) = Tap::new();
-        let mut seats = Seats { launch: &self, layout, io, clock, stop, fd_limit: sys::raise_file_limit() };
+        let (capacity, fds_max) = Capacity::of(sys::raise_file_limit(), self.config.shards);
+        let room = Room::of(capacity.connections);
+        let seats = Seats { launch: &self, layout, io, clock, stop, capacity, fds_max, room };
         let seat = seats.seat("boot".to_owned(), boot(found), Arc::new(bell()?), offer);
         let (boot, end) = seats.read_back(seat)?;
         match end {
@@ -322,22 +348,20 @@ struct Seats<'a> {
     io: IoChoice,
     clock: Clock,
     stop: Arc<AtomicBool>,
-    fd_limit: u64,
+    capacity: Capacity,
+    /// Of one shard.
+    fds_max: usize,
+    room: Room,
 }
 
 impl Seats<'_> {
     fn seat<A>(
-        &mut self,
+        &self,
         name: String,
         machine: A,
         bell: Arc<Bell>,
         tap: Box<dyn FnMut(Event) + Send>,
     ) -> Seat<A> {
-        // A quarter of the descriptors for files, the rest for connections.
-        let shares = u64::from(self.launch.config.shards.max(1));
-        let share =
-            usize::try_from(self.fd_limit.saturating_sub(FDS_RESERVED) / shares).unwrap_or(usize::MAX);
-        let fds_max = FDS_MAX.min(share / 4).max(16);
         Seat {
             machine,
             name,
@@ -345,10 +369,10 @@ impl Seats<'_> {
             bell,
             layout: self.layout.clone(),
             io: self.io.clone(),
-            fds_max,
+            fds_max: self.fds_max,
             clock: self.clock,
             listener: None,
-            connections_max: CONNECTIONS_MAX.min(share.saturating_sub(fds_max)).max(16),
+            room: self.room.clone(),
             stop: Arc::clone(&self.stop),
             tap,
         }
@@ -367,7 +391,7 @@ impl Seats<'_> {
     }
 
     fn start_shards<S: Machine + Send + 'static>(
-        mut self,
+        self,
         shards: Vec<S>,
         listeners: sockets::Listeners,
         lock: DirLock,
@@ -384,6 +408,7 @@ impl Seats<'_> {
         let mut node = Node {
             addr: listeners.addr,
             io: self.io.clone(),
+            capacity: self.capacity,
             stopper,
             threads: Vec::new(),
             taps: Vec::new(),
@@ -481,11 +506,11 @@ fn drive<A: Machine + 'static>(
     running: impl FnOnce(),
 ) -> io::Result<(A, End)> {
     let storage = seat.storage()?;
-    let Seat { machine, bell, io, clock, listener, connections_max, stop, tap, .. } = seat;
+    let Seat { machine, bell, io, clock, listener, room, stop, tap, .. } = seat;
     let main = async move {
         let rt = MonoioRt::new(clock);
         let listener = listener.map(MonoioRt::listen).transpose()?;
-        let parts = Parts { machine, disk: storage, mesh, listener, connections_max, tap };
+        let parts = Parts { machine, disk: storage, mesh, listener, room, tap };
         let driver = Driver::new(rt.clone(), parts);
         let remote = driver.remote();
         let ended = Rc::new(RefCell::new(None));

@@ -14,6 +14,8 @@ pub(crate) struct Banner<'a> {
     /// What an acknowledged record has survived, in words.
     pub(crate) durability: &'a str,
     pub(crate) io: &'a str,
+    /// What the system allows it, in words.
+    pub(crate) limits: &'a str,
     pub(crate) shards: u16,
     pub(crate) ready_after: Duration,
     /// How to call this binary from where the user stands.
@@ -44,6 +46,7 @@ impl Banner<'_> {
             ("Data", self.data_dir.display().to_string()),
             ("Durability", self.durability.to_owned()),
             ("I/O", self.io.to_owned()),
+            ("Limits", self.limits.to_owned()),
             ("Shards", self.shards.to_string()),
         ] {
             let _ = writeln!(text, "  {weak}{name:<11}{end}{value}");
@@ -117,6 +120,7 @@ mod tests {
             data_dir: Path::new("highwater-data"),
             durability: "on disk",
             io: "io_uring",
+            limits: "1024 open files",
             shards: 2,
             ready_after: Duration::from_millis(12),
             command: "highwater",

@@ -10,7 +10,9 @@ use highwater_core::id::ShardId;
 use highwater_core::shard::{Boot, Effect, Event, Input, Shard};
 use highwater_core::time::{Instant, Now};
 use highwater_io::driver::Machine;
-use highwater_io::launch::{Bootable, CacheMode, IoChoice, IoMode, Launch, LaunchError, Node, Pin, Stopper};
+use highwater_io::launch::{
+    Bootable, CacheMode, Capacity, IoChoice, IoMode, Launch, LaunchError, Node, Pin, Stopper,
+};
 use highwater_io::rt_monoio::Sockets;
 
 use crate::config::{HostPort, IoDriver, Settings};
@@ -28,6 +30,8 @@ pub(crate) struct Broker {
     pub(crate) io_driver: &'static str,
     /// What carries I/O and why, for people.
     pub(crate) io_reason: String,
+    /// How many files may be open, and how many connections that allows, for people.
+    pub(crate) capacity: String,
     /// What an acknowledged record has survived.
     pub(crate) durability: &'static str,
     node: Node,
@@ -71,11 +75,14 @@ pub(crate) fn start(
     let waker = node.stopper();
     survey.open(move || waker.wake());
     let (io_driver, io_reason) = io_words(node.io());
+    let Capacity { files, connections } = node.capacity();
+    let capacity = format!("{files} open files (ulimit -Hn), which allow {connections} connections");
     Ok(Broker {
         address: node.addr(),
         shards: settings.core.shards,
         io_driver,
         io_reason,
+        capacity,
         durability: durability(node.io().storage.cache),
         stopper: node.stopper(),
         node,

@@ -147,6 +147,7 @@ fn greet(about: &Greetings<'_>) {
         durability = broker.durability,
         io_driver = broker.io_driver,
         io_reason = broker.io_reason,
+        limits = broker.capacity,
         shards = broker.shards,
         ready_ms = u64::try_from(ready_after.as_millis()).unwrap_or(u64::MAX),
         "ready"
@@ -161,6 +162,7 @@ fn greet(about: &Greetings<'_>) {
         data_dir,
         durability: broker.durability,
         io: &broker.io_reason,
+        limits: &broker.capacity,
         shards: broker.shards,
         ready_after: *ready_after,
         command: &command,

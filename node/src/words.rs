@@ -85,6 +85,7 @@ pub(crate) fn close_reason(reason: CloseReason) -> &'static str {
         CloseReason::UnacknowledgedFailure => "unacknowledged_failure",
         CloseReason::TooMany => "too_many",
         CloseReason::Dripping => "dripping",
+        CloseReason::SlowReader => "slow_reader",
         CloseReason::Stopping => "stopping",
     }
 }

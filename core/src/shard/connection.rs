@@ -12,7 +12,7 @@ use core::net::SocketAddr;
 use crate::buf::{PageMut, Pool, Slice};
 use crate::limits::{
     CONNECTION_REQUESTS_MAX, CONNECTION_SEND_BYTES_MAX, FRAME_BYTES_PER_SECOND_MIN, FRAME_STALL_MAX,
-    RECEIVE_PAGE_BYTES_MAX, RECEIVE_PAGE_BYTES_MIN, REQUEST_BYTES_MAX,
+    RECEIVE_PAGE_BYTES_MAX, RECEIVE_PAGE_BYTES_MIN, REQUEST_BYTES_MAX, SEND_BYTES_MAX,
 };
 use crate::mutant::{self, Mutant};
 use crate::shard::{CloseReason, Event};
@@ -271,6 +271,13 @@ impl Answered {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Place(u64);
 
+/// A send that the kernel does not have yet.
+#[derive(Debug, Clone, Copy)]
+struct Unsent {
+    bytes: usize,
+    pinned_bytes: usize,
+}
+
 /// A connection of a client.
 #[derive(Debug)]
 pub(super) struct Connection {
@@ -281,9 +288,13 @@ pub(super) struct Connection {
     first: u64,
     /// Bytes of answers that are ready but behind one that is not.
     ready_bytes: usize,
-    /// Bytes of each send that the kernel does not have yet.
-    sends: VecDeque<usize>,
+    /// Each send that the kernel does not have yet.
+    sends: VecDeque<Unsent>,
     send_bytes: usize,
+    /// Bytes of the pages that `sends` keep alive.
+    pub(super) unsent_pinned_bytes: usize,
+    /// When the peer last took anything, or was given something after it had taken all.
+    pub(super) taken_at: Instant,
     pub(super) closing: Option<CloseReason>,
     /// It stands in the queue of connections to look at.
     pub(super) dirty: bool,
@@ -303,6 +314,8 @@ impl Connection {
             ready_bytes: 0,
             sends: VecDeque::new(),
             send_bytes: 0,
+            unsent_pinned_bytes: 0,
+            taken_at: now,
             closing: None,
             dirty: false,
             starved: false,
@@ -340,8 +353,8 @@ impl Connection {
         assert!(before.is_none(), "a request is answered once");
     }
 
-    /// All answers that may go out now, as one send; each is told.
-    pub(super) fn flush(&mut self, mut tell: impl FnMut(Answered)) -> Vec<Slice> {
+    /// All answers that may go out now, as few sends; each answer is told.
+    pub(super) fn flush(&mut self, now: Instant, mut tell: impl FnMut(Answered)) -> Vec<Vec<Slice>> {
         let mut out = Vec::new();
         while let Some(Answer { received, request_bytes, outcome: Some(outcome) }) = self.answers.front_mut()
         {
@@ -357,19 +370,27 @@ impl Connection {
             self.answers.pop_front();
             self.first += 1;
         }
-        let bytes = bytes_of(&out);
-        if bytes > 0 {
-            self.ready_bytes -= bytes;
-            self.send_bytes += bytes;
-            self.sends.push_back(bytes);
+        if self.sends.is_empty() {
+            self.taken_at = now;
         }
-        out
+        let sends = in_sends(out);
+        for parts in &sends {
+            let unsent = Unsent { bytes: bytes_of(parts), pinned_bytes: pinned_bytes_of(parts) };
+            self.ready_bytes -= unsent.bytes;
+            self.send_bytes += unsent.bytes;
+            self.unsent_pinned_bytes += unsent.pinned_bytes;
+            self.sends.push_back(unsent);
+        }
+        sends
     }
 
-    /// The oldest send is with the kernel.
-    pub(super) fn on_sent(&mut self) {
-        let bytes = self.sends.pop_front().expect("one Sent for each Send");
+    /// The oldest send is with the kernel. Gives the bytes that it does not pin any more.
+    pub(super) fn on_sent(&mut self, now: Instant) -> usize {
+        let Unsent { bytes, pinned_bytes } = self.sends.pop_front().expect("one Sent for each Send");
+        self.taken_at = now;
         self.send_bytes -= bytes;
+        self.unsent_pinned_bytes -= pinned_bytes;
+        pinned_bytes
     }
 
     /// Forgets what it holds; pages go to `pages`.
@@ -382,6 +403,31 @@ impl Connection {
 
 fn bytes_of(parts: &[Slice]) -> usize {
     parts.iter().map(Slice::len).sum()
+}
+
+/// Bytes of the pages behind `parts`, each run of parts of one page once.
+fn pinned_bytes_of(parts: &[Slice]) -> usize {
+    parts.chunk_by(Slice::shares_page).map(|run| run[0].pinned_bytes()).sum()
+}
+
+/// The parts in a row, as sends of at most [`SEND_BYTES_MAX`] each.
+fn in_sends(parts: Vec<Slice>) -> Vec<Vec<Slice>> {
+    let mut sends: Vec<Vec<Slice>> = Vec::new();
+    let mut room = 0;
+    for part in parts {
+        let mut at = 0;
+        while at < part.len() {
+            if room == 0 {
+                sends.push(Vec::new());
+                room = SEND_BYTES_MAX;
+            }
+            let end = part.len().min(at + room);
+            sends.last_mut().expect("pushed above").push(part.cut(at, end));
+            room -= end - at;
+            at = end;
+        }
+    }
+    sends
 }
 
 /// Takes any bytes as what a client sends, in reads that are as long as the first byte says; for fuzzing.

@@ -72,6 +72,8 @@ pub enum CloseReason {
     TooMany,
     /// A frame stayed incomplete for too long.
     Dripping,
+    /// It took nothing of its answers while they held memory that was short.
+    SlowReader,
     /// The node stops.
     Stopping,
 }

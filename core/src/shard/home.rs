@@ -20,7 +20,8 @@ use crate::buf::{PageMut, Pool, Slice};
 use crate::controller::Image;
 use crate::id::{ConnId, ShardId};
 use crate::limits::{
-    CONNECTION_REQUESTS_MAX, CONNECTIONS_MAX, EVENTS_MAX, MEMORY_RETRY, RECEIVE_MEMORY_PART, STOP_WAIT_MAX,
+    CONNECTION_REQUESTS_MAX, CONNECTIONS_MAX, EVENTS_MAX, MEMORY_RETRY, RECEIVE_MEMORY_PART,
+    SEND_MEMORY_PART, SEND_STALL_MAX, STOP_WAIT_MAX,
 };
 use crate::mutant::{self, Mutant};
 use crate::prng::Prng;
@@ -47,6 +48,10 @@ pub(crate) struct Home {
     stalls: BTreeSet<(Instant, ConnId)>,
     /// Pages to give back as soon as the pool is at hand.
     pages: Vec<PageMut>,
+    /// Bytes of the pages that answers keep alive which the kernel does not have yet.
+    unsent_pinned_bytes: usize,
+    /// When those are looked for that take nothing, while all of them hold too much.
+    slow_at: Option<Instant>,
     effects: VecDeque<Effect>,
     events: VecDeque<Event>,
     events_dropped: u64,
@@ -68,6 +73,8 @@ impl Home {
             deadlines: BTreeSet::new(),
             stalls: BTreeSet::new(),
             pages: Vec::new(),
+            unsent_pinned_bytes: 0,
+            slow_at: None,
             effects: VecDeque::new(),
             events: VecDeque::new(),
             events_dropped: 0,
@@ -107,9 +114,9 @@ impl Home {
         self.mark(conn);
     }
 
-    pub(crate) fn on_sent(&mut self, conn: ConnId) {
+    pub(crate) fn on_sent(&mut self, now: Now, conn: ConnId) {
         let connection = self.connections.get_mut(&conn).expect("the connection lives until Closed");
-        connection.on_sent();
+        self.unsent_pinned_bytes -= connection.on_sent(now.mono);
         self.mark(conn);
         self.retry_starved(STARVED_AT_ONCE);
     }
@@ -118,8 +125,10 @@ impl Home {
         self.pages.extend(page.filter(|_| !mutant::on(Mutant::ClosedPageLost)));
         self.let_go(conn);
         let reason = self.connections.get(&conn).and_then(|connection| connection.closing);
-        if !mutant::on(Mutant::ConnectionNotForgotten) {
-            self.connections.remove(&conn);
+        if !mutant::on(Mutant::ConnectionNotForgotten)
+            && let Some(connection) = self.connections.remove(&conn)
+        {
+            self.unsent_pinned_bytes -= connection.unsent_pinned_bytes;
         }
         self.tell(Event::Disconnected { conn, reason });
         self.retry_starved(STARVED_AT_ONCE);
@@ -200,7 +209,8 @@ impl Home {
         let stall = self.stalls.first().map(|(at, _)| (*at, Timer::Dripping));
         let memory = self.starved_until.map(|at| (at, Timer::Memory));
         let stop = self.stopping_until.map(|at| (at, Timer::Stop));
-        [request, stall, memory, stop].into_iter().flatten().min()
+        let slow = self.slow_at.map(|at| (at, Timer::SlowReader));
+        [request, stall, memory, slow, stop].into_iter().flatten().min()
     }
 
     pub(crate) fn poll_event(&mut self) -> Option<Event> {
@@ -216,6 +226,8 @@ impl Home {
                 "stalls are of connections"
             );
         }
+        let pinned: usize = self.connections.values().map(|c| c.unsent_pinned_bytes).sum();
+        assert_eq!(pinned, self.unsent_pinned_bytes, "what is unsent is counted");
         for (_, call) in &self.deadlines {
             assert!(self.requests.contains(*call), "deadlines are of requests");
         }
@@ -286,12 +298,42 @@ impl Home {
         if self.starved_until.is_some_and(|at| at <= now.mono) {
             self.retry_starved(self.starved.len());
         }
+        if self.slow_at.is_some_and(|at| at <= now.mono) {
+            self.slow_at = None;
+            self.close_slow_readers(now);
+        }
         if self.stopping_until.is_some_and(|at| at <= now.mono) {
             self.stopping_until = None;
             let left: Vec<ConnId> = self.connections.keys().copied().collect();
             for conn in left {
                 self.close(conn, CloseReason::Stopping);
             }
+        }
+    }
+
+    /// What unsent answers may hold before those are closed who take nothing: their pages may all be of one shard.
+    fn unsent_pinned_bytes_max(&self) -> usize {
+        self.config.memory_bytes / SEND_MEMORY_PART / usize::from(self.config.shards.max(1))
+    }
+
+    /// Unsent answers hold too much: who has taken nothing for long is closed, the longest first, until the others may keep theirs.
+    fn close_slow_readers(&mut self, now: Now) {
+        let holders =
+            self.connections.iter().filter(|(_, c)| c.closing.is_none() && c.unsent_pinned_bytes > 0);
+        let mut holders: Vec<(Instant, ConnId, usize)> =
+            holders.map(|(conn, c)| (c.taken_at, *conn, c.unsent_pinned_bytes)).collect();
+        holders.sort_unstable();
+        let mut held: usize = holders.iter().map(|(.., bytes)| bytes).sum();
+        for (taken_at, conn, bytes) in holders {
+            if held <= self.unsent_pinned_bytes_max() {
+                return;
+            }
+            if taken_at + SEND_STALL_MAX > now.mono {
+                self.slow_at = Some(taken_at + SEND_STALL_MAX);
+                return;
+            }
+            held -= bytes;
+            self.close(conn, CloseReason::SlowReader);
         }
     }
 
@@ -327,20 +369,24 @@ impl Home {
     }
 
     fn flush(&mut self, now: Now, conn: ConnId) {
+        let pinned_bytes_max = self.unsent_pinned_bytes_max();
         let Some(connection) = self.connections.get_mut(&conn) else { return };
         if connection.closing.is_some() {
             return;
         }
         let (events, dropped) = (&mut self.events, &mut self.events_dropped);
-        let parts = connection.flush(|answered| {
+        let pinned_before = connection.unsent_pinned_bytes;
+        let sends = connection.flush(now.mono, |answered| {
             if events.len() < EVENTS_MAX {
                 events.push_back(answered.event(now.mono));
             } else {
                 *dropped += 1;
             }
         });
-        if !parts.is_empty() {
-            self.effects.push_back(Effect::Send { conn, parts });
+        self.unsent_pinned_bytes += connection.unsent_pinned_bytes - pinned_before;
+        self.effects.extend(sends.into_iter().map(|parts| Effect::Send { conn, parts }));
+        if self.unsent_pinned_bytes > pinned_bytes_max {
+            self.slow_at.get_or_insert(now.mono + SEND_STALL_MAX);
         }
         if self.stopping && connection.requests_in_work() == 0 {
             self.close(conn, CloseReason::Stopping);

@@ -34,6 +34,8 @@ pub enum Timer {
     Produce,
     /// Memory may be there for a connection that waits for it.
     Memory,
+    /// Unsent answers hold too much, and some reader may have taken nothing for too long.
+    SlowReader,
     /// The node ends, and requests were waited for long enough.
     Stop,
     /// A full disk may have room again.
@@ -114,7 +116,7 @@ impl Shard {
         match input {
             Input::Accepted { conn, local, .. } => self.home.on_accepted(now, conn, local),
             Input::Received { conn, page, len } => self.home.on_received(now, conn, page, len),
-            Input::Sent { conn } => self.home.on_sent(conn),
+            Input::Sent { conn } => self.home.on_sent(now, conn),
             Input::Closed { conn, page } => self.home.on_closed(conn, page),
             Input::Disk { op, outcome } => self.owner.on_disk(now, op, outcome),
             Input::Shard { from, message } => self.on_message(now, from, message),

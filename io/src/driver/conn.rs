@@ -6,6 +6,8 @@ use std::collections::VecDeque;
 use std::future::Future;
 use std::io;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use highwater_core::buf::{PageMut, Slice};
 use highwater_core::id::ConnId;
@@ -37,6 +39,32 @@ impl Inbox {
 
     pub(crate) fn take(&self) -> Inputs {
         self.inputs.take()
+    }
+}
+
+/// How many connections there may be, of all the drivers that share it.
+#[derive(Debug, Clone)]
+pub struct Room {
+    taken: Arc<AtomicUsize>,
+    max: usize,
+}
+
+impl Room {
+    pub fn of(max: usize) -> Self {
+        Self { taken: Arc::default(), max }
+    }
+
+    /// Takes a place, if there is one.
+    fn take(&self) -> bool {
+        let has_room = self.taken.fetch_add(1, Ordering::Relaxed) < self.max;
+        if !has_room {
+            self.give_back();
+        }
+        has_room
+    }
+
+    fn give_back(&self) {
+        self.taken.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -76,20 +104,20 @@ pub(crate) struct Conns<R: Rt> {
     table: RefCell<Table<R>>,
     /// Connections whose end was ordered, with the time at which it is forced, earliest first.
     lingering: RefCell<VecDeque<(Instant, ConnId)>>,
-    len_max: usize,
+    room: Room,
     tasks: Cell<usize>,
     stopping: Cell<bool>,
 }
 
 impl<R: Rt> Conns<R> {
-    pub(crate) fn new(rt: R, inbox: Rc<Inbox>, len_max: usize) -> Self {
+    pub(crate) fn new(rt: R, inbox: Rc<Inbox>, room: Room) -> Self {
         let table = RefCell::new(Table { slots: Vec::new(), free: Vec::new() });
         Self {
             rt,
             inbox,
             table,
             lingering: RefCell::default(),
-            len_max,
+            room,
             tasks: Cell::new(0),
             stopping: Cell::new(false),
         }
@@ -123,7 +151,7 @@ impl<R: Rt> Conns<R> {
     }
 
     fn admit(this: &Rc<Self>, stream: Stream<R>) {
-        if this.stopping.get() || this.len() >= this.len_max {
+        if this.stopping.get() || !this.room.take() {
             this.rt.end(&stream.ender);
             return;
         }
@@ -222,6 +250,13 @@ impl<R: Rt> Conns<R> {
         }
     }
 
+    /// Ends a connection, whatever it has not sent.
+    pub(crate) fn end_now(&self, id: ConnId) {
+        if let Some(conn) = self.find(id) {
+            self.end(&conn);
+        }
+    }
+
     /// Ends both directions at once.
     fn end(&self, conn: &Conn<R>) {
         if conn.ending.replace(Ending::Now) != Ending::Now {
@@ -310,6 +345,7 @@ impl<R: Rt> Conns<R> {
             let mut table = self.table.borrow_mut();
             table.slots[conn.id.slot as usize].conn = None;
             table.free.push(conn.id.slot);
+            self.room.give_back();
             let page = conn.grant.take().map(|(page, _)| page);
             let page = if mutant::on(Mutant::GrantedPageLost) { None } else { page };
             self.inbox.push(Input::Closed { conn: conn.id, page });

@@ -58,13 +58,14 @@ counts! {
 }
 
 /// Why connections end that the node ends.
-pub(crate) const REASONS: [CloseReason; 7] = [
+pub(crate) const REASONS: [CloseReason; 8] = [
     CloseReason::FrameLength,
     CloseReason::Malformed,
     CloseReason::Unsupported,
     CloseReason::UnacknowledgedFailure,
     CloseReason::TooMany,
     CloseReason::Dripping,
+    CloseReason::SlowReader,
     CloseReason::Stopping,
 ];
 

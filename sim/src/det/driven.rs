@@ -8,7 +8,7 @@ use highwater_core::limits::CONNECTIONS_MAX;
 use highwater_core::prng::Prng;
 use highwater_core::shard::{Effect, Event, Input};
 use highwater_core::time::{Duration, Instant, Now};
-use highwater_io::driver::{Driver, End, Machine, Parts, Remote};
+use highwater_io::driver::{Driver, End, Machine, Parts, Remote, Room};
 
 use super::contract::{Ledger, Watched};
 use super::disk::{Completions, DetDisk};
@@ -69,7 +69,7 @@ impl<A: Inner> Driven<A> {
             disk: DetDisk::new(Rc::clone(&host), Rc::clone(&completions)),
             mesh: DetMesh(Rc::clone(&post)),
             listener: setup.listener,
-            connections_max: CONNECTIONS_MAX,
+            room: Room::of(CONNECTIONS_MAX),
             tap: Box::new(move |event| events.events.borrow_mut().push_back(event)),
         };
         let driver = Driver::new(DetRt(Rc::clone(&host)), parts);

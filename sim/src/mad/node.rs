@@ -9,7 +9,7 @@ use std::sync::Arc;
 use highwater_core::id::{OpId, ShardId};
 use highwater_core::limits::CONNECTIONS_MAX;
 use highwater_core::shard::{Boot, Config, Halt, Outcome, Shard, ShardMessage};
-use highwater_io::driver::{Driver, End, Parts};
+use highwater_io::driver::{Driver, End, Parts, Room};
 use highwater_io::mesh::Mesh;
 use highwater_io::rt::{Notify, Rt as _};
 use highwater_io::storage::{Disk, Order, OrderKind};
@@ -172,7 +172,7 @@ impl Process {
             disk: MadDisk { node, shard, completions: Rc::clone(&completions), submitted: Vec::new() },
             mesh: MadMesh { shard: ShardId(shard), posts: Rc::clone(&self.posts), touched: Vec::new() },
             listener,
-            connections_max: CONNECTIONS_MAX,
+            room: Room::of(CONNECTIONS_MAX),
             tap: Box::new(move |event| with(|stage| stage.on_event(node, event))),
         };
         let driver = Driver::new(self.rt.clone(), parts);

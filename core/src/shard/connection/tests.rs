@@ -5,7 +5,7 @@ use super::{Connection, Inbox, Outcome, Stuck};
 use crate::buf::{Pool, Slice};
 use crate::limits::{
     CONNECTION_REQUESTS_MAX, CONNECTION_SEND_BYTES_MAX, FRAME_STALL_MAX, RECEIVE_PAGE_BYTES_MAX,
-    REQUEST_BYTES_MAX,
+    REQUEST_BYTES_MAX, SEND_BYTES_MAX,
 };
 use crate::prng::Prng;
 use crate::time::{Duration, Instant};
@@ -244,7 +244,7 @@ fn answers_go_out_in_the_order_of_requests() {
             let byte = u8::try_from(n).expect("small");
             let parts = if n % 5 == 4 { Vec::new() } else { vec![Slice::from_vec(vec![byte])] };
             connection.answer(place, outcome(parts));
-            sent.extend(connection.flush(|_| {}).iter().map(|slice| u64::from(slice[0])));
+            sent.extend(connection.flush(NOW, |_| {}).iter().flatten().map(|slice| u64::from(slice[0])));
         }
         assert_eq!(sent, (0..count).filter(|n| n % 5 != 4).collect::<Vec<_>>());
     }
@@ -256,11 +256,37 @@ fn limits_leave_no_room() {
     let places: Vec<_> = (0..CONNECTION_REQUESTS_MAX).map(|_| connection.take_place(0)).collect();
     assert!(!connection.has_room(), "as many requests as may be");
     connection.answer(places[0], outcome(vec![Slice::from_vec(vec![0; CONNECTION_SEND_BYTES_MAX])]));
-    assert!(!connection.flush(|_| {}).is_empty());
+    assert!(!connection.flush(NOW, |_| {}).is_empty());
     assert!(!connection.has_room(), "as many bytes as may wait");
-    connection.on_sent();
+    let sends = CONNECTION_SEND_BYTES_MAX.div_ceil(SEND_BYTES_MAX);
+    let pinned: usize = (0..sends).map(|_| connection.on_sent(NOW)).sum();
+    assert_eq!(
+        (pinned, connection.unsent_pinned_bytes),
+        (sends * CONNECTION_SEND_BYTES_MAX, 0),
+        "a page for each"
+    );
     assert!(connection.has_room());
     connection.answer(places[2], outcome(vec![Slice::from_vec(vec![0; CONNECTION_SEND_BYTES_MAX])]));
-    assert!(connection.flush(|_| {}).is_empty(), "the answer before it is not there");
+    assert!(connection.flush(NOW, |_| {}).is_empty(), "the answer before it is not there");
     assert!(!connection.has_room(), "what waits for its turn counts too");
+}
+
+#[test]
+fn answers_go_out_in_sends_that_are_bounded() {
+    let mut connection = Connection::new(NOW, "127.0.0.1:9092".parse().expect("an address"));
+    let (first, second) = (connection.take_place(0), connection.take_place(0));
+    let page =
+        Slice::from_vec((0..3 * SEND_BYTES_MAX).map(|at| u8::try_from(at % 251).expect("small")).collect());
+    let parts =
+        vec![Slice::from_vec(vec![1; 10]), page.cut(0, SEND_BYTES_MAX), page.cut(SEND_BYTES_MAX, page.len())];
+    let wanted: Vec<u8> = parts.iter().flat_map(|part| part.to_vec()).chain([7]).collect();
+    connection.answer(first, outcome(parts));
+    connection.answer(second, outcome(vec![Slice::from_vec(vec![7])]));
+    let sends = connection.flush(NOW, |_| {});
+    let lens: Vec<usize> = sends.iter().map(|parts| parts.iter().map(|part| part.len()).sum()).collect();
+    assert_eq!(lens, [SEND_BYTES_MAX, SEND_BYTES_MAX, SEND_BYTES_MAX, 11]);
+    let sent: Vec<u8> = sends.iter().flatten().flat_map(|part| part.to_vec()).collect();
+    assert!(sent == wanted, "every byte once, in order");
+    // Parts of one page in a row pin it once for each send.
+    assert_eq!(connection.unsent_pinned_bytes, 10 + 4 * page.len() + 1);
 }

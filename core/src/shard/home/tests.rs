@@ -234,7 +234,7 @@ impl World {
         let client = self.clients.get_mut(&conn).expect("known");
         if self.sends {
             for _ in 0..core::mem::take(&mut client.unsent) {
-                self.home.on_sent(conn);
+                self.home.on_sent(self.now, conn);
             }
         }
     }

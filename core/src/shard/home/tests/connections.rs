@@ -4,7 +4,9 @@ use alloc::vec::Vec;
 
 use super::{CONN, World, batch, request};
 use crate::id::ConnId;
-use crate::limits::{CONNECTION_REQUESTS_MAX, FRAME_STALL_MAX, MEMORY_RETRY, REQUEST_BYTES_MAX};
+use crate::limits::{
+    CONNECTION_REQUESTS_MAX, FRAME_STALL_MAX, MEMORY_RETRY, REQUEST_BYTES_MAX, SEND_STALL_MAX,
+};
 use crate::replica::PartitionError;
 use crate::shard::home::tests::producing::produce;
 use crate::shard::{CloseReason, Config, Event, Timer};
@@ -135,6 +137,33 @@ fn a_client_that_does_not_read_is_not_read() {
     world.take_sends(CONN);
     world.run();
     assert!(world.clients[&CONN].received.len() > waiting, "it goes on once the kernel took it");
+}
+
+#[test]
+fn who_takes_nothing_is_closed_once_answers_hold_too_much() {
+    let mut world = World::with(Config { memory_bytes: 16 << 20, shards: 3, ..Config::default() });
+    world.create("many", 1_000, &[]);
+    let (idle, metadata) =
+        (ConnId { slot: 7, generation: 0 }, request(ApiKey::Metadata, 0, 1, &[0, 0, 0, 0]));
+    world.accept(idle);
+    world.sends = false;
+    world.send(CONN, &metadata);
+    assert_eq!(world.home.deadline(), None, "what is held is little");
+    world.pass(Duration::from_secs(60));
+    assert_eq!(world.closed(), None, "memory is not short");
+    world.send(CONN, &metadata.repeat(30));
+    let due = world.now.mono + SEND_STALL_MAX;
+    assert_eq!(world.home.deadline(), Some((due, Timer::SlowReader)));
+    // A reader that takes a part of it may have the rest as well.
+    world.pass(Duration::from_secs(1));
+    world.clients.get_mut(&CONN).expect("known").unsent -= 1;
+    world.home.on_sent(world.now, CONN);
+    world.pass(Duration::from_secs(1));
+    assert_eq!(world.closed(), None);
+    world.pass(Duration::from_secs(1));
+    assert_eq!(world.closed(), Some(CloseReason::SlowReader));
+    assert_eq!(world.clients[&idle].closed, None, "who holds nothing stays");
+    assert_eq!(world.home.deadline(), None);
 }
 
 #[test]
