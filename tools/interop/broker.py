@@ -66,6 +66,15 @@ class Broker:
     def is_alive(self):
         return self.process is not None and self.process.poll() is None
 
+    def memory_bytes(self):
+        """What the process holds of the machine's memory."""
+        with open(f"/proc/{self.process.pid}/status", encoding="utf-8") as status:
+            line = next(line for line in status if line.startswith("VmRSS:"))
+        return int(line.split()[1]) * 1024
+
+    def open_files(self):
+        return len(os.listdir(f"/proc/{self.process.pid}/fd"))
+
     def kill(self):
         """kill -9: what was acknowledged must have been durable before."""
         process, self.process = self.process, None

@@ -25,7 +25,8 @@ ERRORS = {
 }  # fmt: skip
 
 # Keys of the protocol that are written here.
-PRODUCE, FETCH, METADATA, OFFSET_COMMIT, API_VERSIONS, CREATE_TOPICS, CREATE_PARTITIONS = 0, 1, 3, 8, 18, 19, 37
+PRODUCE, FETCH, METADATA, OFFSET_COMMIT, API_VERSIONS = 0, 1, 3, 8, 18
+CREATE_TOPICS, DELETE_TOPICS, DESCRIBE_CONFIGS, CREATE_PARTITIONS = 19, 20, 32, 37
 
 GZIP, SNAPPY, LZ4, ZSTD = 1, 2, 3, 4
 CODECS = {"gzip": GZIP, "snappy": SNAPPY, "lz4": LZ4, "zstd": ZSTD}
@@ -266,6 +267,8 @@ class Canary:
     def __init__(self, address, name):
         self.link, self.name = Link(address), name
         self.rounds, self.slowest, self.trouble = 0, 0.0, None
+        # Seconds of each round since `taken` was called last.
+        self.took = []
         self.over = threading.Event()
         self.thread = threading.Thread(target=self.sing, daemon=True)
 
@@ -285,11 +288,19 @@ class Canary:
                 _, parts = fetch(self.link, [(self.name, [(0, base)])])
                 if parts[0][0] != "NONE" or value not in parts[0][2]:
                     raise AssertionError(f"fetch at {base}: {parts[0]}")
-                self.slowest = max(self.slowest, time.monotonic() - begun)
+                self.took.append(time.monotonic() - begun)
+                self.slowest = max(self.slowest, self.took[-1])
                 self.rounds += 1
                 self.over.wait(0.002)
         except BaseException as error:
             self.trouble = f"{type(error).__name__} {error}"
+
+    def taken(self):
+        """The rounds since the last call: how many, and the milliseconds of the median and of the slowest in a hundred."""
+        took, self.took = sorted(self.took), []
+        if not took:
+            return 0, float("nan"), float("nan")
+        return len(took), 1000 * took[len(took) // 2], 1000 * took[len(took) * 99 // 100]
 
     def __exit__(self, *_):
         self.over.set()

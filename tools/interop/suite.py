@@ -21,9 +21,11 @@ import traceback
 import with_configs
 import with_confluent
 import with_confluent_admin
+import with_full_disk
 import with_hostile
 import with_kafka_python
 import with_kcat
+import with_limits
 import with_prometheus
 import with_restarts
 import with_sockets
@@ -109,9 +111,9 @@ def run_all(checks, context, broker):
 def run(options, directory):
     words = None if options.bootstrap else command(options)
 
-    def start(settings=()):
+    def start(settings=(), place=None, before=()):
         port = free_port() if options.start else 0
-        return Broker(words, tempfile.mkdtemp(dir=directory), settings, port).start()
+        return Broker([*before, *words], place or tempfile.mkdtemp(dir=directory), settings, port).start()
 
     checks = [function for function in CHECKS if options.only in function.__name__]
     broker = None

@@ -18,13 +18,6 @@ MIB = 1 << 20
 ROUND_SECONDS_MAX = 5.0
 
 
-def memory_bytes(broker):
-    """What the broker's process holds of the machine's memory."""
-    with open(f"/proc/{broker.process.pid}/status", encoding="utf-8") as status:
-        line = next(line for line in status if line.startswith("VmRSS:"))
-    return int(line.split()[1]) * 1024
-
-
 def read_back(bootstrap, topic):
     """How many records a real client reads from the topic's first to its last offset, each CRC checked."""
     client = consumer(bootstrap, **{"enable.partition.eof": True, "check.crcs": True})
@@ -95,14 +88,14 @@ def hostile_7_announced_frames_cost_no_memory_and_drips_are_closed(context):
     broker = context.start()
     address = ("127.0.0.1", broker.port)
     with raw.Canary(address, "canary") as canary:
-        before = memory_bytes(broker)
+        before = broker.memory_bytes()
         links = [socket.create_connection(address) for _ in range(10)]
         for link in links:
             link.sendall(struct.pack(">ib", 99 * MIB, 0))
         begun, dripping = time.monotonic(), links[0]
         while not is_over(dripping):
             that(time.monotonic() - begun < 60, "a frame that comes by one byte a second is waited for")
-            grown = memory_bytes(broker) - before
+            grown = broker.memory_bytes() - before
             # What the canary writes is cached meanwhile; the announced frames would be 990 MiB.
             that(grown < 128 * MIB, f"ten bytes and the announcement of more cost {grown // MIB} MiB")
             try:
@@ -144,11 +137,11 @@ def hostile_9_a_fetch_of_too_many_topics_is_answered(context):
 def hostile_10_bombs_are_refused_in_bounded_memory(context):
     broker = context.start()
     context.bootstrap = broker.bootstrap
-    peak, over = [memory_bytes(broker)], threading.Event()
+    peak, over = [broker.memory_bytes()], threading.Event()
 
     def watch():
         while not over.wait(0.01):
-            peak.append(memory_bytes(broker))
+            peak.append(broker.memory_bytes())
 
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
@@ -195,9 +188,9 @@ def hostile_catalogue_of_every_key_and_version_is_answered_or_closed(context):
     broker = context.start()
     address = ("127.0.0.1", broker.port)
     with raw.Canary(address, "canary") as canary:
-        before = memory_bytes(broker)
+        before = broker.memory_bytes()
         report = catalogue.run(address)
-        grown = memory_bytes(broker) - before
+        grown = broker.memory_bytes() - before
     print(report)
     same(report.silent, [], "neither answered nor closed")
     that(report.requests > 1000, f"only {report}")

@@ -13,6 +13,9 @@ use crate::tidy;
 /// Rounds of the kill -9 step.
 const KILL9_ROUNDS: &str = "5";
 
+/// Minutes of mixed load in the interop step.
+const SOAK_MINUTES: &str = "1";
+
 /// Who reads the output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Output {
@@ -177,7 +180,11 @@ impl Context<'_> {
             suite.arg(&highwater).env("PYTHONDONTWRITEBYTECODE", "1").env("PYTHONUNBUFFERED", "1");
             run_command(&mut suite)?;
         }
-        Ok(())
+        run_command(
+            command(self.root, &python, &["tools/interop/soak.py", "--minutes", SOAK_MINUTES, "--binary"])
+                .arg(&highwater)
+                .env("PYTHONDONTWRITEBYTECODE", "1"),
+        )
     }
 
     fn kill9(&self) -> Result<(), String> {
