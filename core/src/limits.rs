@@ -23,6 +23,16 @@ pub const CONNECTION_REQUESTS_MAX: usize = 64;
 /// Response bytes of one connection that may wait for the socket before it is read no further.
 pub const CONNECTION_SEND_BYTES_MAX: usize = 16 * 1024 * 1024;
 
+/// One send is at most this long: when it is with the kernel, what it holds is let go, and its reader is known to be alive.
+pub const SEND_BYTES_MAX: usize = 1024 * 1024;
+
+/// While answers that wait for sockets hold more than one part in this many of a shard's memory, readers that take nothing of theirs are
+/// closed: what they hold is missing elsewhere. The answers of one shard may hold the pages of each.
+pub const SEND_MEMORY_PART: usize = 16;
+
+/// How long a reader may take nothing while memory is short.
+pub const SEND_STALL_MAX: Duration = Duration::from_secs(2);
+
 /// First page that a connection receives into; idle connections cost this much each.
 pub const RECEIVE_PAGE_BYTES_MIN: usize = PAGE_BYTES_MIN;
 
@@ -192,6 +202,12 @@ pub const DESTAGE_JOBS_MAX: usize = 8;
 /// Partitions of one shard that delete segments at a time. They do not wait for destaging: a full disk is waiting for them.
 pub const RETIRE_JOBS_MAX: usize = 8;
 
+/// Files of deleted partitions that one shard removes at a time.
+pub const REMOVALS_MAX: usize = 16;
+
+/// What one request to the controller may come to in the metadata log: it is appended as one batch, which is there as a whole or not.
+pub const METADATA_BATCH_BYTES_MAX: usize = 8 * 1024 * 1024;
+
 /// Offsets that cannot be read of which a shard remembers that it told; then it tells again.
 pub const FAULTY_TOLD_MAX: usize = 1024;
 
@@ -238,6 +254,8 @@ pub const CLIENT_CALLS_MAX: usize = 64;
 const _: () = assert!(REQUEST_BYTES_MAX <= PAGE_BYTES_MAX, "a request fits one page");
 const _: () = assert!(BATCH_BYTES_MAX < REQUEST_BYTES_MAX, "a batch fits a request");
 const _: () = assert!(PAGE_BYTES_MIN.is_power_of_two() && PAGE_BYTES_MAX.is_power_of_two());
+const _: () =
+    assert!(METADATA_BATCH_BYTES_MAX <= BATCH_BYTES_MAX, "the metadata log is a log like any other");
 const _: () = assert!(BLOCK_BYTES.is_power_of_two() && PAGE_BYTES_MIN <= BLOCK_BYTES);
 const _: () = assert!(WAL_FRAME_BYTES_MAX <= PAGE_BYTES_MAX, "a frame fits one page");
 const _: () = assert!(WAL_FRAME_BYTES_USUAL <= WAL_WRITE_BYTES_MAX);

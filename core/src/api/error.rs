@@ -82,6 +82,8 @@ pub(super) fn of_partition(error: PartitionError) -> Failure {
     Failure::new(code, message)
 }
 
+const TOO_LARGE: &str = "the request comes to more than the metadata log takes at once: send it in parts";
+
 pub(super) fn of_batch(error: &BatchError) -> Failure {
     let code = match error.kind() {
         ErrorKind::Corrupt => ErrorCode::CorruptMessage,
@@ -135,6 +137,7 @@ pub(super) fn of_create(error: &CreateTopicError) -> Failure {
         CreateTopicError::ClusterFull => {
             (ErrorCode::PolicyViolation, "the cluster has as many partitions as it can hold")
         }
+        CreateTopicError::TooLarge => (ErrorCode::PolicyViolation, TOO_LARGE),
         CreateTopicError::Config(error) => return of_config(error),
     };
     Failure::new(code, message)
@@ -197,6 +200,7 @@ pub(super) fn of_alter_configs(error: &AlterConfigsError) -> Failure {
                 "the name of what has settings has 1 to 1024 bytes",
             );
         }
+        AlterConfigsError::TooLarge => return Failure::new(ErrorCode::PolicyViolation, TOO_LARGE),
         AlterConfigsError::TooMany { max } => {
             (ErrorCode::PolicyViolation, format!("{max} of this type have settings, and no more may"))
         }
@@ -222,6 +226,7 @@ pub(super) fn of_delete(error: &DeleteTopicError) -> Failure {
         DeleteTopicError::UnknownName => {
             Failure::new(ErrorCode::UnknownTopicOrPartition, "no topic has this name")
         }
+        DeleteTopicError::TooLarge => Failure::new(ErrorCode::PolicyViolation, TOO_LARGE),
         DeleteTopicError::UnknownId => Failure::new(ErrorCode::UnknownTopicId, "no topic has this id"),
         DeleteTopicError::Internal => {
             Failure::new(ErrorCode::InvalidTopicException, "a topic of the broker itself cannot be deleted")

@@ -85,6 +85,23 @@ pub enum ControllerReply {
     Loggers(BTreeMap<&'static str, LogLevel>),
 }
 
+impl ControllerReply {
+    /// The same for a request whose records are too many: what would have been done is not.
+    #[must_use]
+    pub fn too_large(self) -> Self {
+        match self {
+            Self::CreateTopics(results) => Self::CreateTopics(refuse(results, &CreateTopicError::TooLarge)),
+            Self::DeleteTopics(results) => Self::DeleteTopics(refuse(results, &DeleteTopicError::TooLarge)),
+            Self::AlterConfigs(results) => Self::AlterConfigs(refuse(results, &AlterConfigsError::TooLarge)),
+            Self::ProducerIds { .. } | Self::Loggers(_) => unreachable!("at most one record"),
+        }
+    }
+}
+
+fn refuse<T, E: Clone>(results: Vec<Result<T, E>>, why: &E) -> Vec<Result<T, E>> {
+    results.into_iter().map(|result| result.and(Err(why.clone()))).collect()
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CreatedTopic {
     pub id: TopicId,
@@ -130,6 +147,8 @@ pub enum CreateTopicError {
     TooManyPartitions,
     /// The cluster holds as many partitions as it may.
     ClusterFull,
+    /// The request comes to more than the metadata log takes at once.
+    TooLarge,
     Config(ConfigError),
 }
 
@@ -137,6 +156,8 @@ pub enum CreateTopicError {
 pub enum DeleteTopicError {
     UnknownName,
     UnknownId,
+    /// The request comes to more than the metadata log takes at once.
+    TooLarge,
     /// A topic of the broker itself.
     Internal,
 }

@@ -64,6 +64,8 @@ pub enum ConfigOp {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AlterConfigsError {
     UnknownTopic,
+    /// The request comes to more than the metadata log takes at once.
+    TooLarge,
     Name,
     /// As many resources of the type have settings as may.
     TooMany {

@@ -13,6 +13,7 @@ use crate::id::{Offset, PartitionId, ShardId, StreamId, Uuid};
 use crate::mutant::{self, Mutant};
 use crate::prng::Prng;
 use crate::shard::Event;
+use crate::storage::wal::NoRoom;
 use crate::time::Now;
 
 /// An answer that waits for the metadata log to be committed up to `end`.
@@ -45,6 +46,14 @@ fn topic_events<'a>(records: impl Iterator<Item = &'a MetadataRecord>) -> Vec<Ev
         }
     }
     events
+}
+
+/// Why records are not in the metadata log.
+enum NotAppended {
+    /// The WAL has no room for them now.
+    NoRoom(Vec<MetadataRecord>),
+    /// It will never have.
+    TooLarge,
 }
 
 #[derive(Debug)]
@@ -125,16 +134,25 @@ impl Seat {
     fn append_decided(&mut self, now: Now, owner: &mut Owner) {
         if !self.bootstrap.is_empty() {
             let records = core::mem::take(&mut self.bootstrap);
-            if let Err(records) = self.append(now, owner, records) {
-                self.bootstrap = records;
-                return;
+            match self.append(now, owner, records) {
+                Ok(()) => {}
+                Err(NotAppended::NoRoom(records)) => {
+                    self.bootstrap = records;
+                    return;
+                }
+                Err(NotAppended::TooLarge) => unreachable!("a new cluster is one record"),
             }
         }
         while let Some((to, call, command)) = self.commands.pop_front() {
-            let (records, reply) = self.controller.handle(command.clone(), &mut self.prng);
-            if !records.is_empty() && self.append(now, owner, records).is_err() {
-                self.commands.push_front((to, call, command));
-                return;
+            let (records, mut reply) = self.controller.handle(command.clone(), &mut self.prng);
+            let appended = if records.is_empty() { Ok(()) } else { self.append(now, owner, records) };
+            match appended {
+                Ok(()) => {}
+                Err(NotAppended::NoRoom(_)) => {
+                    self.commands.push_front((to, call, command));
+                    return;
+                }
+                Err(NotAppended::TooLarge) => reply = reply.too_large(),
             }
             if let Command::AlterConfigs(alter) = command
                 && alter.intent == Intent::Apply
@@ -149,15 +167,18 @@ impl Seat {
         }
     }
 
-    /// Gives the records back if the WAL has no room for them now.
     fn append(
         &mut self,
         now: Now,
         owner: &mut Owner,
         records: Vec<MetadataRecord>,
-    ) -> Result<(), Vec<MetadataRecord>> {
+    ) -> Result<(), NotAppended> {
         let batch = encode_records(&records, now.wall);
-        let Some(base) = owner.append_own(now, PartitionId::METADATA, &batch) else { return Err(records) };
+        let base = match owner.append_own(now, PartitionId::METADATA, &batch) {
+            Ok(base) => base,
+            Err(NoRoom::Ever) => return Err(NotAppended::TooLarge),
+            Err(NoRoom::Log | NoRoom::Write | NoRoom::Memory) => return Err(NotAppended::NoRoom(records)),
+        };
         for (place, record) in (0_i64..).zip(records) {
             self.controller.replay(base.plus(place), record);
         }

@@ -6,6 +6,7 @@ use super::{Call, Memory, Owner};
 use crate::batch::{self, BatchInfo, BatchView, NO_PRODUCER};
 use crate::config::TimestampType;
 use crate::id::{Offset, PartitionId, ShardId};
+use crate::limits::METADATA_BATCH_BYTES_MAX;
 use crate::log::{AppendError, Destage, Log, Placed, Placement};
 use crate::mutant::{self, Mutant};
 use crate::replica::{
@@ -232,12 +233,17 @@ impl Owner {
         }
     }
 
-    /// Appends a batch of the shard's own. `None` if the WAL has no room for it now.
-    pub(in crate::shard) fn append_own(&mut self, now: Now, id: PartitionId, batch: &[u8]) -> Option<Offset> {
-        if self.reserve(batch.len()).is_err() {
-            self.hurry();
-            return None;
+    /// Appends a batch of the shard's own.
+    pub(in crate::shard) fn append_own(
+        &mut self,
+        now: Now,
+        id: PartitionId,
+        batch: &[u8],
+    ) -> Result<Offset, NoRoom> {
+        if batch.len() > METADATA_BATCH_BYTES_MAX {
+            return Err(NoRoom::Ever);
         }
+        self.reserve(batch.len()).inspect_err(|_| self.hurry())?;
         let info =
             BatchView::parse(batch).and_then(|(view, _)| view.info()).expect("the shard made the batch");
         let partition = self.partitions.get_mut(&id).expect("the shard owns what it appends to");
@@ -245,7 +251,7 @@ impl Owner {
             partition.replica.append(now, &info, Acks::All).expect("the shard leads what it appends to");
         let Placed::New(placement) = placed else { unreachable!("the shard's batches have no producer id") };
         self.copy(&Copied { partition: id, batch, info, stamp: None }, &placement);
-        Some(placement.base)
+        Ok(placement.base)
     }
 
     /// Room in the WAL for a new batch; what is only cached gives way to it.
