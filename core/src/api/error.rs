@@ -276,6 +276,7 @@ pub(super) fn of_create_partitions(error: &CreatePartitionsError) -> Failure {
             ErrorCode::InvalidPartitions,
             format!("{further} further partitions: one request may create at most {CREATE_PARTITIONS_MAX}"),
         ),
+        CreatePartitionsError::TooLarge => return Failure::new(ErrorCode::PolicyViolation, TOO_LARGE),
         CreatePartitionsError::ClusterFull => {
             (ErrorCode::InvalidPartitions, String::from("the cluster has as many partitions as it can hold"))
         }

@@ -92,6 +92,9 @@ impl ControllerReply {
         match self {
             Self::CreateTopics(results) => Self::CreateTopics(refuse(results, &CreateTopicError::TooLarge)),
             Self::DeleteTopics(results) => Self::DeleteTopics(refuse(results, &DeleteTopicError::TooLarge)),
+            Self::CreatePartitions(results) => {
+                Self::CreatePartitions(refuse(results, &CreatePartitionsError::TooLarge))
+            }
             Self::AlterConfigs(results) => Self::AlterConfigs(refuse(results, &AlterConfigsError::TooLarge)),
             Self::ProducerIds { .. } | Self::Loggers(_) => unreachable!("at most one record"),
         }
@@ -186,6 +189,8 @@ pub enum CreatePartitionsError {
     TooMany {
         further: usize,
     },
+    /// The request comes to more than the metadata log takes at once.
+    TooLarge,
     /// The cluster holds as many partitions as it may.
     ClusterFull,
 }

@@ -48,6 +48,15 @@ pub struct PartitionImage {
     pub isr: Vec<NodeId>,
 }
 
+/// What became of the topics between two images.
+#[derive(Debug, Default)]
+pub struct Changes<'a> {
+    /// As they were.
+    pub gone: Vec<&'a Arc<TopicImage>>,
+    /// As they are: new, or not the same as before.
+    pub fresh: Vec<&'a Arc<TopicImage>>,
+}
+
 impl TopicImage {
     pub fn partition(&self, index: i32) -> Option<&PartitionImage> {
         self.partitions.get(usize::try_from(index).ok()?)
@@ -89,6 +98,24 @@ impl Image {
     /// All topics in the order of their names.
     pub fn topics(&self) -> impl Iterator<Item = &Arc<TopicImage>> {
         self.by_name.values().filter_map(|id| self.by_id.get(id))
+    }
+
+    /// The topics that are not here as they were in `before`: those that are gone, and those that are new or other now. Costs little
+    /// for each topic that is the same.
+    pub fn changes<'a>(&'a self, before: &'a Self) -> Changes<'a> {
+        let (mut gone, mut fresh) = (Vec::new(), Vec::new());
+        let mut old = before.by_id.iter().peekable();
+        for (id, topic) in &self.by_id {
+            while let Some((_, left)) = old.next_if(|(other, _)| *other < id) {
+                gone.push(left);
+            }
+            let same = old.next_if(|(other, _)| *other == id).is_some_and(|(_, old)| Arc::ptr_eq(old, topic));
+            if !same {
+                fresh.push(topic);
+            }
+        }
+        gone.extend(old.map(|(_, topic)| topic));
+        Changes { gone, fresh }
     }
 
     pub fn topic_count(&self) -> usize {

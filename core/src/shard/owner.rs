@@ -132,6 +132,8 @@ enum Op {
         stream: StreamId,
         files: Vec<u64>,
     },
+    /// Removing a file of a deleted partition.
+    RemoveGone,
     /// Removing what nothing refers to any more; if it fails, the next start tries again.
     Forget,
 }
@@ -154,6 +156,9 @@ pub(super) struct Owner {
     destage_starved: bool,
     /// Partitions that were deleted while a job was at work on their files.
     doomed: BTreeMap<PartitionId, Vec<FileId>>,
+    /// Files of deleted partitions that are to be removed, and how many are being removed.
+    removals: VecDeque<FileId>,
+    removals_at_work: usize,
     wal: Wal,
     wal_pool: Pool,
     read_pool: Pool,
@@ -246,7 +251,7 @@ impl Owner {
         let destage_at = (!dirty.is_empty()).then(|| now.mono + config.wal.destage_interval);
         let mut owner = Self {
             id,
-            image: Arc::clone(&inheritance.image),
+            image: Arc::new(Image::empty()),
             partitions: BTreeMap::new(),
             dirty,
             keep_queue: VecDeque::new(),
@@ -255,6 +260,8 @@ impl Owner {
             retire_jobs: 0,
             destage_starved: false,
             doomed: BTreeMap::new(),
+            removals: VecDeque::new(),
+            removals_at_work: 0,
             wal: Wal::new(sizes, stream),
             wal_pool: Pool::new(memory / 2),
             read_pool: Pool::new(memory / 8),
@@ -346,6 +353,7 @@ impl Owner {
             Op::Tidy { partition, file } => self.on_tidied(partition, file, &outcome),
             Op::LogStart { partition } => self.on_start_file_changed(now, partition, &outcome),
             Op::RemoveStream { stream, files } => self.on_stream_step(stream, files, &outcome),
+            Op::RemoveGone => self.on_gone_removed(),
             Op::Forget => {}
         }
     }

@@ -10,7 +10,7 @@ use crate::config::Config;
 use crate::config::registry::Scope;
 use crate::controller::{
     Command, ConfigError, ControllerReply, CreateTopicError, CreateTopics, CreatedTopic, DeleteTopicError,
-    Intent, MetadataRecord, NewTopic, TopicRef, decode_records, encode_records,
+    Image, Intent, MetadataRecord, NewTopic, TopicImage, TopicRef, decode_records, encode_records,
 };
 use crate::id::{NodeId, Offset, ProducerId, TopicId, Uuid};
 use crate::limits::{CREATE_PARTITIONS_MAX, PRODUCER_ID_BLOCK};
@@ -255,4 +255,33 @@ fn a_log_with_noise_is_refused_not_misread() {
         let patched = place < 8 || (12..16).contains(&place);
         assert!(patched || read(&log).is_err(), "byte {at} was changed");
     }
+}
+
+#[test]
+fn changes_are_the_topics_that_are_gone_new_or_other() {
+    let mut host = Host::new();
+    for name in ["a", "b", "c", "d"] {
+        host.create(topic(name)).expect("a good topic");
+    }
+    host.controller.on_committed(host.next);
+    let before = host.controller.image();
+    assert!(before.changes(&before).gone.is_empty() && before.changes(&before).fresh.is_empty());
+    host.run(Command::DeleteTopics(vec![TopicRef::Name("b".into()), TopicRef::Name("c".into())]));
+    host.create(topic("b")).expect("its name is free");
+    host.create(topic("e")).expect("a good topic");
+    host.controller.on_committed(host.next);
+    let after = host.controller.image();
+    let names = |topics: &[&Arc<TopicImage>]| {
+        let mut names: Vec<String> = topics.iter().map(|topic| topic.name.to_string()).collect();
+        names.sort();
+        names
+    };
+    let changes = after.changes(&before);
+    assert_eq!(
+        (names(&changes.gone), names(&changes.fresh)),
+        (vec!["b".into(), "c".into()], vec!["b".into(), "e".into()])
+    );
+    let none = Image::empty();
+    assert_eq!(names(&after.changes(&none).fresh), ["a", "b", "d", "e"]);
+    assert_eq!(names(&none.changes(&after).gone), ["a", "b", "d", "e"]);
 }

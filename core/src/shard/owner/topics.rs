@@ -9,6 +9,7 @@ use super::{Inherited, Keeping, Owner, Partition};
 use crate::config::TopicConfig;
 use crate::controller::{Image, PartitionImage};
 use crate::id::{FileId, LeaderEpoch, NodeId, Offset, PartitionId, ShardId};
+use crate::limits::REMOVALS_MAX;
 use crate::log::{CompactionConfig, Log, LogConfig};
 use crate::mutant::{self, Mutant};
 use crate::prng::Prng;
@@ -61,18 +62,14 @@ impl Owner {
     /// Newer metadata: partitions of this shard are made, configured or given up, and calls that waited for it go on.
     pub(in crate::shard) fn on_image(&mut self, now: Now, image: Arc<Image>) {
         assert!(image.version >= self.image.version, "metadata does not go back");
-        self.image = image;
-        let gone: Vec<PartitionId> = self
-            .partitions
-            .keys()
-            .copied()
-            .filter(|id| *id != PartitionId::METADATA && self.image.partition(*id).is_none())
-            .collect();
-        for id in gone {
-            self.delete_partition(id);
+        let before = core::mem::replace(&mut self.image, Arc::clone(&image));
+        let changes = image.changes(&before);
+        for topic in changes.gone {
+            for (id, _) in topic.partitions() {
+                self.delete_partition(id);
+            }
         }
-        let image = Arc::clone(&self.image);
-        for topic in image.topics() {
+        for topic in changes.fresh {
             for (id, state) in topic.partitions() {
                 if placement::owner(id, self.config.shards) != self.id {
                     continue;
@@ -140,16 +137,13 @@ impl Owner {
         for pin in pins {
             self.release(pin);
         }
-        let waiting: Vec<u64> =
-            self.acks.iter().filter(|(_, ack)| ack.partition == id).map(|(token, _)| *token).collect();
-        for token in waiting {
+        let waiting = partition.replica.on_resigned();
+        for token in waiting.acks {
             if let Some(ack) = self.acks.remove(&token) {
                 self.reply(ack.to, ack.call, PartitionReply::Failed(PartitionError::Unknown));
             }
         }
-        let watching: Vec<u64> =
-            self.watches.iter().filter(|(_, watch)| watch.2 == id).map(|(token, _)| *token).collect();
-        self.wake(watching);
+        self.wake(waiting.watchers);
         for (call, _) in partition.start_file.take_waiting() {
             self.reply(call.from, call.call, PartitionReply::Failed(PartitionError::Unknown));
         }
@@ -177,9 +171,22 @@ impl Owner {
     }
 
     fn remove_files(&mut self, files: Vec<FileId>) {
-        for file in files {
-            self.issue_change(super::Op::Forget, file, FileChange::Delete);
+        self.removals.extend(files);
+        while self.removals_at_work < REMOVALS_MAX && !self.removals.is_empty() {
+            self.remove_next();
         }
+    }
+
+    fn remove_next(&mut self) {
+        let Some(file) = self.removals.pop_front() else { return };
+        self.removals_at_work += 1;
+        self.issue_change(super::Op::RemoveGone, file, FileChange::Delete);
+    }
+
+    /// A file of a deleted partition is gone, or else the next start tries again.
+    pub(super) fn on_gone_removed(&mut self) {
+        self.removals_at_work -= 1;
+        self.remove_next();
     }
 
     /// A home needs the watch of a call no more.
