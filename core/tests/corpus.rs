@@ -36,6 +36,7 @@ targets! {
     superblock => highwater_core::storage::superblock::fuzz,
     footer => highwater_core::log::footer::fuzz,
     metadata => highwater_core::controller::fuzz::records,
+    log_recovery => highwater_core::log::recovery::fuzz,
 }
 
 fn folder() -> PathBuf {

@@ -3,6 +3,7 @@
 //! believed before the disk. What is lost keeps its offsets and is marked faulty: nothing is ever numbered anew.
 
 mod choose;
+mod fuzz;
 mod hole;
 mod rebuild;
 
@@ -16,6 +17,7 @@ use crate::log::segment::{BlockCrcs, File, Seal, Segment, SegmentName};
 use crate::log::{Extent, Log, LogConfig};
 use crate::mutant::{self, Mutant};
 pub use choose::{Chosen, Found, choose};
+pub use fuzz::fuzz;
 pub use hole::is_stand_in;
 use rebuild::{Rebuild, Step};
 
