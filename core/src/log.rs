@@ -148,7 +148,12 @@ impl Log {
     }
 
     pub fn configure(&mut self, config: LogConfig) {
-        self.config = config;
+        let LogConfig { retention, retention_bytes, .. } = self.config;
+        self.config = if mutant::on(Mutant::RetentionOfOld) {
+            LogConfig { retention, retention_bytes, ..config }
+        } else {
+            config
+        };
     }
 
     pub fn log_start(&self) -> Offset {

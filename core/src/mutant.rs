@@ -14,6 +14,7 @@ pub enum Area {
     Retention,
     Compaction,
     Controller,
+    Configs,
     Resources,
     Driver,
 }
@@ -31,6 +32,7 @@ impl Area {
             Self::Retention => "retention",
             Self::Compaction => "compaction",
             Self::Controller => "controller",
+            Self::Configs => "configs",
             Self::Resources => "resources",
             Self::Driver => "driver",
         }
@@ -210,6 +212,28 @@ mutants! {
         "A restart forgets which producer ids were handed out.";
     TopicIdReused, "topic-id-reused", Controller,
         "A topic that is made again has the id of the old one.";
+    AlterationForgotten, "alteration-forgotten", Configs,
+        "A restart forgets which settings were altered.";
+    TopicNotResolved, "topic-not-resolved", Configs,
+        "A topic's altered settings are told, and not in force before a restart.";
+    AnotherTopicAltered, "another-topic-altered", Configs,
+        "The settings of the topic with the lowest id are altered.";
+    DefaultNotInherited, "default-not-inherited", Configs,
+        "What all brokers are set to does not reach topics that stand.";
+    ValidationDone, "validation-done", Configs,
+        "What was only to be validated is done.";
+    RetentionOfOld, "retention-of-old", Retention,
+        "A log keeps by the retention that it was opened with.";
+    RetentionFromOldest, "retention-from-oldest", Retention,
+        "A segment goes by the age of its oldest batch.";
+    PolicyIgnored, "policy-ignored", Retention,
+        "A topic whose cleanup policy is empty is cleaned up.";
+    TimeFoundByBatch, "time-found-by-batch", Index,
+        "A look-up by time gives the first record of its batch.";
+    TimeOffByOne, "time-off-by-one", Index,
+        "A look-up by time gives the offset behind the record.";
+    MaxTimestampOfLast, "max-timestamp-of-last", Index,
+        "The highest time is looked for in the last segment only.";
     ClosedPageLost, "closed-page-lost", Resources,
         "The page of a connection that closes is not given back.";
     ConnectionNotForgotten, "connection-not-forgotten", Resources,

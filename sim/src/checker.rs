@@ -4,6 +4,7 @@
 mod acked_is_durable;
 mod anomalies;
 mod compaction_equals_fold;
+mod configs_in_force;
 mod disk_oracle;
 mod high_watermark_told;
 mod hw_monotone;
@@ -11,12 +12,16 @@ mod liveness;
 mod log_start_monotone;
 mod look;
 mod no_silent_gap;
+mod offsets_by_time;
 mod producer_state;
 mod repeatable_read;
 mod resources;
+mod retention_in_bounds;
 mod rot_is_told;
+mod settings;
 mod state_matches_log;
 
+use highwater_core::time::{Instant, Timestamp};
 pub use look::{Look, When};
 
 use crate::history::Fact;
@@ -46,6 +51,9 @@ pub struct Rules {
 
 /// One invariant over the history of a node.
 trait Checker: Copied {
+    /// What clocks show before the next fact or look: the true one, and the node's on the wall.
+    fn on_clock(&mut self, _now: Instant, _wall: Timestamp) {}
+
     fn on_fact(&mut self, fact: &Fact) -> Result<(), Violation>;
 
     fn on_look(&mut self, _: &Look) -> Result<(), Violation> {
@@ -90,18 +98,25 @@ impl Checkers {
             Box::new(acked_is_durable::AckedIsDurable::new(rules)),
             Box::new(anomalies::Anomalies::new(rules)),
             Box::new(compaction_equals_fold::CompactionEqualsFold::new(rules)),
+            Box::new(configs_in_force::ConfigsInForce::new(rules)),
             Box::new(disk_oracle::DiskOracle::new(rules)),
             Box::new(high_watermark_told::HighWatermarkTold::new(rules)),
             Box::new(hw_monotone::HwMonotone::new(rules)),
             Box::new(liveness::Liveness),
             Box::new(log_start_monotone::LogStartMonotone::new(rules)),
             Box::new(no_silent_gap::NoSilentGap::new(rules)),
+            Box::new(offsets_by_time::OffsetsByTime::new(rules)),
             Box::new(producer_state::ProducerState::new(rules)),
             Box::new(repeatable_read::RepeatableRead::new(rules)),
             Box::new(resources::Resources),
+            Box::new(retention_in_bounds::RetentionInBounds::new(rules)),
             Box::new(rot_is_told::RotIsTold::new(rules)),
             Box::new(state_matches_log::StateMatchesLog::default()),
         ])
+    }
+
+    pub fn on_clock(&mut self, now: Instant, wall: Timestamp) {
+        self.0.iter_mut().for_each(|checker| checker.on_clock(now, wall));
     }
 
     pub fn on_fact(&mut self, fact: &Fact) -> Result<(), Violation> {

@@ -13,6 +13,7 @@ mod producer;
 mod record;
 mod session;
 pub mod spec;
+mod steward;
 mod tap;
 
 use highwater_core::buf::Slice;
@@ -138,6 +139,9 @@ impl Client {
                 session(Box::new(consumer::Consumer::new(spec.clone(), topics)), &mut prng)
             }
             Role::Lister { places } => session(Box::new(lister::Lister::new(places, topics)), &mut prng),
+            Role::Steward(spec) => {
+                session(Box::new(steward::Steward::new(params.node, spec.clone())), &mut prng)
+            }
             Role::FinalReader { places } => {
                 session(Box::new(final_reader::FinalReader::new(places, topics)), &mut prng)
             }

@@ -48,6 +48,8 @@ pub enum Stream {
         lot: Lot,
     },
     Client(u64),
+    /// What is drawn of a node's steward.
+    Steward(usize),
 }
 
 impl Stream {
@@ -69,6 +71,7 @@ impl Stream {
             Self::Client(client) => (9, client),
             Self::Delivery(number) => (10, number),
             Self::LastEnd(node) => (11, node as u64),
+            Self::Steward(node) => (12, node as u64),
         };
         assert!(index < 1 << 48, "kinds and what they count do not mix");
         Prng::keyed(seed, (kind << 48) | index)

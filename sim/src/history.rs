@@ -1,5 +1,7 @@
 //! What happened, as the clients and the core's events tell it: a stream of facts for the checkers. Judges nothing.
 
+mod deed;
+
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -9,6 +11,7 @@ use highwater_core::shard::Event;
 use serde::{Deserialize, Serialize};
 
 use crate::disk::Strike;
+pub use deed::{Change, Deed, Fate, Ruled};
 
 /// A partition of a topic of this run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -267,6 +270,10 @@ pub enum Fact {
         node: usize,
         note: DiskNote,
     },
+    Steward {
+        node: usize,
+        deed: Deed,
+    },
     /// Something that must have ended by now has not.
     Overdue {
         what: String,
@@ -311,6 +318,7 @@ impl Fact {
             | Self::Unreadable { place, .. } => Some(*place),
             Self::Core { .. }
             | Self::Disk { .. }
+            | Self::Steward { .. }
             | Self::Ended { .. }
             | Self::DiskReplaced { .. }
             | Self::FinalReadBegan
@@ -389,6 +397,7 @@ impl History {
             | Fact::Trimmed(_)
             | Fact::Unreadable { .. }
             | Fact::Disk { .. }
+            | Fact::Steward { .. }
             | Fact::DiskReplaced { .. }
             | Fact::Overdue { .. } => {}
         }

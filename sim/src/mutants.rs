@@ -19,7 +19,7 @@ pub struct Ground {
 
 impl Ground {
     /// Cheapest first.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self { profile: Profile::Smoke, rot: Rot::Off },
         Self { profile: Profile::Disk, rot: Rot::Off },
         Self { profile: Profile::Power, rot: Rot::Off },
@@ -29,6 +29,7 @@ impl Ground {
         Self { profile: Profile::Load, rot: Rot::Off },
         Self { profile: Profile::Default, rot: Rot::Off },
         Self { profile: Profile::Compact, rot: Rot::Off },
+        Self { profile: Profile::Days, rot: Rot::Off },
     ];
 
     /// How many rounds it takes until it gets a seed: those that take long, or excuse much, have fewer. What is old enough to go is
@@ -42,6 +43,10 @@ impl Ground {
             {
                 1
             }
+            // There and nowhere else are settings altered, and offsets asked for by time held against the records.
+            (Profile::Days, _) if matches!(area, Area::Configs | Area::Retention | Area::Index) => 1,
+            (_, _) if area == Area::Configs => 100,
+            (Profile::Days, _) => 10,
             (Profile::Smoke | Profile::Disk | Profile::Power, Rot::Off) => 1,
             (Profile::Power, Rot::On) if area == Area::Recovery => 1,
             (Profile::Load | Profile::Default | Profile::Calm, _) | (_, Rot::On) => 3,

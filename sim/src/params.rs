@@ -13,14 +13,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::checker::TopicRule;
 use crate::clients::spec;
-pub use crate::clients::spec::{ClientParams, ConsumerSpec, ProducerSpec, Role};
+pub use crate::clients::spec::{ClientParams, ConsumerSpec, ProducerSpec, Role, StewardSpec};
 use crate::disk::DiskSpeed;
 use crate::draw::{Draw, Stream};
 use crate::fault::{self, Planned, Sketch};
 use crate::history::Place;
 use crate::network::LinkSpeed;
 pub use crate::profile::Profile;
-use crate::profile::{TopicKind, Tuning};
+use crate::profile::{Stewards, TopicKind, Tuning};
 
 /// What the command line says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -124,6 +124,15 @@ impl TopicParams {
         }
     }
 
+    /// Sets what is kept for ever by default.
+    fn say_how_long(&mut self) {
+        for name in ["retention.ms", "retention.bytes"] {
+            if !self.settings.iter().any(|(set, _)| set == name) {
+                self.settings.push((name.to_owned(), "-1".to_owned()));
+            }
+        }
+    }
+
     fn places(&self, topic: usize) -> impl Iterator<Item = Place> {
         (0..self.partitions).map(move |index| Place { topic, index })
     }
@@ -165,6 +174,7 @@ pub struct Params {
     pub speeds: Speeds,
     /// How many times as long clients rest as they usually would.
     pub rest_factor: u64,
+    pub(crate) stewards: Stewards,
     /// When the faults end.
     pub faults_end: Duration,
     pub faults: Vec<Planned>,
@@ -195,6 +205,15 @@ impl Params {
             let roles = spec::draw_roles(&mut prng, &places, &topics, &tuning);
             clients.extend(roles.into_iter().map(|role| ClientParams::draw(&mut prng, node, role, &tuning)));
         }
+        if tuning.stewards == Stewards::OneEach {
+            // What all brokers are set to shall not touch topics that others judge.
+            topics.iter_mut().for_each(TopicParams::say_how_long);
+            for node in 0..nodes {
+                let mut prng = Stream::Steward(node).of(seed);
+                let role = Role::Steward(spec::draw_steward(&mut prng));
+                clients.push(ClientParams::draw(&mut prng, node, role, &tuning));
+            }
+        }
         Self {
             seed,
             options,
@@ -203,6 +222,7 @@ impl Params {
             topics,
             speeds,
             rest_factor: tuning.rest_factor,
+            stewards: tuning.stewards,
             faults_end,
             faults: fault::draw_plan(Sketch { seed, options, nodes, until: faults_end }),
             without_clients: BTreeSet::new(),

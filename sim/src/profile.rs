@@ -24,6 +24,8 @@ pub enum Profile {
     Calm,
     /// Keyed records and tombstones in compacted topics, small segments, faults of every kind.
     Compact,
+    /// One node through up to two days, whose topics and settings a steward looks after: retention, offsets by time.
+    Days,
 }
 
 /// What the topics of a run are.
@@ -31,6 +33,13 @@ pub enum Profile {
 pub(crate) enum TopicKind {
     Kept,
     Compacted,
+}
+
+/// Whether there is somebody who administers topics of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stewards {
+    None,
+    OneEach,
 }
 
 /// What a profile says about what is drawn.
@@ -58,11 +67,20 @@ pub(crate) struct Tuning {
     /// How many times as long clients rest between requests, and nodes between looks at retention.
     pub(crate) rest_factor: u64,
     pub(crate) topics: TopicKind,
+    pub(crate) stewards: Stewards,
 }
 
 impl Profile {
-    pub const ALL: [Self; 7] =
-        [Self::Smoke, Self::Default, Self::Disk, Self::Power, Self::Load, Self::Calm, Self::Compact];
+    pub const ALL: [Self; 8] = [
+        Self::Smoke,
+        Self::Default,
+        Self::Disk,
+        Self::Power,
+        Self::Load,
+        Self::Calm,
+        Self::Compact,
+        Self::Days,
+    ];
 
     pub fn name(self) -> &'static str {
         match self {
@@ -73,26 +91,12 @@ impl Profile {
             Self::Load => "load",
             Self::Calm => "calm",
             Self::Compact => "compact",
+            Self::Days => "days",
         }
     }
 
     pub(crate) fn tuning(self) -> Tuning {
-        let smoke = Tuning {
-            span_micros_max: 3_000_000,
-            producers: (1, 4),
-            consumers: (0, 3),
-            batches_max: 200,
-            records_max: [1, 5, 50],
-            batch_bytes: [100, 1_000, 16 << 10],
-            value_bytes_max: 2_000,
-            pause_micros_max: 20_000,
-            memory_bytes: [16 << 20, 64 << 20],
-            wal_doublings_max: 3,
-            wait_millis: [10, 50, 500],
-            nodes: &[1, 1, 1, 1, 1, 1, 1, 2, 2, 3],
-            rest_factor: 1,
-            topics: TopicKind::Kept,
-        };
+        let smoke = smoke();
         match self {
             Self::Smoke => smoke,
             Self::Default => Tuning { span_micros_max: 12_000_000, batches_max: 800, ..smoke },
@@ -138,7 +142,37 @@ impl Profile {
                 rest_factor: 100,
                 ..smoke
             },
+            Self::Days => Tuning {
+                span_micros_max: 172_800_000_000,
+                producers: (1, 1),
+                consumers: (0, 0),
+                wait_millis: [500, 500, 500],
+                nodes: &[1],
+                rest_factor: 4_000,
+                stewards: Stewards::OneEach,
+                ..smoke
+            },
         }
+    }
+}
+
+fn smoke() -> Tuning {
+    Tuning {
+        span_micros_max: 3_000_000,
+        producers: (1, 4),
+        consumers: (0, 3),
+        batches_max: 200,
+        records_max: [1, 5, 50],
+        batch_bytes: [100, 1_000, 16 << 10],
+        value_bytes_max: 2_000,
+        pause_micros_max: 20_000,
+        memory_bytes: [16 << 20, 64 << 20],
+        wal_doublings_max: 3,
+        wait_millis: [10, 50, 500],
+        nodes: &[1, 1, 1, 1, 1, 1, 1, 2, 2, 3],
+        rest_factor: 1,
+        topics: TopicKind::Kept,
+        stewards: Stewards::None,
     }
 }
 

@@ -29,6 +29,7 @@ use crate::history::{Ending, Fact, History};
 use crate::marks;
 use crate::network::{Arrival, ClientEnd, Delivery, Network};
 use crate::params::{ClientParams, PORT, Params, Rot, host};
+use crate::profile::Stewards;
 use crate::report::{Counts, Report, Violation};
 use crate::tape::Tape;
 use node::Node;
@@ -310,7 +311,8 @@ impl World {
             Fact::Core { node, .. }
             | Fact::Ended { node, .. }
             | Fact::DiskReplaced { node }
-            | Fact::Disk { node, .. } => Some(*node),
+            | Fact::Disk { node, .. }
+            | Fact::Steward { node, .. } => Some(*node),
             Fact::Sent(_)
             | Fact::Acked(_)
             | Fact::Unacked(_)
@@ -327,7 +329,11 @@ impl World {
             | Fact::Unreadable { .. }
             | Fact::Overdue { .. } => fact.place().map(|place| self.params.topics[place.topic].node),
         };
+        let now = self.heap.now();
         for (of, checkers) in self.checkers.iter_mut().enumerate() {
+            if self.params.stewards == Stewards::OneEach {
+                checkers.on_clock(now, self.nodes[of].clocks(now).wall);
+            }
             if node.is_none_or(|node| node == of)
                 && let Err(violation) = checkers.on_fact(fact)
             {

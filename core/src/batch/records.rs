@@ -5,6 +5,7 @@ use super::error::{BatchError, RecordFault};
 use super::varint::Cursor;
 use super::view::{BatchView, TimestampType};
 use crate::id::Offset;
+use crate::mutant::{self, Mutant};
 use crate::time::Timestamp;
 
 /// One record. Key and value tell null from empty: a null value is a tombstone.
@@ -146,8 +147,10 @@ impl<'a> BatchView<'a> {
         }
         for record in self.records(scratch)? {
             let record = record?;
-            if record.timestamp >= timestamp && record.offset >= from {
-                return Ok(Some((record.offset, record.timestamp)));
+            let found = record.timestamp >= timestamp || mutant::on(Mutant::TimeFoundByBatch);
+            if found && record.offset >= from {
+                let off = i64::from(mutant::on(Mutant::TimeOffByOne));
+                return Ok(Some((record.offset.plus(off), record.timestamp)));
             }
         }
         Ok(None)

@@ -10,6 +10,7 @@ use super::record::{AlteredResource, ConfigsAltered, MetadataRecord, PartitionCr
 use super::topic_config::{self, Configs};
 use crate::config::{Config, TopicConfig};
 use crate::id::{LeaderEpoch, NodeId, Offset, PartitionId, ProducerId, TopicId, Uuid};
+use crate::mutant::{self, Mutant};
 
 /// The cluster after all metadata records before `version`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -192,15 +193,21 @@ impl Image {
     fn alter_configs(&mut self, altered: &ConfigsAltered, config: &Config) {
         match &altered.resource {
             AlteredResource::Topic(id) => {
+                let other = self.by_id.keys().next().filter(|_| mutant::on(Mutant::AnotherTopicAltered));
+                let id = &other.copied().unwrap_or(*id);
                 let Some(topic) = self.by_id.get(id) else { return };
                 let mut topic = TopicImage::clone(topic);
                 change(&mut topic.configs, &altered.changes);
-                topic.config = self.resolve(config, &topic.configs);
+                if !mutant::on(Mutant::TopicNotResolved) {
+                    topic.config = self.resolve(config, &topic.configs);
+                }
                 self.by_id.insert(*id, Arc::new(topic));
             }
             AlteredResource::Broker(node) => {
                 change_one(&mut self.broker_configs, node, &altered.changes);
-                self.resolve_all(config);
+                if !mutant::on(Mutant::DefaultNotInherited) {
+                    self.resolve_all(config);
+                }
             }
             AlteredResource::Group(name) => change_one(&mut self.group_configs, name, &altered.changes),
             AlteredResource::ClientMetrics(name) => {

@@ -87,7 +87,7 @@ impl Controller {
             Command::AlterConfigs(alter) => {
                 let judge = |change| configs::alter(&self.config, &self.appended, change);
                 let judged: Vec<_> = alter.changes.iter().map(judge).collect();
-                let apply = alter.intent == Intent::Apply;
+                let apply = alter.intent == Intent::Apply || mutant::on(Mutant::ValidationDone);
                 let records = judged.iter().flatten().flatten().filter(|_| apply).cloned().collect();
                 let results = judged.into_iter().map(|result| result.map(drop)).collect();
                 (records, ControllerReply::AlterConfigs(results))

@@ -206,7 +206,8 @@ impl Log {
     pub fn timestamp_max(&self, upto: Offset) -> Option<Timestamp> {
         let below = self.segments.iter().take_while(|segment| segment.base < upto);
         let below = below.filter(|segment| segment.end > self.log_start);
-        below.filter_map(|segment| self.timestamp_max_of(segment, upto)).max()
+        let times = below.filter_map(|segment| self.timestamp_max_of(segment, upto));
+        if mutant::on(Mutant::MaxTimestampOfLast) { times.last() } else { times.max() }
     }
 
     /// Exact as long as no batch at or above `upto` was evicted.

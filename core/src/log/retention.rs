@@ -24,8 +24,9 @@ impl Log {
     fn is_past_retention(&self, segment: &Segment, now: Now) -> bool {
         let Some(retention) = self.config.retention else { return segment.is_empty() };
         let retention = i64::try_from(retention.as_millis()).unwrap_or(i64::MAX);
+        let oldest = segment.opened.filter(|_| mutant::on(Mutant::RetentionFromOldest));
         // Without a timestamp there is no batch, or none that can be read.
-        segment.timestamp_max.is_none_or(|newest| now.wall.0.saturating_sub(newest.0) > retention)
+        oldest.or(segment.timestamp_max).is_none_or(|newest| now.wall.0.saturating_sub(newest.0) > retention)
     }
 
     fn is_below_start(&self, segment: &Segment) -> bool {

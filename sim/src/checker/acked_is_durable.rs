@@ -117,6 +117,7 @@ impl Checker for AckedIsDurable {
             | Fact::Trimmed(_)
             | Fact::Unreadable { .. }
             | Fact::Disk { .. }
+            | Fact::Steward { .. }
             | Fact::Core { .. }
             | Fact::Ended { .. }
             | Fact::DiskReplaced { .. }

@@ -151,6 +151,7 @@ impl Checker for Anomalies {
             | Fact::Trimmed(_)
             | Fact::Unreadable { .. }
             | Fact::Disk { .. }
+            | Fact::Steward { .. }
             | Fact::Core { .. }
             | Fact::Ended { .. }
             | Fact::DiskReplaced { .. }

@@ -134,6 +134,7 @@ impl Checker for CompactionEqualsFold {
             | Fact::Unacked(_)
             | Fact::Fetched(_)
             | Fact::Trimmed(_)
+            | Fact::Steward { .. }
             | Fact::Told(_)
             | Fact::OutOfRange(_)
             | Fact::Damaged { .. }

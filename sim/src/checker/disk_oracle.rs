@@ -145,6 +145,7 @@ impl Checker for DiskOracle {
             | Fact::Trimmed(_)
             | Fact::Unreadable { .. }
             | Fact::Disk { .. }
+            | Fact::Steward { .. }
             | Fact::ReadToEnd { .. }
             | Fact::FinalReadBegan
             | Fact::Overdue { .. } => Ok(()),

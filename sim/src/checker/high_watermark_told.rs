@@ -41,6 +41,7 @@ impl Checker for HighWatermarkTold {
             | Fact::Trimmed(_)
             | Fact::Unreadable { .. }
             | Fact::Disk { .. }
+            | Fact::Steward { .. }
             | Fact::Core { .. }
             | Fact::Ended { .. }
             | Fact::DiskReplaced { .. }

@@ -25,6 +25,7 @@ impl Checker for Liveness {
             | Fact::Trimmed(_)
             | Fact::Unreadable { .. }
             | Fact::Disk { .. }
+            | Fact::Steward { .. }
             | Fact::Core { .. }
             | Fact::Ended { .. }
             | Fact::ReadToEnd { .. }

@@ -198,6 +198,7 @@ impl Checker for ProducerState {
             | Fact::Trimmed(_)
             | Fact::Unreadable { .. }
             | Fact::Disk { .. }
+            | Fact::Steward { .. }
             | Fact::Ended { .. }
             | Fact::FinalReadBegan
             | Fact::ReadToEnd { .. }

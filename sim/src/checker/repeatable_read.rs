@@ -70,6 +70,7 @@ impl Checker for RepeatableRead {
             | Fact::Trimmed(_)
             | Fact::Unreadable { .. }
             | Fact::Disk { .. }
+            | Fact::Steward { .. }
             | Fact::Core { .. }
             | Fact::Ended { .. }
             | Fact::FinalReadBegan

@@ -251,6 +251,7 @@ impl Checker for RotIsTold {
             | Fact::Listed(_)
             | Fact::RefusedInSequence { .. }
             | Fact::Trimmed(_)
+            | Fact::Steward { .. }
             | Fact::DiskReplaced { .. }
             | Fact::Overdue { .. } => {}
         }

@@ -53,6 +53,12 @@ pub struct ConsumerSpec {
     pub crash_per_million: u64,
 }
 
+/// Settings of the topic that a steward writes times to, under Kafka's names.
+#[derive(Debug, Clone)]
+pub struct StewardSpec {
+    pub timed: Vec<(String, String)>,
+}
+
 #[derive(Debug, Clone)]
 pub enum Role {
     Admin,
@@ -60,6 +66,7 @@ pub enum Role {
     Consumer(ConsumerSpec),
     Lister { places: Vec<Place> },
     Prober { places: Vec<Place> },
+    Steward(StewardSpec),
     FinalReader { places: Vec<Place> },
 }
 
@@ -117,6 +124,15 @@ pub(crate) fn draw_roles(
         roles.push(Role::Prober { places: some_of(prng, &lasting) });
     }
     roles
+}
+
+/// Draws how the times of a steward are kept.
+pub(crate) fn draw_steward(prng: &mut Prng) -> StewardSpec {
+    let codec = prng.pick(&["producer", "uncompressed", "gzip", "snappy", "lz4", "zstd"]);
+    let retention = prng.pick(&["-1", "7200000", "86400000"]);
+    let roll = prng.scaled(1_000, 40_000_000).to_string();
+    let timed = [("compression.type", codec), ("retention.ms", retention), ("segment.ms", &roll)];
+    StewardSpec { timed: timed.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec() }
 }
 
 fn draw_producer(prng: &mut Prng, all: &[Place], lasting: &[Place], tuning: &Tuning) -> ProducerSpec {
@@ -200,6 +216,13 @@ pub(super) fn client_config(params: &ClientParams, prng: &mut Prng) -> ClientCon
         Role::FinalReader { .. } => {
             config.consumer.wait_max = Duration::from_millis(5);
             config.consumer.out_of_range = ResetPolicy::Earliest;
+        }
+        Role::Steward(_) => {
+            config.producer.acks = Acks::All;
+            config.producer.idempotence = Idempotence::Off;
+            config.producer.retries = Retries::Never;
+            config.producer.delivery_timeout = Duration::from_secs(3);
+            config.producer.answer_timeout = Duration::from_secs(1);
         }
         Role::Admin | Role::Lister { .. } | Role::Prober { .. } => {}
     }

@@ -8,7 +8,9 @@ use highwater_core::id::Uuid;
 use highwater_core::wire::messages::api_versions_response::ApiVersionsResponse;
 use highwater_core::wire::messages::create_topics_response::CreateTopicsResponse;
 use highwater_core::wire::messages::delete_topics_response::DeleteTopicsResponse;
+use highwater_core::wire::messages::describe_configs_response::DescribeConfigsResponse;
 use highwater_core::wire::messages::fetch_response::FetchResponse;
+use highwater_core::wire::messages::incremental_alter_configs_response::IncrementalAlterConfigsResponse;
 use highwater_core::wire::messages::init_producer_id_response::InitProducerIdResponse;
 use highwater_core::wire::messages::list_offsets_response::ListOffsetsResponse;
 use highwater_core::wire::messages::metadata_response::MetadataResponse;
@@ -145,6 +147,16 @@ fn take_body(
         ApiKey::DeleteTopics => {
             for topic in DeleteTopicsResponse::decode(version, &mut reader)?.responses {
                 desk.count("delete-topic", topic.error_code);
+            }
+        }
+        ApiKey::IncrementalAlterConfigs => {
+            for resource in IncrementalAlterConfigsResponse::decode(version, &mut reader)?.responses {
+                desk.count("alter-configs", resource.error_code);
+            }
+        }
+        ApiKey::DescribeConfigs => {
+            for resource in DescribeConfigsResponse::decode(version, &mut reader)?.results {
+                desk.count("describe-configs", resource.error_code);
             }
         }
         ApiKey::ApiVersions => {

@@ -107,7 +107,9 @@ fn weigh(profile: Profile, (kind, chance, most): (Kind, u64, u64)) -> (u64, u64)
         (Profile::Load, Kind::Pause | Kind::PauseAll | Kind::DiskSlow | Kind::Delay | Kind::Clog) => {
             (chance, most)
         }
-        (Profile::Disk | Profile::Power | Profile::Load | Profile::Calm, _) => seldom,
+        (Profile::Days, Kind::Kill | Kind::PowerOff | Kind::CutAtMetadata | Kind::ClockJump) => often,
+        (Profile::Days, Kind::Trigger | Kind::Recovery) => (chance, most),
+        (Profile::Disk | Profile::Power | Profile::Load | Profile::Calm | Profile::Days, _) => seldom,
     }
 }
 

@@ -18,6 +18,9 @@ impl World {
         let core = &mut self.nodes[node].cores[usize::from(shard)];
         let Machine::Shard(machine) = &mut core.machine else { return };
         let (partitions, usage) = (machine.view(), machine.usage());
+        let now = self.now();
+        let wall = self.nodes[node].clocks(now).wall;
+        self.checkers[node].on_clock(now, wall);
         let look = Look { node, shards, shard, partitions, usage, when };
         if let Err(violation) = self.checkers[node].on_look(&look) {
             self.violation.get_or_insert(violation);

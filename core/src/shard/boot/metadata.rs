@@ -102,6 +102,7 @@ impl MetadataRead {
 fn forgotten(record: &MetadataRecord, is_last: bool) -> bool {
     match record {
         MetadataRecord::TopicDeleted { .. } if mutant::on(Mutant::DeletionForgotten) => true,
+        MetadataRecord::ConfigsAltered(_) if mutant::on(Mutant::AlterationForgotten) => true,
         MetadataRecord::ProducerIdsAllocated { .. } if mutant::on(Mutant::ProducerIdsHandedTwice) => true,
         MetadataRecord::ClusterCreated { .. }
         | MetadataRecord::TopicCreated(_)

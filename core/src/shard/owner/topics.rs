@@ -19,12 +19,13 @@ use crate::time::{Duration, Now};
 
 /// What a log is told of its topic's configuration.
 pub(in crate::shard) fn log_config(id: PartitionId, config: &TopicConfig) -> LogConfig {
+    let deletes = config.cleanup.deletes() || mutant::on(Mutant::PolicyIgnored);
     LogConfig {
         segment_bytes: config.segment_bytes,
         segment_age_max: jittered(id, config),
-        deletes: config.cleanup.deletes(),
-        retention: config.retention.filter(|_| config.cleanup.deletes()),
-        retention_bytes: config.retention_bytes.filter(|_| config.cleanup.deletes()),
+        deletes,
+        retention: config.retention.filter(|_| deletes),
+        retention_bytes: config.retention_bytes.filter(|_| deletes),
         index_interval_bytes: config.index_interval_bytes,
         compaction: config.cleanup.compacts().then_some(CompactionConfig {
             delete_retention: config.delete_retention,
