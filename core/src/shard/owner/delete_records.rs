@@ -16,6 +16,8 @@ use crate::time::Now;
 pub(super) struct StartFile {
     /// What the file says, if there is one.
     kept: Option<Offset>,
+    /// The furthest start that was found to be on disk: what was answered once is not taken back.
+    proven: Offset,
     change: Option<Change>,
     /// Calls that want the log to begin there, and wait for the change to end.
     waiting: Vec<(Call, Offset)>,
@@ -44,10 +46,13 @@ impl StartFile {
 
 impl Partition {
     /// The log begins there or later, whatever happens: where it begins in memory, the removal of a segment may not be on disk yet.
-    fn proven_start(&self) -> Offset {
-        let kept = self.start_file.kept.unwrap_or(Offset::ZERO);
-        let removed = self.keeping == Keeping::Idle && self.unremoved.is_none();
-        if removed { kept.max(self.replica.log.first_base()) } else { kept }
+    fn proven_start(&mut self) -> Offset {
+        let file = &mut self.start_file;
+        file.proven = file.proven.max(file.kept.unwrap_or(Offset::ZERO));
+        if self.keeping == Keeping::Idle && self.unremoved.is_none() {
+            file.proven = file.proven.max(self.replica.log.first_base());
+        }
+        file.proven
     }
 }
 
@@ -84,7 +89,8 @@ impl Owner {
             return;
         }
         let wanted = partition.start_file.waiting.iter().map(|(_, upto)| *upto).max();
-        let mut proven = partition.proven_start();
+        let on_disk = partition.proven_start();
+        let mut proven = on_disk;
         if mutant::on(Mutant::LogStartToldEarly)
             && let Some(upto) = wanted
         {
@@ -94,7 +100,7 @@ impl Owner {
         let (done, left): (Vec<_>, Vec<_>) =
             partition.start_file.take_waiting().into_iter().partition(|(_, upto)| *upto <= proven);
         partition.start_file.waiting = left;
-        if let Some(upto) = wanted.filter(|upto| *upto > partition.proven_start()) {
+        if let Some(upto) = wanted.filter(|upto| *upto > on_disk) {
             partition.start_file.change = Some(Change::Write(upto));
             let kept = if mutant::on(Mutant::LogStartOffByOne) { Offset(upto.0.max(1) - 1) } else { upto };
             let change = FileChange::Replace { bytes: log_start::encode(kept) };
