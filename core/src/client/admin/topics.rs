@@ -119,6 +119,8 @@ pub(super) fn encode_partitions(
         .map(|wanted| CreatePartitionsTopic {
             name: &wanted.topic,
             count: wanted.count,
+            // Null leaves them to the broker; an empty list would assign none.
+            assignments: None,
             ..CreatePartitionsTopic::default()
         })
         .collect();

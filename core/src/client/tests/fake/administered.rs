@@ -91,6 +91,7 @@ impl Fake {
 
     fn create_partitions(&mut self, request: &CreatePartitionsRequest<'_>, version: i16, out: &mut Writer) {
         let results = request.topics.iter().map(|topic| {
+            assert_eq!(topic.assignments, None, "an empty list would assign none");
             let logs = &mut self.topics.get_mut(topic.name).unwrap().logs;
             let count = usize::try_from(topic.count).unwrap();
             let fewer = count <= logs.len();
