@@ -3,6 +3,7 @@
 use super::spread::Spread;
 use super::topic::is_internal;
 use super::{Beginning, Begun, Context, Done, Head, Work, decode_body, error, respond};
+use crate::config::Cleanup;
 use crate::id::{Offset, PartitionId};
 use crate::replica::{DeleteRecordsOp, PartitionOp, PartitionReply};
 use crate::wire::messages::delete_records_request::{DeleteRecordsPartition, DeleteRecordsRequest};
@@ -54,8 +55,8 @@ fn judge(
     if is_internal(name) {
         return Err(ErrorCode::InvalidTopicException);
     }
-    // Of a topic that is compacted and never trimmed, nothing may go but what a newer record replaces.
-    if !topic.config.cleanup.deletes() {
+    // Of a topic that is compacted and nothing else, nothing may go but what a newer record replaces.
+    if topic.config.cleanup == Cleanup::Compact {
         return Err(ErrorCode::PolicyViolation);
     }
     let upto = match wanted.offset {

@@ -161,7 +161,8 @@ fn delete_records_answers_the_low_watermark() {
 #[test]
 fn delete_records_keeps_to_the_cleanup_policy() {
     let mut world = World::new();
-    for (name, policy, code) in [("a", "", 44), ("b", "delete", 0)] {
+    let policies = [("a", "", 0), ("b", "delete", 0), ("c", "compact,delete", 0), ("d", "compact", 44)];
+    for (name, policy, code) in policies {
         world.create(name, 1, &[("cleanup.policy", policy)]);
         assert_eq!(delete(&mut world, 2, name, &[(0, 0)])[0].0, code, "{policy}");
     }
