@@ -20,7 +20,7 @@ pub use configs::{
     Synonym,
 };
 pub use image::{Image, PartitionImage, TopicImage};
-pub use log::{PlacedRecords, decode_records, encode_records};
+pub use log::{PlacedRecords, decode_records, encode_records, encoded_bytes};
 pub use record::{MetadataRecord, RecordError};
 pub use state::{Controller, METADATA_TOPIC, check_name};
 pub use topic_config::{ConfigError, Configs};

@@ -206,6 +206,7 @@ pub const RETIRE_JOBS_MAX: usize = 8;
 pub const REMOVALS_MAX: usize = 16;
 
 /// What one request to the controller may come to in the metadata log: it is appended as one batch, which is there as a whole or not.
+/// Beside this there are headers, of the batch and of each record.
 pub const METADATA_BATCH_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// Offsets that cannot be read of which a shard remembers that it told; then it tells again.
@@ -255,7 +256,7 @@ const _: () = assert!(REQUEST_BYTES_MAX <= PAGE_BYTES_MAX, "a request fits one p
 const _: () = assert!(BATCH_BYTES_MAX < REQUEST_BYTES_MAX, "a batch fits a request");
 const _: () = assert!(PAGE_BYTES_MIN.is_power_of_two() && PAGE_BYTES_MAX.is_power_of_two());
 const _: () =
-    assert!(METADATA_BATCH_BYTES_MAX <= BATCH_BYTES_MAX, "the metadata log is a log like any other");
+    assert!(2 * METADATA_BATCH_BYTES_MAX <= BATCH_BYTES_MAX, "the metadata log is a log like any other");
 const _: () = assert!(BLOCK_BYTES.is_power_of_two() && PAGE_BYTES_MIN <= BLOCK_BYTES);
 const _: () = assert!(WAL_FRAME_BYTES_MAX <= PAGE_BYTES_MAX, "a frame fits one page");
 const _: () = assert!(WAL_FRAME_BYTES_USUAL <= WAL_WRITE_BYTES_MAX);

@@ -23,6 +23,17 @@ pub fn encode_records(records: &[MetadataRecord], timestamp: Timestamp) -> Vec<u
     builder.build()
 }
 
+/// What the records come to in a batch, but for its header and theirs.
+pub fn encoded_bytes(records: &[MetadataRecord]) -> usize {
+    let mut value = Vec::new();
+    let lens = records.iter().map(|record| {
+        value.clear();
+        record.encode(&mut value);
+        value.len()
+    });
+    lens.sum()
+}
+
 /// The records of the batch at the front of `bytes` with their offsets, and what follows it.
 pub fn decode_records<'a>(
     bytes: &'a [u8],

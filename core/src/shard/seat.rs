@@ -7,9 +7,10 @@ use alloc::vec::Vec;
 use super::message::{CallId, ShardMessage};
 use super::owner::{Owner, StreamHold};
 use crate::controller::{
-    Command, Controller, ControllerReply, Image, Intent, MetadataRecord, encode_records,
+    Command, Controller, ControllerReply, Image, Intent, MetadataRecord, encode_records, encoded_bytes,
 };
 use crate::id::{Offset, PartitionId, ShardId, StreamId, Uuid};
+use crate::limits::METADATA_BATCH_BYTES_MAX;
 use crate::mutant::{self, Mutant};
 use crate::prng::Prng;
 use crate::shard::Event;
@@ -173,6 +174,9 @@ impl Seat {
         owner: &mut Owner,
         records: Vec<MetadataRecord>,
     ) -> Result<(), NotAppended> {
+        if encoded_bytes(&records) > METADATA_BATCH_BYTES_MAX {
+            return Err(NotAppended::TooLarge);
+        }
         let batch = encode_records(&records, now.wall);
         let base = match owner.append_own(now, PartitionId::METADATA, &batch) {
             Ok(base) => base,

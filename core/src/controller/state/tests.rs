@@ -11,9 +11,10 @@ use crate::config::registry::Scope;
 use crate::controller::{
     Command, ConfigError, ControllerReply, CreateTopicError, CreateTopics, CreatedTopic, DeleteTopicError,
     Image, Intent, MetadataRecord, NewTopic, TopicImage, TopicRef, decode_records, encode_records,
+    encoded_bytes,
 };
 use crate::id::{NodeId, Offset, ProducerId, TopicId, Uuid};
-use crate::limits::{CREATE_PARTITIONS_MAX, PRODUCER_ID_BLOCK};
+use crate::limits::{CREATE_PARTITIONS_MAX, METADATA_BATCH_BYTES_MAX, PRODUCER_ID_BLOCK};
 use crate::prng::Prng;
 use crate::time::Timestamp;
 
@@ -284,4 +285,15 @@ fn changes_are_the_topics_that_are_gone_new_or_other() {
     let none = Image::empty();
     assert_eq!(names(&after.changes(&none).fresh), ["a", "b", "d", "e"]);
     assert_eq!(names(&none.changes(&after).gone), ["a", "b", "d", "e"]);
+}
+
+#[test]
+fn encoded_bytes_are_those_of_a_batch_without_headers() {
+    let mut host = Host::new();
+    let wide = NewTopic { partitions: 10_000, ..topic("wide") };
+    let create = CreateTopics { topics: vec![wide], intent: Intent::Apply };
+    let (records, _) = host.controller.handle(Command::CreateTopics(create), &mut host.prng);
+    let (bytes, batch) = (encoded_bytes(&records), encode_records(&records, Timestamp(5)).len());
+    assert!(bytes < batch && batch < 2 * bytes, "{bytes} of {batch}");
+    assert!(batch < METADATA_BATCH_BYTES_MAX, "as many partitions as one request may create fit");
 }

@@ -6,7 +6,6 @@ use super::{Call, Memory, Owner};
 use crate::batch::{self, BatchInfo, BatchView, NO_PRODUCER};
 use crate::config::TimestampType;
 use crate::id::{Offset, PartitionId, ShardId};
-use crate::limits::METADATA_BATCH_BYTES_MAX;
 use crate::log::{AppendError, Destage, Log, Placed, Placement};
 use crate::mutant::{self, Mutant};
 use crate::replica::{
@@ -240,9 +239,6 @@ impl Owner {
         id: PartitionId,
         batch: &[u8],
     ) -> Result<Offset, NoRoom> {
-        if batch.len() > METADATA_BATCH_BYTES_MAX {
-            return Err(NoRoom::Ever);
-        }
         self.reserve(batch.len()).inspect_err(|_| self.hurry())?;
         let info =
             BatchView::parse(batch).and_then(|(view, _)| view.info()).expect("the shard made the batch");
