@@ -111,7 +111,7 @@ impl Checkers {
             Box::new(resources::Resources),
             Box::new(retention_in_bounds::RetentionInBounds::new(rules)),
             Box::new(rot_is_told::RotIsTold::new(rules)),
-            Box::new(state_matches_log::StateMatchesLog::default()),
+            Box::new(state_matches_log::StateMatchesLog::new(rules)),
         ])
     }
 

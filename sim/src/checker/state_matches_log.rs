@@ -10,7 +10,7 @@ use highwater_core::log::{EpochStart, LogView, Producer, SegmentView};
 use highwater_core::shard::{Event, Sequenced};
 use highwater_core::time::Timestamp;
 
-use super::{Checker, Look};
+use super::{Checker, Look, Rules};
 use crate::history::Fact;
 use crate::report::Violation;
 
@@ -37,6 +37,8 @@ struct Fold {
     batches: Vec<Batch>,
     /// Something was lost and told: what is derived need not match any more.
     lossy: bool,
+    /// Compaction took batches: a footer that is made anew from what is left knows less than the one before.
+    cleaned: bool,
     /// The node ended since: how much was kept is not known yet.
     unsure: bool,
     /// Records were deleted on request, however much is left.
@@ -170,10 +172,16 @@ fn index(fold: &Fold, segment: &SegmentView) -> Option<String> {
 
 #[derive(Debug, Default, Clone)]
 pub(super) struct StateMatchesLog {
+    /// Bits rot, so that both copies of a footer may.
+    rot: bool,
     folds: BTreeMap<(usize, PartitionId), Fold>,
 }
 
 impl StateMatchesLog {
+    pub(super) fn new(rules: &Rules) -> Self {
+        Self { rot: rules.rot, ..Self::default() }
+    }
+
     fn fold(&mut self, node: usize, partition: PartitionId) -> &mut Fold {
         self.folds.entry((node, partition)).or_default()
     }
@@ -209,6 +217,12 @@ impl StateMatchesLog {
                 self.fold(node, partition).lossy = true;
             }
             Event::LogStartMoved { partition, .. } => self.fold(node, partition).trimmed = true,
+            Event::SegmentCleaned { partition, .. } => self.fold(node, partition).cleaned = true,
+            Event::FooterRebuilt { partition, .. } => {
+                let rot = self.rot;
+                let fold = self.fold(node, partition);
+                fold.lossy |= fold.cleaned && rot;
+            }
             Event::SegmentDeleted { partition, base } => {
                 let fold = self.fold(node, partition);
                 fold.deleted = fold.deleted.max(Some(base));

@@ -45,19 +45,26 @@ pub fn choose(found: &Found) -> Chosen {
             continue;
         }
         let named = || Some(footer::decode(footer?.as_ref()?)?.name());
-        let named = if candidates.len() > 1 { named() } else { None };
-        let named = named.filter(|_| !mutant::on(Mutant::UnfinishedCounts));
-        let first =
-            candidates.last().copied().filter(|_| mutant::on(Mutant::UnfinishedCounts)).unwrap_or(first);
-        let name = named.filter(|name| candidates.contains(name)).unwrap_or(first);
+        let is_plain = candidates.len() == 1 && first.cleaned.is_none();
+        let newest = candidates.last().copied().filter(|_| mutant::on(Mutant::UnfinishedCounts));
+        let name = match if is_plain { None } else { newest.or_else(named) } {
+            Some(name) if candidates.contains(&name) => name,
+            // The file in force was deleted, and what was to take its place was never finished.
+            Some(_) => {
+                chosen.left.extend(candidates.into_iter().map(Leftover::Segment));
+                continue;
+            }
+            None => first,
+        };
         chosen.segments.push(name);
         chosen.left.extend(candidates.into_iter().filter(|other| *other != name).map(Leftover::Segment));
         covered = name.cleaned.map_or(covered, |cleaned| cleaned.end);
     }
+    let has_segment = |base: Offset| found.segments.keys().any(|name| name.base == base);
     // Those before the first segment are of segments that were deleted, and the newest of them is needed.
     let first = chosen.segments.first().map(|name| name.base);
     let orphans = found.footers.keys().copied().filter(|base| first.is_some_and(|first| *base > first));
-    let orphans = orphans.filter(|base| !found.segments.keys().any(|name| name.base == *base));
-    chosen.left.extend(orphans.map(Leftover::Footer));
+    let orphans: Vec<Offset> = orphans.filter(|base| !has_segment(*base)).collect();
+    chosen.left.extend(orphans.into_iter().map(Leftover::Footer));
     chosen
 }

@@ -12,7 +12,7 @@ use crate::id::{LeaderEpoch, Offset};
 use crate::limits::SEGMENT_READ_BYTES_MAX;
 use crate::log::resync::{is_followed, next_whole};
 use crate::log::segment::{BLOCK, Cleaned, File, Segment, SegmentName, len_of};
-use crate::log::{Extent, Log, TailBatch, footer};
+use crate::log::{EpochStart, Extent, Log, TailBatch, footer};
 use crate::mutant::{self, Mutant};
 use crate::time::Timestamp;
 
@@ -284,6 +284,11 @@ impl Rebuild {
             };
         };
         let batch = staged(log.active(), extent, &info, view.leader_epoch(), bytes);
+        if self.name.cleaned.is_some() {
+            // What compaction took before this batch was of its epoch, as far as anything can tell.
+            let start = log.log_end();
+            log.epochs.assign(EpochStart { epoch: batch.epoch, start });
+        }
         log.recover(&info, extent, &batch);
         match copy_of {
             Some(wal_file) => self.staged.push(TailBatch { wal_file, ..batch }),

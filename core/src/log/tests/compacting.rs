@@ -445,6 +445,20 @@ fn oldest_file_counts_where_the_footer_is_lost() {
     assert_eq!(chosen.left, [Leftover::Segment(cleaned(0, 20, 1))]);
     let chosen = choose(&found(&[cleaned(0, 20, 1), written(10), written(20)], &[0, 10, 15]));
     assert_eq!(chosen.segments, [cleaned(0, 20, 1), written(20)]);
+    // The footer is of a file that was deleted: what was being made of it does not count.
+    let mut world = World::new(config(&mut Prng::new(3)));
+    while world.disk.footers.is_empty() {
+        world.append(&mut Prng::new(3));
+        world.durable();
+        world.wall += 10_000;
+        world.log.roll_if_due(now(world.wall));
+        world.disk.destage(&mut world.log, Destage::Blocks, Until::Done);
+        world.disk.seal(&mut world.log, Until::Done);
+    }
+    let (base, footer) = world.disk.footers.pop_first().unwrap();
+    let mut unfinished = found(&[cleaned(base.0, 20, 1), written(20)], &[]);
+    unfinished.footers.insert(base, Some(Slice::from_vec(footer)));
+    assert_eq!(choose(&unfinished).segments, [written(20)]);
     let gone = [Leftover::Segment(written(10)), Leftover::Footer(Offset(10)), Leftover::Footer(Offset(15))];
     assert_eq!(chosen.left, gone);
 }

@@ -166,9 +166,12 @@ impl PartitionBoot {
         let footers = footers.map(|base| (*base, self.footers.get(base).cloned())).collect();
         let chosen = choose(&Found { segments, footers });
         for file in &chosen.left {
-            if let Leftover::Footer(base) = file {
-                self.files.footers.remove(base);
-                self.footers.remove(base);
+            match file {
+                Leftover::Segment(name) => drop(self.files.segments.remove(name)),
+                Leftover::Footer(base) => {
+                    self.files.footers.remove(base);
+                    self.footers.remove(base);
+                }
             }
         }
         self.names = chosen.segments;

@@ -42,6 +42,8 @@ pub(super) struct Cleaner {
     waits: Option<CleanOp>,
     /// When to go on, or to look for a log that is dirty enough.
     at: Option<Instant>,
+    /// Retention wants segments that the pass has begun to write anew.
+    gives_way: bool,
 }
 
 impl Cleaner {
@@ -51,6 +53,13 @@ impl Cleaner {
 
     pub(super) fn is_at_work(&self) -> bool {
         self.waits.is_some()
+    }
+
+    /// The pass over this partition ends with its next step: what it has begun to write must not outlive what that stands for.
+    pub(super) fn give_way(&mut self, id: PartitionId) -> bool {
+        let begun = self.unfinished(id).is_some();
+        self.gives_way |= begun;
+        begun
     }
 
     /// What a pass over this partition has begun to write.
@@ -120,7 +129,7 @@ impl Owner {
         let id = job.partition;
         let Some(partition) = self.partitions.get(&id) else { return self.abandon(job) };
         let log = &partition.replica.log;
-        if !log.compacts() || !log.holds(job.cleaning.needs()) {
+        if self.cleaner.gives_way || !log.compacts() || !log.holds(job.cleaning.needs()) {
             return self.abandon(job);
         }
         let busy = partition.keeping == Keeping::Busy;
@@ -222,7 +231,9 @@ impl Owner {
         };
         let log = &mut partition.replica.log;
         let read = match (op, &page) {
-            _ if op != CleanOp::Commit && !log.holds(job.cleaning.needs()) => return self.abandon(job),
+            _ if op != CleanOp::Commit && (self.cleaner.gives_way || !log.holds(job.cleaning.needs())) => {
+                return self.abandon(job);
+            }
             (CleanOp::Read { bytes }, Some(page)) => {
                 self.cleaner.at = Some(now.mono + pause(u64::from(bytes)));
                 job.cleaning.on_read(log, page, &mut self.scratch)
@@ -298,6 +309,7 @@ impl Owner {
     /// The pass ends here. What it has begun to write goes.
     fn abandon(&mut self, job: Job) {
         let id = job.partition;
+        self.cleaner.gives_way = false;
         let Some(name) = job.cleaning.unfinished() else { return };
         match self.partitions.get_mut(&id) {
             Some(partition) => {

@@ -374,6 +374,9 @@ impl Owner {
             && let expired = log.expired(now, high_watermark)
             && let Some(&base) = expired.first()
         {
+            if self.cleaner.give_way(id) {
+                return;
+            }
             let newest = log.segment_name(*expired.last().expect("there is a first"));
             let name = log.on_deleted(base);
             if mutant::on(Mutant::LogStartNotKept) {
