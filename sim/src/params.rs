@@ -124,8 +124,10 @@ impl TopicParams {
         }
     }
 
-    /// Sets what is kept for ever by default.
-    fn say_how_long(&mut self) {
+    /// What all brokers are set to shall not touch topics that others judge; and nobody shall ask in vain for hours for a topic
+    /// that is gone.
+    fn settle(&mut self) {
+        self.churns = false;
         for name in ["retention.ms", "retention.bytes"] {
             if !self.settings.iter().any(|(set, _)| set == name) {
                 self.settings.push((name.to_owned(), "-1".to_owned()));
@@ -206,8 +208,7 @@ impl Params {
             clients.extend(roles.into_iter().map(|role| ClientParams::draw(&mut prng, node, role, &tuning)));
         }
         if tuning.stewards == Stewards::OneEach {
-            // What all brokers are set to shall not touch topics that others judge.
-            topics.iter_mut().for_each(TopicParams::say_how_long);
+            topics.iter_mut().for_each(TopicParams::settle);
             for node in 0..nodes {
                 let mut prng = Stream::Steward(node).of(seed);
                 let role = Role::Steward(spec::draw_steward(&mut prng));

@@ -4,14 +4,14 @@
 
 use std::collections::BTreeMap;
 
-use highwater_core::id::{LeaderEpoch, Offset, PartitionId, ProducerId};
+use highwater_core::id::{LeaderEpoch, Offset, PartitionId, ProducerId, TopicId};
 use highwater_core::limits::PRODUCER_BATCHES_RETAINED;
 use highwater_core::log::{EpochStart, LogView, Producer, SegmentView};
 use highwater_core::shard::{Event, Sequenced};
 use highwater_core::time::Timestamp;
 
 use super::{Checker, Look, Rules};
-use crate::history::Fact;
+use crate::history::{Deed, Fact};
 use crate::report::Violation;
 
 const NAME: &str = "state_matches_log";
@@ -175,6 +175,8 @@ pub(super) struct StateMatchesLog {
     /// Bits rot, so that both copies of a footer may.
     rot: bool,
     folds: BTreeMap<(usize, PartitionId), Fold>,
+    /// What is kept of this topic changes from one look to the next.
+    ruled: Option<TopicId>,
 }
 
 impl StateMatchesLog {
@@ -224,11 +226,13 @@ impl StateMatchesLog {
                 fold.lossy |= fold.cleaned && rot;
             }
             Event::SegmentDeleted { partition, base } => {
+                let ruled = self.ruled == Some(partition.topic);
                 let fold = self.fold(node, partition);
                 fold.deleted = fold.deleted.max(Some(base));
                 let left = fold.batches.iter().filter(|batch| batch.segment_base > base);
                 let left: u64 = left.map(|batch| u64::from(batch.bytes)).sum();
-                if fold.kept_bytes.is_some_and(|least| left < least) && !fold.lossy && !fold.trimmed {
+                let excused = fold.lossy || fold.trimmed || ruled;
+                if fold.kept_bytes.is_some_and(|least| left < least) && !excused {
                     let story = format!(
                         "{partition}: {base} was deleted, {left} bytes are left: {:?}",
                         fold.kept_bytes
@@ -247,6 +251,7 @@ impl Checker for StateMatchesLog {
     fn on_fact(&mut self, fact: &Fact) -> Result<(), Violation> {
         match fact {
             Fact::Core { node, event } => return self.on_event(*node, event),
+            Fact::Steward { deed: Deed::Owns { ruled }, .. } => self.ruled = Some(*ruled),
             Fact::Ended { node, .. } => {
                 let folds = self.folds.iter_mut().filter(|((of, _), _)| of == node);
                 folds.for_each(|(_, fold)| fold.unsure = true);

@@ -118,7 +118,10 @@ impl Task for Admin {
             return Next::At(self.next_at);
         }
         let Some(asking) = self.choose(turn.desk.draining, turn.prng) else { return Next::Idle };
-        self.next_at = turn.desk.after(turn.prng.micros(1_000, 200_000));
+        let rest = turn.prng.micros(1_000, 200_000);
+        // Whoever waits for a topic asks and asks.
+        let creates = matches!(asking, Asking::Create(_));
+        self.next_at = if creates { turn.desk.now + rest } else { turn.desk.after(rest) };
         if !Self::ask(asking, turn) {
             turn.desk.complain("client", format!("{asking:?} is not taken"));
         }

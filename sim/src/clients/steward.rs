@@ -105,7 +105,9 @@ impl Steward {
             Choice::Weigh { value_bytes, age_millis } => {
                 let timestamp = Timestamp(turn.desk.wall_millis - age_millis);
                 let record = Record { timestamp, bytes: usize::try_from(value_bytes).expect("small") };
-                self.produce(&self.ruled.clone(), record, turn);
+                if self.produce(&self.ruled, record, turn).is_none() {
+                    return;
+                }
                 Asking::Weigh { value_bytes }
             }
             Choice::Store { ages_millis } => {
@@ -113,8 +115,11 @@ impl Steward {
                 let mut open = BTreeMap::new();
                 for age in ages_millis {
                     let timestamp = Timestamp(turn.desk.wall_millis - age);
-                    let number = self.produce(&self.timed.clone(), Record { timestamp, bytes: 20 }, turn);
+                    let number = self.produce(&self.timed, Record { timestamp, bytes: 20 }, turn);
                     open.extend(number.map(|number| (number, timestamp.0)));
+                }
+                if open.is_empty() {
+                    return;
                 }
                 Asking::Store { open }
             }
@@ -209,10 +214,7 @@ fn fate_of(error: Option<ClientError>) -> Fate {
     match error {
         None => Fate::Done,
         Some(ClientError::Broker(
-            ErrorCode::InvalidConfig
-            | ErrorCode::InvalidRequest
-            | ErrorCode::UnknownTopicOrPartition
-            | ErrorCode::MessageTooLarge,
+            ErrorCode::InvalidConfig | ErrorCode::InvalidRequest | ErrorCode::MessageTooLarge,
         )) => Fate::Refused,
         Some(_) => Fate::Unknown,
     }
@@ -361,10 +363,9 @@ impl Task for Steward {
                 self.on_answer(answer, turn);
             }
             ClientEvent::Produced { token, result } => self.on_produced(token, result, turn.desk),
-            other @ (ClientEvent::Answered { .. }
-            | ClientEvent::Fetched(_)
-            | ClientEvent::FetchFailed { .. }) => {
-                turn.desk.complain("client", format!("a steward is told {other:?}"));
+            ClientEvent::Answered { .. } => {}
+            ClientEvent::Fetched(_) | ClientEvent::FetchFailed { .. } => {
+                turn.desk.complain("client", format!("a steward is told {event:?}"));
             }
         }
     }

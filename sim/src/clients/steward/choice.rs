@@ -98,9 +98,9 @@ pub(super) fn choose(wall_millis: i64, prng: &mut Prng) -> Choice {
 
 /// Mostly one thing comes soon after the other, and then nothing for hours.
 pub(super) fn rest(prng: &mut Prng) -> Duration {
-    match prng.below(20) {
+    match prng.below(60) {
         0 => Duration::from_secs(prng.between(3 * 3_600, 8 * 3_600)),
-        1 | 2 => prng.micros(1_000_000, 7_200_000_000),
+        1..=3 => prng.micros(1_000_000, 7_200_000_000),
         _ => prng.micros(500, 200_000),
     }
 }
