@@ -36,7 +36,7 @@ pub(super) fn begin(context: &mut Context<'_>, head: Head, reader: Reader<'_>) -
     let mut work = CreateTopics { head, intent, topics: Vec::with_capacity(request.topics.len()) };
     let mut wanted = Vec::new();
     for topic in &request.topics {
-        let failure = judge(head, topic, counts.get(topic.name).copied().unwrap_or_default()).err();
+        let failure = judge(counts.get(topic.name).copied().unwrap_or_default()).err();
         if failure.is_none() {
             wanted.push(new_topic(topic));
         }
@@ -51,22 +51,9 @@ pub(super) fn begin(context: &mut Context<'_>, head: Head, reader: Reader<'_>) -
 }
 
 /// What only this request can get wrong; the rest is the controller's to judge.
-fn judge(head: Head, topic: &CreatableTopic<'_>, times: u32) -> Result<(), Failure> {
+fn judge(times: u32) -> Result<(), Failure> {
     if times > 1 {
         return Err(Failure::new(ErrorCode::InvalidRequest, "the topic is named twice"));
-    }
-    // The node's defaults can be asked for since KIP-464.
-    if head.version < 4 && topic.assignments.is_empty() {
-        if topic.num_partitions < 1 {
-            return Err(Failure::new(
-                ErrorCode::InvalidPartitions,
-                "the count of partitions must be at least 1",
-            ));
-        }
-        if topic.replication_factor < 1 {
-            let message = "the replication factor must be at least 1";
-            return Err(Failure::new(ErrorCode::InvalidReplicationFactor, message));
-        }
     }
     Ok(())
 }

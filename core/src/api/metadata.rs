@@ -65,8 +65,10 @@ pub(super) fn begin(context: &mut Context<'_>, head: Head, reader: Reader<'_>) -
 fn wanted(head: Head, topic: &MetadataRequestTopic<'_>) -> Wanted {
     match topic.name {
         Some(name) if topic.topic_id.is_zero() => Wanted::Name(String::from(name)),
-        // Ids are in the schema since 10 and may be used since 12.
-        None if head.version >= 12 && !topic.topic_id.is_zero() => Wanted::Id(TopicId(topic.topic_id)),
+        // Ids are in the schema since 10 and may be used since 12. Java's admin client sends an empty name along.
+        None | Some("") if head.version >= 12 && !topic.topic_id.is_zero() => {
+            Wanted::Id(TopicId(topic.topic_id))
+        }
         name => Wanted::Refused { name: name.map(String::from), id: topic.topic_id },
     }
 }

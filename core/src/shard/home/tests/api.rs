@@ -139,6 +139,8 @@ fn metadata_finds_topics_by_id() {
     let topic = |topic_id, name| MetadataRequestTopic { topic_id, name, ..MetadataRequestTopic::default() };
     let found = topics(&mut world, 12, &ask(vec![topic(id, None), topic(Uuid([5; 16]), None)]));
     assert_eq!(found, [(0, Some(String::from("t")), 2), (100, None, 0)]);
+    let found = topics(&mut world, 12, &ask(vec![topic(id, Some("")), topic(Uuid::ZERO, Some(""))]));
+    assert_eq!(found, [(0, Some(String::from("t")), 2), (17, Some(String::new()), 0)]);
     let found = topics(&mut world, 12, &ask(vec![topic(id, Some("t")), topic(Uuid::ZERO, None)]));
     assert_eq!(found, [(42, Some(String::from("t")), 0), (42, None, 0)]);
 }
@@ -249,7 +251,7 @@ fn create_topics_names_what_is_wrong() {
     assert_eq!(create(&mut world, 7, &dry), [(0, None, 1, 34)]);
     assert_eq!(world.controller.image().topic_count(), 1, "only validated");
     let old = CreateTopicsRequest { topics: vec![creatable("old", -1, &[])], ..Default::default() };
-    assert_eq!(create(&mut world, 3, &old)[0].0, 37, "defaults came with version 4");
+    assert_eq!(create(&mut world, 3, &old)[0].0, 0, "kafkajs asks for the defaults before version 4, too");
 }
 
 #[test]
