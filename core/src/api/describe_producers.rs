@@ -1,5 +1,6 @@
 //! `DescribeProducers` (61): the idempotent producers that partitions remember.
 
+use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 use super::error::Failure;
@@ -31,10 +32,16 @@ struct Answer {
 pub(super) fn begin(context: &mut Context<'_>, head: Head, reader: Reader<'_>) -> Beginning {
     let request = decode_body!(DescribeProducersRequest<'_>, head, reader);
     let mut work = DescribeProducers { head, answers: Spread::new() };
+    // What a partition remembers is far larger than its name: nobody gets it twice in one answer.
+    let mut seen = BTreeSet::new();
     for topic in &request.topics {
         work.answers.topic(topic.name);
         for &index in &topic.partition_indexes {
-            let judged = judge(context, topic.name, index);
+            let judged = if seen.insert((topic.name, index)) {
+                judge(context, topic.name, index)
+            } else {
+                Err(Failure::new(ErrorCode::InvalidRequest, "the partition is named twice"))
+            };
             let answer = Answer { index, failure: judged.as_ref().err().cloned(), producers: Vec::new() };
             work.answers.add(context, answer, judged.ok().map(PartitionOp::Producers));
         }

@@ -106,13 +106,50 @@ impl ConfigResource {
     }
 }
 
-/// Judges one change; the record that makes it, if it makes a difference.
+/// How many more there may be of what exists by having settings.
+struct Room {
+    groups: usize,
+    client_metrics: usize,
+}
+
+impl Room {
+    fn of(&mut self, resource: &ConfigResource) -> Option<&mut usize> {
+        match resource {
+            ConfigResource::Topic(_) | ConfigResource::Broker(_) => None,
+            ConfigResource::Group(_) => Some(&mut self.groups),
+            ConfigResource::ClientMetrics(_) => Some(&mut self.client_metrics),
+        }
+    }
+}
+
+/// Judges changes of resources, each named once; the record that makes a change, if it makes a difference.
 pub(super) fn alter(
     config: &Config,
     image: &Image,
+    changes: &[ConfigsChange],
+) -> Vec<Result<Option<MetadataRecord>, AlterConfigsError>> {
+    let mut room = Room {
+        groups: GROUP_CONFIGS_MAX.saturating_sub(image.groups().count()),
+        client_metrics: CLIENT_METRICS_MAX.saturating_sub(image.client_metrics().count()),
+    };
+    let judge = |change: &ConfigsChange| {
+        let judged = alter_one(config, image, change, &mut room);
+        let is_fresh = change.resource.configs(image).is_none();
+        if let (Ok(Some(_)), true, Some(room)) = (&judged, is_fresh, room.of(&change.resource)) {
+            *room -= 1;
+        }
+        judged
+    };
+    changes.iter().map(judge).collect()
+}
+
+fn alter_one(
+    config: &Config,
+    image: &Image,
     change: &ConfigsChange,
+    room: &mut Room,
 ) -> Result<Option<MetadataRecord>, AlterConfigsError> {
-    let resource = find(image, &change.resource)?;
+    let resource = find(image, &change.resource, room)?;
     let empty = Configs::new();
     let before = change.resource.configs(image).unwrap_or(&empty);
     let after = match &change.edit {
@@ -144,7 +181,12 @@ pub(super) fn alter(
     Ok(Some(MetadataRecord::ConfigsAltered(ConfigsAltered { resource, changes })))
 }
 
-fn find(image: &Image, resource: &ConfigResource) -> Result<AlteredResource, AlterConfigsError> {
+fn find(
+    image: &Image,
+    resource: &ConfigResource,
+    room: &mut Room,
+) -> Result<AlteredResource, AlterConfigsError> {
+    let is_full = resource.configs(image).is_none() && room.of(resource).is_some_and(|room| *room == 0);
     match resource {
         ConfigResource::Topic(name) => {
             let topic = image.topic(name).ok_or(AlterConfigsError::UnknownTopic)?;
@@ -152,22 +194,33 @@ fn find(image: &Image, resource: &ConfigResource) -> Result<AlteredResource, Alt
         }
         ConfigResource::Broker(node) => Ok(AlteredResource::Broker(*node)),
         ConfigResource::Group(name) => {
-            let others = image.groups().filter(|group| group != name).count();
-            named(name, others, GROUP_CONFIGS_MAX).map(AlteredResource::Group)
+            check_name(name)?;
+            let max = GROUP_CONFIGS_MAX;
+            if is_full {
+                Err(AlterConfigsError::TooMany { max })
+            } else {
+                Ok(AlteredResource::Group(name.clone()))
+            }
         }
         ConfigResource::ClientMetrics(name) => {
-            let others = image.client_metrics().filter(|subscription| subscription != name).count();
-            named(name, others, CLIENT_METRICS_MAX).map(AlteredResource::ClientMetrics)
+            check_name(name)?;
+            let max = CLIENT_METRICS_MAX;
+            if is_full {
+                Err(AlterConfigsError::TooMany { max })
+            } else {
+                Ok(AlteredResource::ClientMetrics(name.clone()))
+            }
         }
     }
 }
 
-/// What exists by having settings, beside `others` of its type.
-fn named(name: &str, others: usize, max: usize) -> Result<String, AlterConfigsError> {
+/// Judges the name of what exists by having settings.
+fn check_name(name: &str) -> Result<(), AlterConfigsError> {
     if name.is_empty() || name.len() > RESOURCE_NAME_BYTES_MAX {
-        return Err(AlterConfigsError::Name);
+        Err(AlterConfigsError::Name)
+    } else {
+        Ok(())
     }
-    if others >= max { Err(AlterConfigsError::TooMany { max }) } else { Ok(String::from(name)) }
 }
 
 /// Whether the broker lets a group set this.

@@ -85,8 +85,7 @@ impl Controller {
                 (vec![record], ControllerReply::ProducerIds { first, count: PRODUCER_ID_BLOCK })
             }
             Command::AlterConfigs(alter) => {
-                let judge = |change| configs::alter(&self.config, &self.appended, change);
-                let judged: Vec<_> = alter.changes.iter().map(judge).collect();
+                let judged = configs::alter(&self.config, &self.appended, &alter.changes);
                 let apply = alter.intent == Intent::Apply || mutant::on(Mutant::ValidationDone);
                 let records = judged.iter().flatten().flatten().filter(|_| apply).cloned().collect();
                 let results = judged.into_iter().map(|result| result.map(drop)).collect();

@@ -238,6 +238,32 @@ fn groups_have_settings_of_their_own() {
 }
 
 #[test]
+fn groups_with_settings_are_counted_within_a_request_too() {
+    let mut host = Host::new(&[]);
+    let change = |group: usize| ConfigsChange {
+        resource: ConfigResource::Group(group.to_string()),
+        edit: ConfigsEdit::Each(vec![("share.auto.offset.reset".into(), ConfigOp::Set("earliest".into()))]),
+    };
+    let mut alter = |groups: core::ops::Range<usize>| {
+        let changes = groups.map(change).collect();
+        match host.run(Command::AlterConfigs(AlterConfigs {
+            changes,
+            loggers: vec![],
+            intent: Intent::Apply,
+        })) {
+            ControllerReply::AlterConfigs(results) => results,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert!(alter(0..GROUP_CONFIGS_MAX - 2).iter().all(Result::is_ok));
+    let many = Err(AlterConfigsError::TooMany { max: GROUP_CONFIGS_MAX });
+    let fresh = GROUP_CONFIGS_MAX - 3;
+    assert_eq!(alter(fresh..fresh + 5), [Ok(()), Ok(()), Ok(()), many.clone(), many.clone()]);
+    assert_eq!(alter(0..1), [Ok(())], "it exists already");
+    assert_eq!(alter(fresh + 3..fresh + 4), [many]);
+}
+
+#[test]
 fn groups_stay_within_what_the_broker_allows() {
     let statics =
         [("group.consumer.min.session.timeout.ms", "100"), ("group.streams.max.standby.replicas", "7")];
