@@ -11,15 +11,13 @@ use crate::wire::messages::describe_acls_response::DescribeAclsResponse;
 use crate::wire::{ErrorCode, Reader};
 
 const CODE: i16 = ErrorCode::SecurityDisabled.code();
-/// Kafka's sentences: admin tools show them to their users, and some look for them.
-const NOT_ON_BROKER: &str = "No Authorizer is configured on the broker";
-const NOT_CONFIGURED: &str = "No Authorizer is configured.";
+const NO_AUTHORIZER: &str = "the broker has no authorizer, and so no ACLs";
 
 pub(super) fn describe(head: Head, reader: Reader<'_>) -> Beginning {
     let _ = decode_body!(DescribeAclsRequest<'_>, head, reader);
     let response = DescribeAclsResponse {
         error_code: CODE,
-        error_message: Some(NOT_ON_BROKER),
+        error_message: Some(NO_AUTHORIZER),
         ..DescribeAclsResponse::default()
     };
     answered(head, |version, writer| response.encode(version, writer))
@@ -29,7 +27,7 @@ pub(super) fn create(head: Head, reader: Reader<'_>) -> Beginning {
     let request = decode_body!(CreateAclsRequest<'_>, head, reader);
     let result = || AclCreationResult {
         error_code: CODE,
-        error_message: Some(NOT_CONFIGURED),
+        error_message: Some(NO_AUTHORIZER),
         ..AclCreationResult::default()
     };
     let results = request.creations.iter().map(|_| result()).collect();
@@ -41,7 +39,7 @@ pub(super) fn delete(head: Head, reader: Reader<'_>) -> Beginning {
     let request = decode_body!(DeleteAclsRequest<'_>, head, reader);
     let result = || DeleteAclsFilterResult {
         error_code: CODE,
-        error_message: Some(NOT_CONFIGURED),
+        error_message: Some(NO_AUTHORIZER),
         ..DeleteAclsFilterResult::default()
     };
     let filter_results = request.filters.iter().map(|_| result()).collect();

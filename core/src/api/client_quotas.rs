@@ -35,7 +35,7 @@ fn judge_filter(components: &[ComponentData<'_>]) -> Result<(), Refusal> {
     let mut kinds = BTreeSet::new();
     for component in components {
         match component.entity_type {
-            "" => return invalid("Invalid empty entity type."),
+            "" => return invalid("the type of an entity may not be empty"),
             USER | CLIENT_ID | IP => {}
             _ => {
                 return Err((
@@ -89,14 +89,14 @@ fn judge(entry: &alter_client_quotas_request::EntryData<'_>) -> Result<(), Refus
             return invalid("only user, client-id and ip are quota entities");
         }
         if !kinds.insert(entity.entity_type) {
-            return invalid("Invalid client quota entity, duplicate entity entry");
+            return invalid("the entity names a type twice");
         }
         if entity.entity_name == Some("") {
             return invalid("a quota entity has a name, or none for the default");
         }
     }
     if kinds.is_empty() {
-        return invalid("Invalid empty client quota entity");
+        return invalid("an entity has at least one type");
     }
     if kinds.contains(IP) && kinds.len() > 1 {
         return invalid("an ip cannot be combined with a user or a client-id");

@@ -35,7 +35,7 @@ pub(super) fn begin(context: &mut Context<'_>, head: Head, reader: Reader<'_>) -
     for topic in &request.topics {
         let Some(times) = counts.remove(topic.name) else { continue };
         let failure = if times > 1 {
-            Some(Failure::new(ErrorCode::InvalidRequest, "Duplicate topic in request."))
+            Some(Failure::new(ErrorCode::InvalidRequest, "the topic is named twice"))
         } else if is_internal(topic.name) && context.image.topic(topic.name).is_some() {
             let message = "a topic of the broker itself gets no further partitions";
             Some(Failure::new(ErrorCode::InvalidTopicException, message))

@@ -54,11 +54,11 @@ pub(super) fn begin(context: &Context<'_>, head: Head, reader: Reader<'_>) -> Be
 fn judge(context: &Context<'_>, topic: &str, index: i32) -> Failure {
     let unknown = |message| Failure { code: ErrorCode::UnknownTopicOrPartition, message };
     let Some(found) = context.image.topic(topic) else {
-        return unknown(format!("No such topic as {}", shown(topic)));
+        return unknown(format!("no topic has the name '{}'", shown(topic)));
     };
     if found.partition(index).is_none() {
-        return unknown(format!("No such partition as {topic}-{index}"));
+        return unknown(format!("topic '{topic}' has no partition {index}"));
     }
-    let message = String::from("Leader election not needed for topic partition.");
+    let message = String::from("the partition has the leader that the election would give it");
     Failure { code: ErrorCode::ElectionNotNeeded, message }
 }

@@ -234,44 +234,34 @@ pub(super) fn of_delete(error: &DeleteTopicError) -> Failure {
     }
 }
 
-/// The sentences of Kafka where it has one: admin tools show them to their users.
 pub(super) fn of_create_partitions(error: &CreatePartitionsError) -> Failure {
     let (code, message) = match error {
-        CreatePartitionsError::UnknownName => (
-            ErrorCode::UnknownTopicOrPartition,
-            String::from("This server does not host this topic-partition."),
-        ),
+        CreatePartitionsError::UnknownName => {
+            (ErrorCode::UnknownTopicOrPartition, String::from("no topic has this name"))
+        }
         CreatePartitionsError::NotMore { current, count, .. } if usize::try_from(*count) == Ok(*current) => {
-            (ErrorCode::InvalidPartitions, format!("Topic already has {current} partition(s)."))
+            (ErrorCode::InvalidPartitions, format!("the topic has {current} partitions already"))
         }
         CreatePartitionsError::NotMore { name, current, count } => (
             ErrorCode::InvalidPartitions,
             format!(
-                "The topic {name} currently has {current} partition(s); {count} would not be an increase."
+                "topic '{name}' has {current} partitions, and partitions are only ever added: {count} are fewer"
             ),
         ),
         CreatePartitionsError::AssignmentCount { further, given } => (
             ErrorCode::InvalidReplicaAssignment,
-            format!(
-                "Attempted to add {further} additional partition(s), but only {given} assignment(s) were \
-                 specified."
-            ),
+            format!("{further} further partitions need an assignment each, and {given} are given"),
         ),
-        CreatePartitionsError::AssignmentEmpty => (
-            ErrorCode::InvalidReplicaAssignment,
-            String::from("The manual partition assignment includes an empty replica list."),
-        ),
+        CreatePartitionsError::AssignmentEmpty => {
+            (ErrorCode::InvalidReplicaAssignment, String::from("an assignment names no broker"))
+        }
         CreatePartitionsError::AssignmentNode { node } => (
             ErrorCode::InvalidReplicaAssignment,
-            format!(
-                "The manual partition assignment includes broker {}, but no such broker is registered.",
-                node.0
-            ),
+            format!("an assignment names broker {}, which the cluster does not have", node.0),
         ),
-        CreatePartitionsError::AssignmentTwice { node } => (
-            ErrorCode::InvalidReplicaAssignment,
-            format!("The manual partition assignment includes the broker {} more than once.", node.0),
-        ),
+        CreatePartitionsError::AssignmentTwice { node } => {
+            (ErrorCode::InvalidReplicaAssignment, format!("an assignment names broker {} twice", node.0))
+        }
         CreatePartitionsError::TooMany { further } => (
             ErrorCode::InvalidPartitions,
             format!("{further} further partitions: one request may create at most {CREATE_PARTITIONS_MAX}"),

@@ -57,23 +57,20 @@ fn judge(context: &Context<'_>, topic: &str, wanted: &ReassignablePartition) -> 
     let index = wanted.partition_index;
     let unknown = |message| Failure { code: ErrorCode::UnknownTopicOrPartition, message };
     let found = context.image.topic(topic);
-    let found = found.ok_or_else(|| unknown(format!("Unable to find a topic named {}.", shown(topic))))?;
-    found.partition(index).ok_or_else(|| unknown(format!("Unable to find partition {topic}:{index}.")))?;
+    let found = found.ok_or_else(|| unknown(format!("no topic has the name '{}'", shown(topic))))?;
+    found.partition(index).ok_or_else(|| unknown(format!("topic '{topic}' has no partition {index}")))?;
     let invalid = |message| Err(Failure { code: ErrorCode::InvalidReplicaAssignment, message });
     let node = context.config.node.0;
     match wanted.replicas.as_deref() {
-        None => Err(Failure::new(
-            ErrorCode::NoReassignmentInProgress,
-            "No partition reassignment is in progress.",
-        )),
-        Some([]) => invalid(String::from("The manual partition assignment includes an empty replica list.")),
+        None => {
+            Err(Failure::new(ErrorCode::NoReassignmentInProgress, "the partition is not being reassigned"))
+        }
+        Some([]) => invalid(String::from("the assignment names no broker")),
         Some(replicas) => match replicas.iter().find(|replica| **replica != node) {
-            Some(other) => invalid(format!(
-                "The manual partition assignment includes broker {other}, but no such broker is registered."
-            )),
-            None if replicas.len() > 1 => {
-                invalid(format!("The manual partition assignment includes the broker {node} more than once."))
+            Some(other) => {
+                invalid(format!("the assignment names broker {other}, which the cluster does not have"))
             }
+            None if replicas.len() > 1 => invalid(format!("the assignment names broker {node} twice")),
             None => Ok(()),
         },
     }

@@ -46,11 +46,10 @@ pub(super) fn describe(head: Head, reader: Reader<'_>) -> Beginning {
 fn unknown(user: &str, times: u32) -> Failure {
     let user = shown(user);
     if times > 1 {
-        let message =
-            format!("Cannot describe SCRAM credentials for the same user twice in a single request: {user}");
+        let message = format!("user '{user}' is named twice");
         return Failure { code: ErrorCode::DuplicateResource, message };
     }
-    let message = format!("Attempt to describe a user credential that does not exist: {user}");
+    let message = format!("user '{user}' has no SCRAM credentials");
     Failure { code: ErrorCode::ResourceNotFound, message }
 }
 
@@ -90,18 +89,23 @@ pub(super) fn alter(head: Head, reader: Reader<'_>) -> Beginning {
 /// Why a user is not changed. `iterations` belongs to a credential that is to be set.
 fn refusal(user: &str, mechanism: i8, iterations: Option<i32>) -> (ErrorCode, &'static str) {
     if user.is_empty() {
-        return (ErrorCode::UnacceptableCredential, "Username must not be empty");
+        return (ErrorCode::UnacceptableCredential, "the name of a user may not be empty");
     }
     if !MECHANISMS.contains(&mechanism) {
-        return (ErrorCode::UnsupportedSaslMechanism, "Unknown SCRAM mechanism");
+        return (
+            ErrorCode::UnsupportedSaslMechanism,
+            "the mechanism must be 1 for SCRAM-SHA-256 or 2 for SCRAM-SHA-512",
+        );
     }
     match iterations {
-        None => (ErrorCode::ResourceNotFound, "Attempt to delete a user credential that does not exist"),
-        Some(..ITERATIONS_MIN) => (ErrorCode::UnacceptableCredential, "Too few iterations"),
+        None => (ErrorCode::ResourceNotFound, "the user has no such credential"),
+        Some(..ITERATIONS_MIN) => {
+            (ErrorCode::UnacceptableCredential, "fewer iterations than the mechanism asks for, 4096")
+        }
         Some(ITERATIONS_MIN..=ITERATIONS_MAX) => (
             ErrorCode::UnsupportedVersion,
             "this broker serves no SASL, so that it keeps no SCRAM credentials",
         ),
-        Some(_) => (ErrorCode::UnacceptableCredential, "Too many iterations"),
+        Some(_) => (ErrorCode::UnacceptableCredential, "more iterations than 16384"),
     }
 }

@@ -19,9 +19,7 @@ pub(super) fn begin(head: Head, reader: Reader<'_>) -> Beginning {
     let refusals: Vec<Option<String>> =
         request.feature_updates.iter().map(|update| refusal(head, update)).collect();
     let first = refusals.iter().flatten().next();
-    let whole = first.map(|reason| {
-        format!("The update failed for all features since the following feature had an error: {reason}")
-    });
+    let whole = first.map(|reason| format!("no feature was updated, because of one: {reason}"));
     let code = |failed: bool| if failed { ErrorCode::InvalidUpdateVersion } else { ErrorCode::None }.code();
     let results =
         request.feature_updates.iter().zip(&refusals).map(|(update, refusal)| UpdatableFeatureResult {
@@ -47,13 +45,13 @@ pub(super) fn begin(head: Head, reader: Reader<'_>) -> Beginning {
 fn refusal(head: Head, update: &FeatureUpdateKey<'_>) -> Option<String> {
     let level = update.max_version_level;
     let reason = if head.version > 0 && !UPGRADE_TYPES.contains(&update.upgrade_type) {
-        "The controller does not support the given upgrade type."
+        "the upgrade type must be 1, 2 or 3"
     } else if level < 0 {
-        "A feature version cannot be less than 0."
+        "a level is at least 0"
     } else if level == 0 {
         return None;
     } else {
-        "This broker does not support this feature."
+        "this broker has no such feature"
     };
-    Some(format!("Invalid update version {level} for feature {}. {reason}", shown(update.feature)))
+    Some(format!("level {level} of feature '{}': {reason}", shown(update.feature)))
 }

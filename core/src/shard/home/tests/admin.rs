@@ -92,7 +92,7 @@ fn acls_are_refused_without_an_authorizer() {
         DescribeAclsResponse,
         |_v, answer| {
             let told = (answer.error_code, answer.error_message, answer.resources.len());
-            assert_eq!(told, (54, Some("No Authorizer is configured on the broker"), 0));
+            assert_eq!(told, (54, Some("the broker has no authorizer, and so no ACLs"), 0));
         }
     );
     let two = CreateAclsRequest {
@@ -102,7 +102,7 @@ fn acls_are_refused_without_an_authorizer() {
     in_every_version!(world, CreateAcls, two, CreateAclsResponse, |_v, answer| {
         let told: Vec<_> =
             answer.results.iter().map(|result| (result.error_code, result.error_message)).collect();
-        assert_eq!(told, [(54, Some("No Authorizer is configured.")); 2]);
+        assert_eq!(told, [(54, Some("the broker has no authorizer, and so no ACLs")); 2]);
     });
     let one =
         DeleteAclsRequest { filters: vec![DeleteAclsFilter::default()], ..DeleteAclsRequest::default() };
@@ -498,7 +498,7 @@ fn features_cannot_be_updated() {
     world.ask(ApiKey::UpdateFeatures, 2, &bytes, |reader| {
         let answer = UpdateFeaturesResponse::decode(2, reader).expect("a response");
         let reason =
-            "the following feature had an error: Invalid update version 25 for feature metadata.version.";
+            "because of one: level 25 of feature 'metadata.version': this broker has no such feature";
         assert!(answer.error_message.is_some_and(|message| message.contains(reason)), "{answer:?}");
         assert_eq!((answer.error_code, answer.results.len()), (95, 0));
     });

@@ -81,27 +81,15 @@ fn create_partitions_names_what_is_wrong() {
         ..more("t", count)
     };
     let wrong = [
-        (more("t", 2), 37, "Topic already has 2 partition(s)."),
-        (more("t", 1), 37, "The topic t currently has 2 partition(s); 1 would not be an increase."),
-        (more("t", -1), 37, "The topic t currently has 2 partition(s); -1 would not be an increase."),
+        (more("t", 2), 37, "the topic has 2 partitions already"),
+        (more("t", 1), 37, "topic 't' has 2 partitions, and partitions are only ever added: 1 are fewer"),
+        (more("t", -1), 37, "topic 't' has 2 partitions, and partitions are only ever added: -1 are fewer"),
         (more("t", i32::MAX), 37, "2147483645 further partitions: one request may create at most 10000"),
-        (more("none", 2), 3, "This server does not host this topic-partition."),
-        (
-            assigned(4, &[&[1]]),
-            39,
-            "Attempted to add 2 additional partition(s), but only 1 assignment(s) were specified.",
-        ),
-        (assigned(3, &[&[]]), 39, "The manual partition assignment includes an empty replica list."),
-        (
-            assigned(3, &[&[2]]),
-            39,
-            "The manual partition assignment includes broker 2, but no such broker is registered.",
-        ),
-        (
-            assigned(3, &[&[1, 1]]),
-            39,
-            "The manual partition assignment includes the broker 1 more than once.",
-        ),
+        (more("none", 2), 3, "no topic has this name"),
+        (assigned(4, &[&[1]]), 39, "2 further partitions need an assignment each, and 1 are given"),
+        (assigned(3, &[&[]]), 39, "an assignment names no broker"),
+        (assigned(3, &[&[2]]), 39, "an assignment names broker 2, which the cluster does not have"),
+        (assigned(3, &[&[1, 1]]), 39, "an assignment names broker 1 twice"),
     ];
     for (topic, code, message) in wrong {
         let request = CreatePartitionsRequest { topics: vec![topic], ..Default::default() };
@@ -110,7 +98,7 @@ fn create_partitions_names_what_is_wrong() {
     let topics = vec![more("t", 3), more("u", 3), more("t", 4)];
     let request = CreatePartitionsRequest { topics, ..CreatePartitionsRequest::default() };
     let told = create(&mut world, 3, &request);
-    assert_eq!(told, [(42, Some(String::from("Duplicate topic in request."))), (0, None)]);
+    assert_eq!(told, [(42, Some(String::from("the topic is named twice"))), (0, None)]);
     let image = world.controller.image();
     assert_eq!((image.partition_count(), image.topic("t").expect("there").partitions.len()), (5, 2));
     let request = CreatePartitionsRequest { topics: vec![assigned(3, &[&[1]])], ..Default::default() };
@@ -216,14 +204,14 @@ fn producers_are_told_as_the_partition_knows_them() {
         partition_indexes: indexes.to_vec(),
         ..TopicRequest::default()
     };
-    let topics = vec![topic("t", &[0, 1, 9]), topic("none", &[0]), topic("bad name", &[0])];
+    let topics = vec![topic("t", &[0, 1, 9, 0]), topic("none", &[0]), topic("bad name", &[0])];
     let request = DescribeProducersRequest { topics, ..DescribeProducersRequest::default() };
     let bytes = body(|writer| request.encode(0, writer));
     world.ask(ApiKey::DescribeProducers, 0, &bytes, |reader| {
         let answer = DescribeProducersResponse::decode(0, reader).expect("a response");
         let codes: Vec<Vec<i16>> =
             answer.topics.iter().map(|t| t.partitions.iter().map(|p| p.error_code).collect()).collect();
-        assert_eq!(codes, [vec![0, 3, 3], vec![3], vec![17]]);
+        assert_eq!(codes, [vec![0, 3, 3, 42], vec![3], vec![17]]);
         let state = &answer.topics[0].partitions[0].active_producers[0];
         let told = (state.producer_id, state.producer_epoch, state.last_sequence, state.last_timestamp);
         assert_eq!(told, (7, 2, 41, -1));
