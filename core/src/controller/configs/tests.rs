@@ -246,14 +246,11 @@ fn groups_with_settings_are_counted_within_a_request_too() {
     };
     let mut alter = |groups: core::ops::Range<usize>| {
         let changes = groups.map(change).collect();
-        match host.run(Command::AlterConfigs(AlterConfigs {
-            changes,
-            loggers: vec![],
-            intent: Intent::Apply,
-        })) {
-            ControllerReply::AlterConfigs(results) => results,
-            other => panic!("{other:?}"),
-        }
+        let alter = AlterConfigs { changes, loggers: Vec::new(), intent: Intent::Apply };
+        let ControllerReply::AlterConfigs(results) = host.run(Command::AlterConfigs(alter)) else {
+            panic!("another reply")
+        };
+        results
     };
     assert!(alter(0..GROUP_CONFIGS_MAX - 2).iter().all(Result::is_ok));
     let many = Err(AlterConfigsError::TooMany { max: GROUP_CONFIGS_MAX });
