@@ -209,6 +209,11 @@ impl Params {
         }
         if tuning.stewards == Stewards::OneEach {
             topics.iter_mut().for_each(TopicParams::settle);
+            // A node that has a few bytes to destage looks at them at each interval, for days.
+            for node in &mut drawn {
+                let wal = &mut node.config.wal;
+                wal.destage_interval = wal.destage_interval.max(Duration::from_secs(10));
+            }
             for node in 0..nodes {
                 let mut prng = Stream::Steward(node).of(seed);
                 let role = Role::Steward(spec::draw_steward(&mut prng));

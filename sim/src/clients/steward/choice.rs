@@ -24,7 +24,8 @@ const OF_TOPIC: [(&str, &[&str]); 10] = [
 ];
 
 /// The same of all brokers.
-const OF_BROKERS: [(&str, &[&str]); 4] = [
+const OF_BROKERS: [(&str, &[&str]); 5] = [
+    ("message.max.bytes", &["1500", "15000", "120000"]),
     ("message.max.bytes", &["25000", "50000", "400000"]),
     ("log.retention.ms", &["5400000", "30000000", "120000000"]),
     ("log.retention.bytes", &["-1", "20000", "500000"]),
@@ -106,7 +107,7 @@ pub(super) fn rest(prng: &mut Prng) -> Duration {
 }
 
 fn ruled(prng: &mut Prng) -> Ruled {
-    if prng.chance(250_000) { Ruled::Brokers } else { Ruled::Topic }
+    if prng.chance(400_000) { Ruled::Brokers } else { Ruled::Topic }
 }
 
 fn alteration(prng: &mut Prng) -> Alteration {
@@ -119,7 +120,7 @@ fn alteration(prng: &mut Prng) -> Alteration {
     for _ in 0..prng.between(1, 2) {
         let (name, values) = known[prng.place(known.len())];
         if changes.iter().all(|(named, _)| *named != name) {
-            let value = prng.chance(800_000).then(|| prng.pick(values).to_owned());
+            let value = prng.chance(650_000).then(|| prng.pick(values).to_owned());
             changes.push((name, value));
         }
     }
