@@ -30,8 +30,10 @@ enum Change {
 }
 
 impl StartFile {
-    pub(super) fn new(kept: Option<Offset>) -> Self {
-        Self { kept, ..Self::default() }
+    /// `first` is the base of the log's first segment as a start found it: names are on disk before they are listed, and nothing
+    /// before it comes back.
+    pub(super) fn new(kept: Option<Offset>, first: Offset) -> Self {
+        Self { kept, proven: first, ..Self::default() }
     }
 
     /// Whether there is a file, and nothing is about to change that.

@@ -98,12 +98,13 @@ impl Owner {
 
     pub(super) fn adopt(&mut self, inherited: Inherited) {
         let Inherited { partition: id, replica, timestamp, kept_start } = inherited;
+        let start_file = StartFile::new(kept_start, replica.log.first_base());
         let partition = Partition {
             replica,
             timestamp,
             keeping: Keeping::Idle,
             unremoved: None,
-            start_file: StartFile::new(kept_start),
+            start_file,
             untidy: VecDeque::new(),
             uncleanable: false,
             queued: false,
