@@ -18,11 +18,18 @@ pub fn all() -> impl Iterator<Item = &'static str> {
 }
 
 /// What is reached only where bits rot.
-const OF_ROT: [&str; 6] =
-    ["Rot", "Faulty", "CheckpointLost", "ProducersLost", "LogStartLost", "SuperblockRepaired"];
+const OF_ROT: [&str; 7] = [
+    "Rot",
+    "Faulty",
+    "CheckpointLost",
+    "ProducersLost",
+    "LogStartLost",
+    "SuperblockRepaired",
+    "CleaningGivenUp",
+];
 
 /// What is asked of one profile only, and why others need not come to it.
-const LEANS: [(&str, Profile, &str); 7] = [
+const LEANS: [(&str, Profile, &str); 10] = [
     ("Halted", Profile::Disk, "the disk seldom fails elsewhere"),
     ("StorageRoomAgain", Profile::Disk, "the disk is seldom full elsewhere"),
     ("ProduceRefused", Profile::Load, "elsewhere little waits when a disk is found full"),
@@ -30,14 +37,18 @@ const LEANS: [(&str, Profile, &str); 7] = [
     ("ReadStarved", Profile::Load, "elsewhere there is more memory than clients can use"),
     ("DestageStarved", Profile::Load, "elsewhere there is more memory than clients can use"),
     ("ConnectionStarved", Profile::Load, "elsewhere there is more memory than clients can use"),
+    ("SegmentCleaned", Profile::Compact, "topics are compacted nowhere else"),
+    ("LogCleaned", Profile::Compact, "topics are compacted nowhere else"),
+    ("CleaningGivenUp", Profile::Compact, "topics are compacted nowhere else"),
 ];
 
 /// What no run is expected to reach, and why.
-const NEVER: [(&str, &str); 2] = [
+const NEVER: [(&str, &str); 3] = [
     (
         "CallBeforeImage",
         "messages between shards all take the same time, so that no call overtakes the metadata",
     ),
+    ("LogLevelSet", "loggers are the process's, and a run has none"),
     (
         "WatchRipe",
         "an answer is made in the turn in which its reader begins to wait, and nothing comes in between",

@@ -12,17 +12,20 @@ use crate::steps::{Output, cargo};
 type Batch = &'static str;
 
 /// What must be clean for every commit.
-const STEP: [Batch; 12] = [
+const STEP: [Batch; 15] = [
     "check --seeds 1..101 --profile smoke --jobs 2",
     "check --seeds 1..16 --profile default --jobs 2",
     "check --seeds 1..16 --profile disk --jobs 2",
     "check --seeds 1..16 --profile power --jobs 2",
     "check --seeds 1..16 --profile load --jobs 2",
+    "check --seeds 1..31 --profile compact --jobs 2",
+    "check --seeds 1..31 --profile days --jobs 2",
     "check --seeds 1..51 --profile smoke --tier t1 --jobs 2",
     "run --seeds 1..101 --profile smoke --rot --jobs 2",
     "run --seeds 1..51 --profile disk --rot --jobs 2",
     "scenarios",
     "sweep --workload 0 --every 7",
+    "sweep --workload 8 --every 29",
     "model --replicas 3",
     "model --rule all",
 ];
@@ -44,22 +47,30 @@ const TWICE: [Batch; 2] = [
 const CANARY: Batch = "run --mutant ack-on-running-flush --profile smoke --seeds 1..20";
 
 /// The batches of a night, besides those of the step.
-const NIGHT: [Batch; 18] = [
-    "run --seeds 1..2001 --profile smoke --jobs 2 --keep-going",
-    "run --seeds 1..2001 --profile default --jobs 2 --keep-going --require-marks",
-    "run --seeds 1..2001 --profile disk --jobs 2 --keep-going --require-marks",
-    "run --seeds 1..2001 --profile power --jobs 2 --keep-going",
-    "run --seeds 1..2001 --profile load --jobs 2 --keep-going --require-marks",
+const NIGHT: [Batch; 26] = [
+    "run --seeds 1..3001 --profile smoke --jobs 2 --keep-going",
+    "run --seeds 1..3001 --profile default --jobs 2 --keep-going --require-marks",
+    "run --seeds 1..3001 --profile disk --jobs 2 --keep-going --require-marks",
+    "run --seeds 1..3001 --profile power --jobs 2 --keep-going",
+    "run --seeds 1..3001 --profile load --jobs 2 --keep-going --require-marks",
+    "run --seeds 1..3001 --profile compact --jobs 2 --keep-going",
+    "run --seeds 1..3001 --profile days --jobs 2 --keep-going",
     "run --seeds 1..501 --profile smoke --tier t1 --jobs 2 --keep-going",
-    "run --seeds 1..2001 --profile smoke --rot --jobs 2 --keep-going",
-    "run --seeds 1..2001 --profile disk --rot --jobs 2 --keep-going",
-    "run --seeds 1..2001 --profile power --rot --jobs 2 --keep-going",
+    "run --seeds 1..3001 --profile smoke --rot --jobs 2 --keep-going",
+    "run --seeds 1..3001 --profile disk --rot --jobs 2 --keep-going",
+    "run --seeds 1..3001 --profile power --rot --jobs 2 --keep-going",
+    "run --seeds 1..3001 --profile compact --rot --jobs 2 --keep-going",
     "mutants",
     "sweep --workload 0",
     "sweep --workload 1",
     "sweep --workload 2",
     "sweep --workload 3",
     "sweep --workload 4",
+    "sweep --workload 5",
+    "sweep --workload 6",
+    "sweep --workload 7",
+    "sweep --workload 8",
+    "sweep --workload 9",
     "model",
     "model --rule all",
     "model --walks 20000 --steps 400",
