@@ -33,6 +33,7 @@ targets! {
     wal_frame => highwater_core::storage::frame::fuzz,
     wal_walk => highwater_core::storage::walk::fuzz::walk,
     checkpoint => highwater_core::storage::checkpoint::fuzz,
+    log_start => highwater_core::storage::log_start::fuzz,
     superblock => highwater_core::storage::superblock::fuzz,
     footer => highwater_core::log::footer::fuzz,
     metadata => highwater_core::controller::fuzz::records,
