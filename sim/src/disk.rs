@@ -213,6 +213,7 @@ impl Disk {
         self.in_flight.clear();
         self.loose.clone_from(&copy.loose);
         self.files.clone_from(&copy.files);
+        self.struck.clone_from(&copy.struck);
     }
 
     /// Is empty from now on.
@@ -220,6 +221,7 @@ impl Disk {
         self.in_flight.clear();
         self.loose.clear();
         self.files.clear();
+        self.struck.clear();
     }
 
     /// What would be left of this disk if the power went now.

@@ -6,14 +6,15 @@ use std::sync::Arc;
 use highwater_core::id::{FileId, PartitionId, StreamId};
 use highwater_core::shard::FileChange;
 
+use super::damage::Twin;
 use super::file::File;
 use super::{Disk, Doubt, Verdict};
 
 /// A change of names that shows and may not last.
 #[derive(Debug, Clone)]
 pub(super) enum Loose {
-    /// On the platter the name still stands for this, or for nothing.
-    Put { file: FileId, before: Option<Arc<File>> },
+    /// On the platter the name still stands for this, or for nothing. `struck` is the copy in it that has rotted.
+    Put { file: FileId, before: Option<Arc<File>>, struck: Option<Twin> },
     /// On the platter the file still has its old name.
     Moved { from: FileId, to: FileId, before: Option<Arc<File>> },
 }
@@ -58,10 +59,12 @@ impl Disk {
 
     /// Does what a process did that ended before it synced the directory.
     pub(super) fn change_loosely(&mut self, file: FileId, change: FileChange) {
-        let before = self.files.get(&file).cloned();
+        let (before, struck) = (self.files.get(&file).cloned(), self.struck.get(&file).copied());
         let loose = match change {
-            FileChange::Create { .. } | FileChange::Replace { .. } => Some(Loose::Put { file, before }),
-            FileChange::Delete => before.map(|before| Loose::Put { file, before: Some(before) }),
+            FileChange::Create { .. } | FileChange::Replace { .. } => {
+                Some(Loose::Put { file, before, struck })
+            }
+            FileChange::Delete => before.map(|before| Loose::Put { file, before: Some(before), struck }),
             FileChange::Rename { to } => {
                 before.map(|_| Loose::Moved { from: file, to, before: self.files.get(&to).cloned() })
             }
@@ -83,7 +86,11 @@ impl Disk {
 
     fn take_back(&mut self, loose: Loose) {
         let (file, before) = match loose {
-            Loose::Put { file, before } => (file, before),
+            Loose::Put { file, before, struck } => {
+                self.struck.remove(&file);
+                self.struck.extend(struck.map(|struck| (file, struck)));
+                (file, before)
+            }
             Loose::Moved { from, to, before } => {
                 let moved = self.files.remove(&to);
                 self.files.extend(moved.map(|moved| (from, moved)));
