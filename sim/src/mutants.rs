@@ -44,8 +44,9 @@ impl Ground {
                 1
             }
             // There and nowhere else are settings altered, and offsets asked for by time held against the records.
-            (Profile::Days, _) if matches!(area, Area::Configs | Area::Retention | Area::Index) => 1,
+            (Profile::Days, _) if matches!(area, Area::Configs | Area::Index) => 1,
             (_, _) if area == Area::Configs => 100,
+            (Profile::Days, _) if area == Area::Retention => 4,
             (Profile::Days, _) => 10,
             (Profile::Smoke | Profile::Disk | Profile::Power, Rot::Off) => 1,
             (Profile::Power, Rot::On) if area == Area::Recovery => 1,

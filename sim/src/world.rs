@@ -38,8 +38,8 @@ use replace::Copy;
 
 /// Virtual time that the world gives operations, and then the final read, to end once the faults have.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// Virtual time that open operations get at most, however steadily they make progress.
-const DRAINING_MAX: Duration = Duration::from_secs(600);
+/// Virtual time that each of them gets at most, however steadily it makes progress.
+const PROGRESS_MAX: Duration = Duration::from_secs(600);
 /// Until a client knows that a name is nobody's.
 const UNKNOWN_HOST: Duration = Duration::from_millis(1);
 /// The wall clock when a run begins.
@@ -119,8 +119,11 @@ enum Phase {
     Restarting {
         until: Instant,
     },
+    /// The same as long as batches are read.
     FinalRead {
         until: Instant,
+        last: Instant,
+        read: u64,
     },
     /// The clients have gone, and the nodes come to rest.
     Leaving {
@@ -408,7 +411,7 @@ impl World {
 
     fn on_heal(&mut self) {
         let until = self.now() + PATIENCE;
-        let last = self.now() + DRAINING_MAX;
+        let last = self.now() + PROGRESS_MAX;
         self.phase = Phase::Draining { until, last, acked: self.operations.of("acked") };
         for node in &mut self.nodes {
             node.heal();
@@ -441,11 +444,15 @@ impl World {
                     self.overdue(until, "the last restart does not end".to_owned());
                 }
             }
-            Phase::FinalRead { until } => match self.unread() {
+            Phase::FinalRead { until, last, read } => match self.unread() {
                 None => {
                     self.phase = Phase::Leaving { until: now + PATIENCE };
                     self.send_clients_away();
                     self.judge_end();
+                }
+                Some(_) if now >= until && now < last && self.operations.of("batch-read") > read => {
+                    let until = last.min(now + PATIENCE);
+                    self.phase = Phase::FinalRead { until, last, read: self.operations.of("batch-read") };
                 }
                 Some(what) => self.overdue(until, what),
             },
@@ -511,7 +518,8 @@ impl World {
     }
 
     fn begin_final_read(&mut self) {
-        self.phase = Phase::FinalRead { until: self.now() + PATIENCE };
+        let (until, last) = (self.now() + PATIENCE, self.now() + PROGRESS_MAX);
+        self.phase = Phase::FinalRead { until, last, read: self.operations.of("batch-read") };
         self.history.record(Fact::FinalReadBegan);
         self.readers_from = self.clients.len();
         for node in 0..self.nodes.len() {

@@ -103,7 +103,7 @@ fn weigh(profile: Profile, (kind, chance, most): (Kind, u64, u64)) -> (u64, u64)
         (Profile::Power, Kind::KillThenCut | Kind::KillAtSegmentThenCut) => often,
         (Profile::Power, Kind::CutAtDuplicate | Kind::CutInWideWrite | Kind::CutAtMetadata) => (chance, most),
         (Profile::Load, Kind::CutInWideWrite) => (400_000, 1),
-        (Profile::Load, Kind::DiskFull) => (500_000, most),
+        (Profile::Load, Kind::DiskFull | Kind::RemovalErrorThenCut) => (500_000, most),
         (Profile::Load, Kind::Pause | Kind::PauseAll | Kind::DiskSlow | Kind::Delay | Kind::Clog) => {
             (chance, most)
         }
