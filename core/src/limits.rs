@@ -224,6 +224,9 @@ pub const CLEAN_MAP_MEMORY_PART: usize = 16;
 /// One read or write of a cleaning is at most this long, except where a single batch is longer.
 pub const CLEAN_RUN_BYTES: u32 = 256 * 1024;
 
+/// Segments of one topic that a look at its retention tells of, the oldest of each partition first.
+pub const RETENTION_SEGMENTS_MAX: usize = 10_000;
+
 /// Bytes that the cleaning of one shard reads and writes in a second.
 pub const CLEAN_BYTES_PER_SECOND: u64 = 64 * 1024 * 1024;
 

@@ -23,10 +23,11 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 pub use compact::{
-    CleanPlan, CleanRead, CleanStep, CleanedSegment, Cleaning, CompactionConfig, Leftover, Secret, Unreadable,
+    Barred, CleanPlan, CleanRead, CleanStep, CleanedSegment, Cleaning, CompactionConfig, Leftover, Secret,
+    Unreadable,
 };
 pub use destage::{CreateFile, Destage, DestagePlan, SealPlan};
-pub use explain::{Kept, SegmentFate, SegmentState};
+pub use explain::{CleanFate, Kept, SegmentFate, SegmentState};
 pub use index::IndexEntry;
 pub use leader_epoch_cache::{EpochStart, LeaderEpochCache};
 pub use producer_state::{Producer, ProducerState, RetainedBatch};

@@ -24,6 +24,6 @@ pub use effect::{CloseReason, DiskErrorAt, DiskStep, Durability, Effect, FileCha
 pub use event::{Event, Mark, Sequenced};
 pub use input::{DiskError, FileMeta, Input, Outcome};
 pub use message::ShardMessage;
-pub use report::{PartitionReport, PoolReport, ShardReport};
+pub use report::{PartitionReport, PoolReport, RetentionReport, ShardReport};
 pub use shard::{Shard, Timer};
 pub use view::{PartitionView, Usage};

@@ -69,7 +69,7 @@ pub(crate) fn start(
         .start_with(|found| {
             let config = Arc::new(settings.of_core(found.addr.port()));
             let boot = Boot::new(config, found.seed, found.files, found.now);
-            Watched::new(boot, ShardId(0), Arc::clone(observer), Arc::clone(survey))
+            Watched::new(boot, ShardId(0), Arc::clone(observer), Arc::clone(survey), found.now)
         })
         .map_err(|error| not_started(&error, settings))?;
     let waker = node.stopper();
@@ -114,12 +114,14 @@ struct Watched<M> {
     observer: Arc<Observer>,
     disk: DiskWatch,
     surveyed: Surveyed,
+    /// Of the last call.
+    now: Now,
 }
 
 impl<M> Watched<M> {
-    fn new(machine: M, shard: ShardId, observer: Arc<Observer>, survey: Arc<Survey>) -> Self {
+    fn new(machine: M, shard: ShardId, observer: Arc<Observer>, survey: Arc<Survey>, now: Now) -> Self {
         let surveyed = Surveyed::new(survey, shard);
-        Self { machine, shard, observer, disk: DiskWatch::default(), surveyed }
+        Self { machine, shard, observer, disk: DiskWatch::default(), surveyed, now }
     }
 }
 
@@ -130,6 +132,7 @@ impl<M: Machine + Visible> Machine for Watched<M> {
     }
 
     fn poll(&mut self, now: Now) -> Option<Effect> {
+        self.now = now;
         let effect = self.machine.poll(now);
         if let Some(effect) = &effect {
             self.disk.on_effect(now, effect);
@@ -153,7 +156,7 @@ impl<M: Machine + Visible> Machine for Watched<M> {
         if let Some(progress) = self.machine.progress() {
             self.observer.on_progress(progress);
         }
-        self.surveyed.turn(&mut self.machine);
+        self.surveyed.turn(self.now, &mut self.machine);
         None
     }
 
@@ -170,7 +173,7 @@ impl Bootable for Watched<Boot> {
         let Self { machine, observer, surveyed, .. } = self;
         let watched = |machine: Shard| {
             let shard = machine.id();
-            Watched::new(machine, shard, Arc::clone(&observer), surveyed.survey())
+            Watched::new(machine, shard, Arc::clone(&observer), surveyed.survey(), now)
         };
         machine.into_shards(now).into_iter().map(watched).collect()
     }

@@ -2,14 +2,13 @@
 //! has redacted itself; this adds nothing of the machine that it runs on.
 
 use std::fs::{self, File};
-use std::io::{self, Read, Write};
-use std::net::{TcpStream, ToSocketAddrs};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use highwater_cli::{Exit, Failure};
+use highwater_cli::{Exit, Failure, http_get};
 
 use crate::cli::BundleArgs;
 
@@ -34,14 +33,12 @@ const PARTS: [(&str, &str, &str); 11] = [
 
 const WITHIN: Duration = Duration::from_secs(10);
 
-/// Bytes of one answer.
-const ANSWER_BYTES_MAX: u64 = 256 * 1024 * 1024;
-
 pub(crate) fn run(args: &BundleArgs) -> Result<(), Failure> {
     let mut files = Vec::new();
     for (name, page, holds) in PARTS {
-        match get(&args.http, page) {
-            Ok(answer) => files.push((name, holds.to_owned(), answer)),
+        match http_get(&args.http, page, WITHIN) {
+            // An unready node answers with another status, and that is what is wanted.
+            Ok(answer) => files.push((name, holds.to_owned(), answer.body)),
             // Nobody is there: every other page would fail as well.
             Err(error) if files.is_empty() => return Err(unreachable(&args.http, &error)),
             Err(error) => files.push((name, format!("{holds}; it is missing: {error}"), Vec::new())),
@@ -99,23 +96,4 @@ fn write_archive(path: &Path, files: &[(&str, &[u8])], seconds: u64) -> io::Resu
         archive.append_data(&mut header, format!("highwater-debug-{seconds}/{name}"), *content)?;
     }
     archive.into_inner()?.finish()?.sync_all()
-}
-
-/// The body of an answer, whatever its status: an unready node answers with one, and that is what is wanted.
-fn get(http: &str, page: &str) -> io::Result<Vec<u8>> {
-    let address = http.to_socket_addrs()?.next().ok_or(io::ErrorKind::AddrNotAvailable)?;
-    let mut stream = TcpStream::connect_timeout(&address, WITHIN)?;
-    stream.set_read_timeout(Some(WITHIN))?;
-    stream.set_write_timeout(Some(WITHIN))?;
-    // Version 1.0 asks for a body without chunks, which ends with the connection.
-    write!(stream, "GET {page} HTTP/1.0\r\nHost: {http}\r\n\r\n")?;
-    let mut answer = Vec::new();
-    stream.take(ANSWER_BYTES_MAX).read_to_end(&mut answer)?;
-    let head = answer.windows(4).position(|four| four == b"\r\n\r\n");
-    match head {
-        Some(head) if answer.starts_with(b"HTTP/1.") => Ok(answer.split_off(head + 4)),
-        Some(_) | None => {
-            Err(io::Error::new(io::ErrorKind::InvalidData, "what answers there does not speak HTTP"))
-        }
-    }
 }

@@ -3,6 +3,7 @@
 
 mod pages;
 mod readiness;
+mod retention;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};

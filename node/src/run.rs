@@ -58,6 +58,8 @@ pub(crate) fn run(mut settings: Settings, logs: Logs, greeting: Greeting) -> Res
         data_dir: settings.data_dir.clone(),
     });
     let http = http::serve(listener, pages).map_err(|e| no_thread("HTTP", &e))?;
+    // Clients are told where it is, even if another port was asked for.
+    settings.http.port = http.port();
 
     let broker = broker::start(&settings, &observer, &survey)?;
     let ready_after = started.elapsed();

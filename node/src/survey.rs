@@ -6,8 +6,10 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use highwater_core::controller::{Image, TopicImage};
-use highwater_core::id::{PartitionId, ShardId};
-use highwater_core::shard::{Boot, PartitionReport, Progress, Shard, ShardReport};
+use highwater_core::id::{PartitionId, ShardId, TopicId};
+use highwater_core::limits::RETENTION_SEGMENTS_MAX;
+use highwater_core::shard::{Boot, PartitionReport, Progress, RetentionReport, Shard, ShardReport};
+use highwater_core::time::Now;
 
 /// Partitions that a shard looks at in one turn.
 const SLICE: usize = 1024;
@@ -19,10 +21,18 @@ const APART_MIN: Duration = Duration::from_millis(100);
 const ANSWER_WITHIN: Duration = Duration::from_secs(1);
 
 /// How much is looked at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Scope {
     Sums,
     Partitions,
+    /// The segments of one topic.
+    Retention(TopicId),
+}
+
+impl Scope {
+    fn covers(self, other: Self) -> bool {
+        self == other || other == Self::Sums
+    }
 }
 
 /// What the shards said. Empty while the node starts.
@@ -32,6 +42,8 @@ pub(crate) struct View {
     pub(crate) shards: Vec<Option<ShardReport>>,
     /// In the order of their ids.
     pub(crate) partitions: Vec<PartitionReport>,
+    /// Likewise.
+    pub(crate) retention: Vec<RetentionReport>,
 }
 
 impl View {
@@ -65,6 +77,7 @@ struct Answer {
     round: u64,
     sums: Option<ShardReport>,
     partitions: Vec<PartitionReport>,
+    retention: Vec<RetentionReport>,
 }
 
 /// Wakes the shards.
@@ -72,8 +85,9 @@ type Waker = Box<dyn Fn() + Send + Sync>;
 
 /// Where questions and answers meet. One is shared by all shards of a node and the HTTP thread.
 pub(crate) struct Survey {
-    /// The number of the newest question, twice, and one more if it is for partitions too.
+    /// The number of the newest question, which shards look at in each turn, and how much it asks for.
     asked: AtomicU64,
+    scope: Mutex<Scope>,
     answers: Mutex<Vec<Answer>>,
     answered: tokio::sync::Notify,
     waker: OnceLock<Waker>,
@@ -90,6 +104,7 @@ impl Survey {
     pub(crate) fn new(shards: u16) -> Self {
         Self {
             asked: AtomicU64::new(0),
+            scope: Mutex::new(Scope::Sums),
             answers: Mutex::new((0..shards).map(|_| Answer::default()).collect()),
             answered: tokio::sync::Notify::new(),
             waker: OnceLock::new(),
@@ -108,14 +123,14 @@ impl Survey {
         let Some(waker) = self.waker.get() else { return Arc::default() };
         let mut last = self.last.lock().await;
         if let Some((begun, of)) = last.begun {
-            if begun >= called && of >= scope {
+            if begun >= called && of.covers(scope) {
                 return Arc::clone(&last.view);
             }
             tokio::time::sleep_until((begun + APART_MIN).into()).await;
         }
         last.begun = Some((Instant::now(), scope));
-        let round = self.asked.load(Ordering::Relaxed) / 2 + 1;
-        self.asked.store(round * 2 + u64::from(scope == Scope::Partitions), Ordering::Release);
+        *self.scope() = scope;
+        let round = self.asked.fetch_add(1, Ordering::Release) + 1;
         waker();
         // Whoever is late is missing in the view.
         let _ = tokio::time::timeout(ANSWER_WITHIN, self.wait_for(round)).await;
@@ -139,9 +154,16 @@ impl Survey {
             view.shards.push(answer.sums.take().filter(|_| is_current));
             let partitions = std::mem::take(&mut answer.partitions);
             view.partitions.extend(partitions.into_iter().filter(|_| is_current));
+            let retention = std::mem::take(&mut answer.retention);
+            view.retention.extend(retention.into_iter().filter(|_| is_current));
         }
+        view.retention.sort_unstable_by_key(|report| report.partition.partition);
         view.partitions.sort_unstable_by_key(|report| report.partition);
         view
+    }
+
+    fn scope(&self) -> std::sync::MutexGuard<'_, Scope> {
+        self.scope.lock().expect("no thread panics while it holds the scope")
     }
 
     fn answers(&self) -> std::sync::MutexGuard<'_, Vec<Answer>> {
@@ -165,6 +187,14 @@ pub(crate) trait Visible {
     /// `None` for one that is no shard.
     fn sums(&mut self) -> Option<ShardReport>;
     fn partitions(&self, after: Option<PartitionId>, count_max: usize) -> Vec<PartitionReport>;
+    /// The first partition of the topic behind `after`, with its oldest segments.
+    fn retention(
+        &self,
+        now: Now,
+        topic: TopicId,
+        after: Option<PartitionId>,
+        segments_max: usize,
+    ) -> Option<RetentionReport>;
     /// `None` for one that does not read anything back.
     fn progress(&self) -> Option<Progress>;
 }
@@ -176,6 +206,16 @@ impl Visible for Shard {
 
     fn partitions(&self, after: Option<PartitionId>, count_max: usize) -> Vec<PartitionReport> {
         self.report_partitions(after, count_max)
+    }
+
+    fn retention(
+        &self,
+        now: Now,
+        topic: TopicId,
+        after: Option<PartitionId>,
+        segments_max: usize,
+    ) -> Option<RetentionReport> {
+        self.report_retention(now, topic, after, segments_max)
     }
 
     fn progress(&self) -> Option<Progress> {
@@ -192,6 +232,16 @@ impl Visible for Boot {
         Vec::new()
     }
 
+    fn retention(
+        &self,
+        _now: Now,
+        _topic: TopicId,
+        _after: Option<PartitionId>,
+        _segments_max: usize,
+    ) -> Option<RetentionReport> {
+        None
+    }
+
     fn progress(&self) -> Option<Progress> {
         Some(Self::progress(self))
     }
@@ -203,12 +253,13 @@ pub(crate) struct Surveyed {
     survey: Arc<Survey>,
     shard: ShardId,
     seen: u64,
+    scope: Scope,
     collecting: Option<Answer>,
 }
 
 impl Surveyed {
     pub(crate) fn new(survey: Arc<Survey>, shard: ShardId) -> Self {
-        Self { survey, shard, seen: 0, collecting: None }
+        Self { survey, shard, seen: 0, scope: Scope::Sums, collecting: None }
     }
 
     pub(crate) fn survey(&self) -> Arc<Survey> {
@@ -221,27 +272,34 @@ impl Surveyed {
     }
 
     /// Goes on with what is asked; called once in each turn.
-    pub(crate) fn turn(&mut self, machine: &mut impl Visible) {
+    pub(crate) fn turn(&mut self, now: Now, machine: &mut impl Visible) {
         let asked = self.survey.asked.load(Ordering::Acquire);
         if asked != self.seen {
-            self.seen = asked;
-            self.collecting = machine.sums().map(|sums| Answer {
-                round: asked / 2,
-                sums: Some(sums),
-                partitions: Vec::new(),
-            });
+            // A newer question may have come with its scope meanwhile: then the answer is to none, and the next turn begins again.
+            (self.seen, self.scope) = (asked, *self.survey.scope());
+            self.collecting =
+                machine.sums().map(|sums| Answer { round: asked, sums: Some(sums), ..Answer::default() });
         }
         let Some(answer) = &mut self.collecting else { return };
-        if self.seen % 2 == 1 {
-            let after = answer.partitions.last().map(|report| report.partition);
-            let slice = machine.partitions(after, SLICE);
-            let is_last = slice.len() < SLICE;
-            answer.partitions.extend(slice);
-            if !is_last {
-                return;
+        let is_whole = match self.scope {
+            Scope::Sums => true,
+            Scope::Partitions => {
+                let after = answer.partitions.last().map(|report| report.partition);
+                let slice = machine.partitions(after, SLICE);
+                let is_last = slice.len() < SLICE;
+                answer.partitions.extend(slice);
+                is_last
             }
-        }
-        if let Some(answer) = self.collecting.take() {
+            Scope::Retention(topic) => {
+                let after = answer.retention.last().map(|report| report.partition.partition);
+                let told: usize = answer.retention.iter().map(|report| report.segments.len()).sum();
+                let report = machine.retention(now, topic, after, RETENTION_SEGMENTS_MAX - told);
+                let is_last = report.is_none();
+                answer.retention.extend(report);
+                is_last
+            }
+        };
+        if is_whole && let Some(answer) = self.collecting.take() {
             self.survey.answer(self.shard, answer);
         }
     }
@@ -250,7 +308,9 @@ impl Surveyed {
 #[cfg(test)]
 mod tests {
     use highwater_core::id::{Offset, TopicId, Uuid};
+    use highwater_core::log::{SegmentFate, SegmentState};
     use highwater_core::shard::PoolReport;
+    use highwater_core::time::Timestamp;
 
     use super::*;
 
@@ -291,10 +351,41 @@ mod tests {
             (from..self.0).map(report).take(count_max).collect()
         }
 
+        /// Each partition has more segments than two of them may tell of.
+        fn retention(
+            &self,
+            now: Now,
+            topic: TopicId,
+            after: Option<PartitionId>,
+            segments_max: usize,
+        ) -> Option<RetentionReport> {
+            let partition = self.partitions(after, 1).pop().filter(|first| first.partition.topic == topic)?;
+            let fate = SegmentFate {
+                base: Offset(0),
+                end: Offset(1),
+                bytes: 1,
+                newest: None,
+                state: SegmentState::Sealed,
+                kept: Vec::new(),
+                clean: None,
+            };
+            let count = segments_max.min(RETENTION_SEGMENTS_MAX - 1);
+            Some(RetentionReport {
+                partition,
+                now: now.wall,
+                next_check: now.wall,
+                cleaning_given_up: false,
+                segments: vec![fate; count],
+                segments_left_out: RETENTION_SEGMENTS_MAX - 1 - count,
+            })
+        }
+
         fn progress(&self) -> Option<Progress> {
             None
         }
     }
+
+    const NOW: Now = Now { mono: highwater_core::time::Instant::from_nanos(0), wall: Timestamp(7) };
 
     fn block_on<T>(future: impl Future<Output = T>) -> T {
         tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(future)
@@ -311,10 +402,10 @@ mod tests {
             let mut fakes = [Fake(3000), Fake(0)];
             let mut count = 0;
             for (shard, fake) in shards.iter_mut().zip(&mut fakes) {
-                shard.turn(fake);
+                shard.turn(NOW, fake);
                 count += 1;
                 while shard.is_busy() {
-                    shard.turn(fake);
+                    shard.turn(NOW, fake);
                     count += 1;
                 }
             }
@@ -330,13 +421,33 @@ mod tests {
     }
 
     #[test]
+    fn segments_of_one_topic_are_told_up_to_a_bound() {
+        let survey = Arc::new(Survey::new(1));
+        let inner = Arc::clone(&survey);
+        survey.open(move || {
+            let mut shard = Surveyed::new(Arc::clone(&inner), ShardId(0));
+            shard.turn(NOW, &mut Fake(3));
+            while shard.is_busy() {
+                shard.turn(NOW, &mut Fake(3));
+            }
+        });
+        let view = block_on(survey.take(Scope::Retention(TopicId(Uuid([7; 16])))));
+        let told: Vec<usize> = view.retention.iter().map(|report| report.segments.len()).collect();
+        assert_eq!(told, [RETENTION_SEGMENTS_MAX - 1, 1, 0]);
+        let left_out: usize = view.retention.iter().map(|report| report.segments_left_out).sum();
+        assert_eq!(told.iter().sum::<usize>() + left_out, 3 * (RETENTION_SEGMENTS_MAX - 1));
+        let view = block_on(survey.take(Scope::Retention(TopicId(Uuid([8; 16])))));
+        assert!(view.retention.is_empty() && view.silent().is_empty());
+    }
+
+    #[test]
     fn silent_shard_is_named_and_its_late_answer_is_not_taken_for_a_new_one() {
         let survey = Arc::new(Survey::new(2));
         let inner = Arc::clone(&survey);
         let mut first = Some(Surveyed::new(Arc::clone(&survey), ShardId(1)));
-        survey.open(move || Surveyed::new(Arc::clone(&inner), ShardId(0)).turn(&mut Fake(1)));
+        survey.open(move || Surveyed::new(Arc::clone(&inner), ShardId(0)).turn(NOW, &mut Fake(1)));
         assert_eq!(block_on(survey.take(Scope::Sums)).silent(), [1]);
-        first.as_mut().unwrap().turn(&mut Fake(1));
+        first.as_mut().unwrap().turn(NOW, &mut Fake(1));
         assert_eq!(block_on(survey.take(Scope::Sums)).silent(), [1]);
     }
 

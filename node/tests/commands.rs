@@ -287,6 +287,58 @@ fn cluster_and_retention_are_told() {
 }
 
 #[test]
+fn each_segment_is_told_with_its_reason() {
+    let desk = Desk::new("retention");
+    desk.ok("topic create small --config segment.bytes=1048576 --config retention.ms=3600000");
+    desk.ok("topic create keys --config segment.bytes=1048576 --config cleanup.policy=compact");
+    let value = "x".repeat(700_000);
+    for topic in ["small", "small", "small", "keys", "keys"] {
+        assert_eq!(desk.run(&["produce", topic, "--key-separator", ":"], &format!("k:{value}")).0, Some(0));
+    }
+    let segments = |line: &str| desk.rows(line)[0]["segments"].as_array().unwrap().clone();
+    let told = segments("topic retention small");
+    let bases: Vec<i64> = told.iter().map(|segment| segment["base_offset"].as_i64().unwrap()).collect();
+    assert_eq!(bases, [0, 1, 2]);
+    for segment in &told {
+        assert!(segment["size_bytes"].as_u64().unwrap() >= 700_000, "{segment}");
+        assert!(segment["deleted"].as_str().unwrap().contains("(in 59 m"), "{segment}");
+        assert!(segment["why_kept"].as_str().unwrap().contains("(retention.ms)"), "{segment}");
+    }
+    assert_eq!(told[2]["state"], "active");
+    assert!(told[2]["why_kept"].as_str().unwrap().starts_with("it is written to; "), "{told:?}");
+    assert!(told[1]["why_kept"].as_str().unwrap().ends_with("an older segment stays"), "{told:?}");
+    let table = desk.ok("topic retention small");
+    assert!(table.contains("WHY IT IS HERE") && table.contains("SEGMENT"), "{table}");
+    desk.ok("config set topic/small retention.ms=-1");
+    let kept = segments("topic retention small");
+    assert!(kept.iter().all(|segment| segment["deleted"] == "never"), "{kept:?}");
+    let keys = segments("topic retention keys");
+    assert_eq!(keys[1]["cleaned"], "once it is closed, on disk and committed");
+    assert_eq!((keys.len(), &keys[0]["deleted"]), (2, &"never".into()));
+    assert!(desk.ok("topic retention keys").contains("CLEANED"));
+    desk.stop();
+}
+
+#[test]
+fn retention_without_http_is_told_by_the_settings_alone() {
+    let desk = Desk::new("no-http");
+    desk.ok("topic create t --config retention.ms=3600000");
+    desk.ok("produce t x");
+    let stranger = Desk::new("stranger");
+    stranger.ok("topic create t");
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    for (http, why) in [(nobody, "refused"), (stranger.node.address("HTTP"), "another cluster")] {
+        let row = &desk.rows(&format!("topic retention t --http {http}"))[0];
+        assert!(row["segments"].is_null() && row["segments_untold"].as_str().unwrap().contains(why), "{row}");
+        assert!(row["verdict"].as_str().unwrap().contains("may go in 59 m"), "{row}");
+        let table = desk.ok(&format!("topic retention t --http {http}"));
+        assert!(table.contains("segments are not told: ") && table.contains("may go in 59 m"), "{table}");
+    }
+    stranger.stop();
+    desk.stop();
+}
+
+#[test]
 fn contexts_name_brokers() {
     let desk = Desk::new("contexts");
     let home = desk.dir.0.join("home");

@@ -38,6 +38,17 @@ pub struct CompactionConfig {
     pub dirty_ratio_min_ppm: u32,
 }
 
+/// Why a segment may not be cleaned yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Barred {
+    /// It is written to, not on disk or not committed.
+    Unready,
+    /// A part of it, or what is next to it, cannot be read.
+    Lost,
+    /// Its newest record is younger than `min.compaction.lag.ms` until then.
+    Young { until: Timestamp },
+}
+
 /// What a pass is to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CleanPlan {
@@ -75,21 +86,31 @@ impl Log {
         self.segments.iter().map(Segment::clean_upto).min().expect("a log has a segment")
     }
 
-    /// Where what may be cleaned ends: before the active segment, what is not on disk or not committed, what is lost, and what is
-    /// too young.
+    /// Where what may be cleaned ends: before the active segment and all that is barred.
     fn clean_bound(&self, now: Now, high_watermark: Offset, lag_min: Duration) -> Offset {
-        let may = |segment: &&Segment| {
-            let lost = self.faulty.iter();
-            let mut lost = lost.filter(|e| e.base <= segment.end && e.last.next() >= segment.base);
-            let newest = segment.timestamp_max.filter(|_| lag_min > Duration::ZERO);
-            let young = newest.is_some_and(|newest| now.wall.0.saturating_sub(newest.0) < millis(lag_min));
-            segment.seal == Seal::Sealed
-                && segment.end <= high_watermark
-                && lost.next().is_none()
-                && !(young && segment.clean_upto() < segment.end)
-        };
+        let may = |segment: &&Segment| self.barred(segment, now, high_watermark, lag_min).is_none();
         let last = self.segments.iter().take(self.segments.len() - 1).take_while(may).last();
         last.map_or(self.first_base(), |segment| segment.end)
+    }
+
+    /// Why a segment may not be cleaned, if it may not. The active one never may.
+    pub(super) fn barred(
+        &self,
+        segment: &Segment,
+        now: Now,
+        high_watermark: Offset,
+        lag_min: Duration,
+    ) -> Option<Barred> {
+        if segment.seal != Seal::Sealed || segment.end > high_watermark {
+            return Some(Barred::Unready);
+        }
+        if self.faulty.iter().any(|e| e.base <= segment.end && e.last.next() >= segment.base) {
+            return Some(Barred::Lost);
+        }
+        let newest = segment.timestamp_max.filter(|_| lag_min > Duration::ZERO)?;
+        let young = now.wall.0.saturating_sub(newest.0) < millis(lag_min);
+        let until = Timestamp(newest.0.saturating_add(millis(lag_min)));
+        (young && segment.clean_upto() < segment.end).then_some(Barred::Young { until })
     }
 
     /// Whether of each key only the newest value has to stay.
@@ -100,29 +121,37 @@ impl Log {
     /// What is to be cleaned now, if anything is.
     pub fn clean_plan(&self, now: Now, high_watermark: Offset) -> Option<CleanPlan> {
         let config = self.config.compaction.as_ref()?;
-        let (from, bound) = (self.first_dirty(), self.clean_bound(now, high_watermark, config.lag_min));
-        let within = || self.segments.iter().take_while(move |segment| segment.base < bound);
-        let (mut clean, mut dirty) = (0_u64, 0_u64);
-        let mut sources = Vec::new();
-        let mut overdue = false;
-        for segment in within().filter(|segment| segment.end <= bound) {
-            if segment.end <= from {
-                clean += u64::from(segment.len);
-                continue;
-            }
-            dirty += u64::from(segment.len);
-            sources.push(Source::of(segment));
-            let age = first_time(segment).map_or(0, |first| now.wall.0.saturating_sub(first.0));
-            overdue |= config.lag_max.is_some_and(|most| age > millis(most));
-        }
-        let dirty_ppm = (u128::from(dirty) * 1_000_000).checked_div(u128::from(clean + dirty));
-        let dirty_ppm = u32::try_from(dirty_ppm.unwrap_or(0)).expect("a part of a million");
-        let is_dirty = dirty > 0 && (dirty_ppm > config.dirty_ratio_min_ppm || overdue);
+        let plan = self.dirt(config, now, high_watermark);
+        let within = || self.segments.iter().take_while(|segment| segment.base < plan.bound);
+        let overdue = within()
+            .filter(|segment| segment.end > plan.from && segment.end <= plan.bound)
+            .any(|segment| overdue_at(segment, config).is_some_and(|at| at <= now.wall));
+        let has_dirt = plan.sources.iter().any(|source| source.len > 0);
+        let is_dirty = has_dirt && (plan.dirty_ppm > config.dirty_ratio_min_ppm || overdue);
         let is_due = |segment: &Segment| {
             let horizon = segment.cleaned.as_ref().and_then(|cleaned| cleaned.delete_horizon);
             horizon.is_some_and(|horizon| horizon <= now.wall)
         };
-        (is_dirty || within().any(is_due)).then_some(CleanPlan { from, bound, dirty_ppm, sources })
+        let is_due = is_dirty || within().any(is_due);
+        is_due.then_some(plan)
+    }
+
+    /// What a pass would do now, were it dirty enough.
+    pub(super) fn dirt(&self, config: &CompactionConfig, now: Now, high_watermark: Offset) -> CleanPlan {
+        let (from, bound) = (self.first_dirty(), self.clean_bound(now, high_watermark, config.lag_min));
+        let (mut clean, mut dirty) = (0_u64, 0_u64);
+        let mut sources = Vec::new();
+        for segment in self.segments.iter().take_while(|segment| segment.end <= bound) {
+            if segment.end <= from {
+                clean += u64::from(segment.len);
+            } else {
+                dirty += u64::from(segment.len);
+                sources.push(Source::of(segment));
+            }
+        }
+        let dirty_ppm = (u128::from(dirty) * 1_000_000).checked_div(u128::from(clean + dirty));
+        let dirty_ppm = u32::try_from(dirty_ppm.unwrap_or(0)).expect("a part of a million");
+        CleanPlan { from, bound, dirty_ppm, sources }
     }
 
     /// The next segments to be made one: from `from` on, below `upto`, as many as are no longer than one may be.
@@ -183,6 +212,12 @@ impl Log {
         self.segments[place] = segment;
         left
     }
+}
+
+/// When `max.compaction.lag.ms` wants a segment to be cleaned, whatever the rest of the log is like.
+pub(super) fn overdue_at(segment: &Segment, config: &CompactionConfig) -> Option<Timestamp> {
+    let (most, first) = (config.lag_max?, first_time(segment)?);
+    Some(Timestamp(first.0.saturating_add(millis(most)).saturating_add(1)))
 }
 
 /// About when the first batch of a segment was written.

@@ -3,8 +3,9 @@
 use alloc::vec::Vec;
 
 use crate::id::Offset;
-use crate::log::Log;
+use crate::log::compact::{Barred, CompactionConfig, overdue_at};
 use crate::log::segment::{Seal, Segment};
+use crate::log::{CleanPlan, Log};
 use crate::time::{Now, Timestamp};
 
 /// One segment and what becomes of it.
@@ -19,6 +20,8 @@ pub struct SegmentFate {
     pub state: SegmentState,
     /// All reasons why it stays; without any, it goes when retention is next looked after.
     pub kept: Vec<Kept>,
+    /// `None` where no key is looked at.
+    pub clean: Option<CleanFate>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,11 +61,44 @@ pub enum Kept {
     Older,
 }
 
+/// What compaction does with a segment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CleanFate {
+    /// Nothing: no record in it has a newer one of its key in what was cleaned.
+    Clean,
+    /// It is clean, and a pass after then takes tombstones out of it.
+    Tombstones {
+        until: Timestamp,
+    },
+    /// It is cleaned in the next passes.
+    Due,
+    /// It is cleaned once more than `dirty_ratio_min_ppm` millionths of what may be cleaned are dirty, or at the latest at a time
+    /// that `max.compaction.lag.ms` sets.
+    Waits {
+        dirty_ppm: u32,
+        dirty_ratio_min_ppm: u32,
+        until: Option<Timestamp>,
+    },
+    Barred(Barred),
+    /// An older segment is barred.
+    Behind,
+}
+
+/// The passes to come over a log.
+struct Passes<'c> {
+    config: &'c CompactionConfig,
+    plan: CleanPlan,
+    due: bool,
+    /// When a pass comes at the latest, for what is dirty now.
+    until: Option<Timestamp>,
+}
+
 impl Log {
     /// All segments in order.
     pub fn explain_retention(&self, now: Now, high_watermark: Offset) -> Vec<SegmentFate> {
         let mut behind = self.size_bytes();
         let mut older = false;
+        let cleaner = self.config.compaction.as_ref().map(|config| self.passes(config, now, high_watermark));
         let mut fates = Vec::new();
         for segment in &self.segments {
             behind -= u64::from(segment.len);
@@ -80,6 +116,7 @@ impl Log {
                 kept.push(Kept::Older);
             }
             older |= !kept.is_empty();
+            let clean = cleaner.as_ref().map(|passes| self.clean_fate(segment, now, high_watermark, passes));
             fates.push(SegmentFate {
                 base: segment.base,
                 end: segment.end,
@@ -87,9 +124,45 @@ impl Log {
                 newest: segment.timestamp_max,
                 state,
                 kept,
+                clean,
             });
         }
         fates
+    }
+
+    /// What the cleaning of this log is about to do.
+    fn passes<'c>(&self, config: &'c CompactionConfig, now: Now, high_watermark: Offset) -> Passes<'c> {
+        let due = self.clean_plan(now, high_watermark).is_some();
+        let plan = self.dirt(config, now, high_watermark);
+        let dirty =
+            self.segments.iter().filter(|segment| segment.end > plan.from && segment.end <= plan.bound);
+        let until = dirty.filter_map(|segment| overdue_at(segment, config)).min();
+        Passes { config, plan, due, until }
+    }
+
+    fn clean_fate(
+        &self,
+        segment: &Segment,
+        now: Now,
+        high_watermark: Offset,
+        passes: &Passes<'_>,
+    ) -> CleanFate {
+        let Passes { config, plan, due, until } = passes;
+        if segment.end > plan.bound {
+            let barred = if segment.base == self.active().base {
+                Some(Barred::Unready)
+            } else {
+                self.barred(segment, now, high_watermark, config.lag_min)
+            };
+            return barred.map_or(CleanFate::Behind, CleanFate::Barred);
+        }
+        if segment.end > plan.from {
+            let (dirty_ppm, dirty_ratio_min_ppm) = (plan.dirty_ppm, config.dirty_ratio_min_ppm);
+            let waits = CleanFate::Waits { dirty_ppm, dirty_ratio_min_ppm, until: *until };
+            return if *due { CleanFate::Due } else { waits };
+        }
+        let horizon = segment.cleaned.as_ref().and_then(|cleaned| cleaned.delete_horizon);
+        horizon.map_or(CleanFate::Clean, |until| CleanFate::Tombstones { until })
     }
 
     fn state_of(&self, segment: &Segment) -> SegmentState {
@@ -103,6 +176,9 @@ impl Log {
 
     /// What of the configuration keeps a segment with so many bytes behind it.
     fn bounds(&self, segment: &Segment, now: Now, behind: u64) -> Vec<Kept> {
+        if segment.end <= self.log_start() {
+            return Vec::new();
+        }
         if !self.config.deletes {
             return alloc::vec![Kept::NeverDeleted];
         }
@@ -127,11 +203,12 @@ impl Log {
 
 #[cfg(test)]
 mod tests {
-    use super::{Kept, SegmentState};
+    use super::{CleanFate, Kept, SegmentState};
     use crate::id::Offset;
-    use crate::log::Destage;
+    use crate::log::compact::Barred;
     use crate::log::tests::model::{Model, Sent, config, now};
     use crate::log::tests::world::Until;
+    use crate::log::{CompactionConfig, Destage};
     use crate::time::{Duration, Timestamp};
 
     /// Three batches of about 1,100 bytes, each in a segment of its own; the first two are sealed.
@@ -181,7 +258,61 @@ mod tests {
         assert_eq!(told[2].1[..1], [Kept::Active]);
         let never = model(|config| config.deletes = false);
         assert_eq!(kept(&never, 9_000)[1].1, [Kept::NeverDeleted, Kept::Older]);
+        let mut trimmed = never;
+        trimmed.log.advance_start(Offset(1));
+        assert_eq!(kept(&trimmed, 9_000)[0].1, []);
+        assert_eq!(kept(&trimmed, 9_000)[1].1, [Kept::NeverDeleted]);
         let unbounded = model(|_| {});
         assert_eq!(kept(&unbounded, 9_000)[0].1, [Kept::Unbounded]);
+    }
+
+    fn cleaned(change: impl FnOnce(&mut CompactionConfig)) -> Model {
+        let mut compaction = CompactionConfig {
+            delete_retention: Duration::ZERO,
+            lag_min: Duration::ZERO,
+            lag_max: None,
+            dirty_ratio_min_ppm: 500_000,
+        };
+        change(&mut compaction);
+        model(|config| {
+            config.deletes = false;
+            config.compaction = Some(compaction);
+        })
+    }
+
+    fn fates(model: &Model, wall: i64, high_watermark: i64) -> alloc::vec::Vec<CleanFate> {
+        let fates = model.log.explain_retention(now(wall), Offset(high_watermark));
+        fates.into_iter().map(|fate| fate.clean.unwrap()).collect()
+    }
+
+    /// What is said to be cleaned in the next pass is there exactly while there is a plan.
+    #[test]
+    fn cleaning_is_told_as_it_is_planned() {
+        let unready = CleanFate::Barred(Barred::Unready);
+        let due = cleaned(|_| {});
+        assert!(due.log.clean_plan(now(3_000), Offset(9)).is_some());
+        assert_eq!(fates(&due, 3_000, 9), [CleanFate::Due, CleanFate::Due, unready]);
+        assert_eq!(fates(&due, 3_000, 1), [CleanFate::Due, unready, unready]);
+        let waits = cleaned(|compaction| {
+            compaction.dirty_ratio_min_ppm = 1_000_000;
+            compaction.lag_max = Some(Duration::from_millis(700));
+        });
+        let until = Timestamp(1_000 + 700 + 1);
+        let waiting =
+            CleanFate::Waits { dirty_ppm: 1_000_000, dirty_ratio_min_ppm: 1_000_000, until: Some(until) };
+        assert_eq!(fates(&waits, until.0 - 1, 9), [waiting, waiting, unready]);
+        assert!(waits.log.clean_plan(now(until.0 - 1), Offset(9)).is_none());
+        assert_eq!(fates(&waits, until.0, 9), [CleanFate::Due, CleanFate::Due, unready]);
+        assert!(waits.log.clean_plan(now(until.0), Offset(9)).is_some());
+    }
+
+    #[test]
+    fn young_segment_bars_those_behind_it() {
+        let young = cleaned(|compaction| compaction.lag_min = Duration::from_millis(1_500));
+        let until = |time| CleanFate::Barred(Barred::Young { until: Timestamp(time) });
+        let unready = CleanFate::Barred(Barred::Unready);
+        assert_eq!(fates(&young, 2_400, 9), [until(2_500), until(3_500), unready]);
+        assert_eq!(fates(&young, 2_500, 9), [CleanFate::Due, until(3_500), unready]);
+        assert_eq!(fates(&young, 3_500, 9), [CleanFate::Due, CleanFate::Due, unready]);
     }
 }

@@ -4,7 +4,10 @@
 use crate::buf::Pool;
 use crate::controller::Image;
 use crate::id::{LeaderEpoch, Offset, PartitionId};
+use crate::log::SegmentFate;
+use crate::time::Timestamp;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 /// A pool of pages and how much of it is lent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,4 +60,19 @@ pub struct PartitionReport {
     pub segments: usize,
     /// Ranges of offsets that cannot be read any more.
     pub faulty_ranges: usize,
+}
+
+/// Why one partition has the segments that it has, at one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RetentionReport {
+    pub partition: PartitionReport,
+    pub now: Timestamp,
+    /// When retention is looked after next.
+    pub next_check: Timestamp,
+    /// A cleaning met what cannot be read, and there is none until the next start.
+    pub cleaning_given_up: bool,
+    /// Oldest first.
+    pub segments: Vec<SegmentFate>,
+    /// How many of the newest are not among them.
+    pub segments_left_out: usize,
 }

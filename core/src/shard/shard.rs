@@ -8,11 +8,14 @@ use super::home::Home;
 use super::message::ShardMessage;
 use super::owner::{Inheritance, Owner, StreamHold};
 use super::seat::Seat;
-use super::{Effect, Event, Halt, Input, PartitionReport, PartitionView, PoolReport, ShardReport, Usage};
+use super::{
+    Effect, Event, Halt, Input, PartitionReport, PartitionView, PoolReport, RetentionReport, ShardReport,
+    Usage,
+};
 use crate::buf::Pool;
 use crate::config::Config;
 use crate::controller::{Controller, Image};
-use crate::id::{PartitionId, ShardId, StreamId, Uuid};
+use crate::id::{PartitionId, ShardId, StreamId, TopicId, Uuid};
 use crate::time::{Instant, Now};
 
 /// Why a shard wants to be polled at a time.
@@ -265,6 +268,18 @@ impl Shard {
     /// Up to `count_max` partitions of this shard in the order of their ids, those after `after`.
     pub fn report_partitions(&self, after: Option<PartitionId>, count_max: usize) -> Vec<PartitionReport> {
         self.owner.report_partitions(after, count_max)
+    }
+
+    /// Why the first partition of the topic behind `after`, of those that this shard has, has its segments: the oldest of them, at
+    /// most so many.
+    pub fn report_retention(
+        &self,
+        now: Now,
+        topic: TopicId,
+        after: Option<PartitionId>,
+        segments_max: usize,
+    ) -> Option<RetentionReport> {
+        self.owner.report_retention(now, topic, after, segments_max)
     }
 
     /// What the shard holds, for checkers.

@@ -15,6 +15,7 @@ use highwater_core::id::PartitionId;
 use serde_json::{Value, json};
 
 use super::readiness::{self, Detail};
+use super::retention;
 use crate::config::Written;
 use crate::logs::{HTTP, Logs};
 use crate::metrics::{CONTENT_TYPE, Metrics};
@@ -26,6 +27,7 @@ const INDEX: &str = "Highwater\n
 /metrics             Prometheus
 /topics              topics and their settings, as JSON
 /partitions?topic=   partitions, their offsets and sizes, as JSON
+/retention?topic=    why a topic has the segments that it has, and what becomes of each, as JSON
 /shards              what each shard holds, as JSON
 /config              the settings that were given, as JSON, without secrets
 /loggers             levels; PUT /loggers/NAME with a level changes one, DELETE takes it back
@@ -59,6 +61,7 @@ pub(super) fn router(pages: Arc<Pages>) -> Router {
         .route("/metrics", get(metrics))
         .route("/topics", get(topics))
         .route("/partitions", get(partitions))
+        .route("/retention", get(retention))
         .route("/shards", get(shards))
         .route("/config", get(config))
         .route("/loggers", get(loggers))
@@ -149,6 +152,21 @@ fn partition_row(view: &View, topic: &str, id: PartitionId) -> Value {
         "segments": report.map(|report| report.segments),
         "faulty_ranges": report.map(|report| report.faulty_ranges),
     })
+}
+
+async fn retention(State(pages): Shared, RawQuery(query): RawQuery) -> Response {
+    let Some(name) = parameter(query.as_deref(), "topic").filter(|name| !name.is_empty()) else {
+        return (StatusCode::BAD_REQUEST, "name a topic: /retention?topic=NAME\n").into_response();
+    };
+    let view = pages.survey.take(Scope::Sums).await;
+    let Some(image) = view.image() else {
+        return (StatusCode::SERVICE_UNAVAILABLE, "the node is starting\n").into_response();
+    };
+    let Some(topic) = image.topic(name) else {
+        return (StatusCode::NOT_FOUND, "no topic has this name\n").into_response();
+    };
+    let view = pages.survey.take(Scope::Retention(topic.id)).await;
+    Json(retention::page(topic, &view, ROWS_MAX)).into_response()
 }
 
 async fn shards(State(pages): Shared) -> Json<Value> {

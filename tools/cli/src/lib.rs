@@ -9,6 +9,7 @@ mod drive;
 mod ended;
 mod failure;
 mod format;
+mod http;
 mod inspect;
 mod manual;
 mod names;
@@ -29,6 +30,7 @@ use ended::Ended;
 
 pub use args::{Command, ConfigCommand, ConfigExplainArgs, Pair};
 pub use failure::{Exit, Failure};
+pub use http::{HttpAnswer, http_get};
 pub use manual::{CompletionArgs, ManArgs, completion, man};
 pub use terminal::colours_stderr;
 

@@ -3,6 +3,7 @@
 mod alter;
 mod offsets;
 mod retention;
+mod segments;
 mod trim;
 
 use std::io::Write;

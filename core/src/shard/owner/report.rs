@@ -5,8 +5,9 @@ use alloc::vec::Vec;
 use core::ops::Bound;
 
 use super::{Owner, Partition};
-use crate::id::PartitionId;
-use crate::shard::{PartitionReport, PoolReport, ShardReport};
+use crate::id::{PartitionId, TopicId};
+use crate::shard::{PartitionReport, PoolReport, RetentionReport, ShardReport};
+use crate::time::{Now, Timestamp};
 
 impl Owner {
     /// `requests` is the pool of the home, which fills in the rest of its side.
@@ -39,6 +40,34 @@ impl Owner {
     ) -> Vec<PartitionReport> {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         self.partitions.range((from, Bound::Unbounded)).take(count_max).map(report).collect()
+    }
+
+    /// The first partition of the topic behind `after`, of those that this shard has.
+    pub(in crate::shard) fn report_retention(
+        &self,
+        now: Now,
+        topic: TopicId,
+        after: Option<PartitionId>,
+        segments_max: usize,
+    ) -> Option<RetentionReport> {
+        let from = after.map_or(Bound::Included(PartitionId { topic, index: 0 }), Bound::Excluded);
+        let (id, partition) = self.partitions.range((from, Bound::Unbounded)).next()?;
+        if id.topic != topic {
+            return None;
+        }
+        let replica = &partition.replica;
+        let mut segments = replica.log.explain_retention(now, replica.high_watermark());
+        let count = segments.len();
+        segments.truncate(segments_max);
+        let until_check = i64::try_from(self.retention_at.since(now.mono).as_millis()).unwrap_or(i64::MAX);
+        Some(RetentionReport {
+            partition: report((id, partition)),
+            now: now.wall,
+            next_check: Timestamp(now.wall.0.saturating_add(until_check)),
+            cleaning_given_up: partition.uncleanable,
+            segments_left_out: count - segments.len(),
+            segments,
+        })
     }
 }
 

@@ -125,9 +125,15 @@ pub struct TopicOffsetsArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Segments are told by the nodes' HTTP ports, at the address that each node has as http.listen. Where that cannot be reached,
+what the settings, sizes and times of the partitions say is shown alone.")]
 pub struct TopicRetentionArgs {
     #[command(flatten)]
     pub topics: TopicsArgs,
+    /// The HTTP address of the node, if it is not reached at its http.listen
+    #[arg(long, value_name = "HOST:PORT")]
+    pub http: Option<String>,
     #[command(flatten)]
     pub output: OutputArgs,
     #[command(flatten)]

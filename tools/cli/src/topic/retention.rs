@@ -1,4 +1,5 @@
-//! `topic retention`: what goes when, and why the rest is kept. Concludes from settings, sizes and times, as the broker tells them.
+//! `topic retention`: what goes when, and why the rest is kept. Shows the segments as the node tells of them, and what can be concluded
+//! from settings, sizes and times of partitions alone.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -10,11 +11,13 @@ use highwater_core::time::Timestamp;
 use serde_json::{Value, json};
 
 use super::offsets::known;
+use super::segments::{self, Partitions, Topic};
 use crate::args::{Output, TopicRetentionArgs};
+use crate::context::Broker;
 use crate::drive::Drive;
 use crate::ended::Ended;
 use crate::failure::Failure;
-use crate::output::{self, column, show_bytes};
+use crate::output::{self, column, show_bytes, wide};
 use crate::session::connect;
 use crate::when;
 use crate::words::Attempt;
@@ -56,17 +59,30 @@ pub(super) fn run(args: &TopicRetentionArgs, out: &mut impl Write) -> Result<(),
     let partitions = drive.all_partitions(&names)?;
     let policies = policies(&mut drive, &names)?;
     let facts = facts(&mut drive, &partitions)?;
+    // Whoever may not ask for it, or asks another broker, is shown the rest.
+    let addresses = segments::addresses(&mut drive, args.http.as_deref()).map_err(|failure| failure.why);
+    let within = Broker::chosen(&args.broker)?.timeout;
+    let ids: BTreeMap<String, String> =
+        drive.describe(&names)?.into_iter().map(|topic| (topic.name, topic.id.0.to_string())).collect();
     let now = when::now();
     let form = args.output.output;
     let mut all = Vec::new();
     for (name, policy) in names.iter().zip(&policies) {
+        let id = ids.get(name).map_or("", String::as_str);
+        let ask = |addresses: &Vec<String>| segments::ask(addresses, Topic { name, id }, within);
+        let told = addresses.as_ref().map_err(Clone::clone).and_then(ask);
         let rows: Vec<Value> = facts
             .iter()
             .filter(|(partition, _)| *partition.topic == **name)
-            .map(|(partition, facts)| row(partition, policy, facts, now))
+            .map(|(partition, facts)| {
+                let mut row = row(partition, policy, facts, now);
+                add_segments(&mut row, &told);
+                row
+            })
             .collect();
         if matches!(form, Output::Table | Output::Wide) {
             print(name, policy, &rows, form, out)?;
+            print_segments(policy, &rows, &told, form, out)?;
         }
         all.extend(rows);
     }
@@ -268,6 +284,63 @@ fn print(
         column("WHAT HAPPENS", "verdict"),
     ];
     output::rows(form, &columns, rows, out)
+}
+
+/// The segments of one partition, or null and why they are not told.
+fn add_segments(row: &mut Value, told: &Result<Partitions, String>) {
+    let silent = || "the shard of the partition does not answer".to_owned();
+    let index = row["partition"].as_i64().unwrap_or(-1);
+    let told = told.as_ref().map_err(Clone::clone);
+    match told.and_then(|told| told.get(&index).ok_or_else(silent)) {
+        Ok(partition) => {
+            row["segments"] = partition["segments"].clone();
+            row["segments_left_out"] = partition["segments_left_out"].clone();
+        }
+        Err(why) => {
+            row["segments"] = Value::Null;
+            row["segments_untold"] = json!(why);
+        }
+    }
+}
+
+fn print_segments(
+    policy: &Policy,
+    rows: &[Value],
+    told: &Result<Partitions, String>,
+    form: Output,
+    out: &mut impl Write,
+) -> Result<(), Ended> {
+    if let Err(why) = told {
+        let line = format!("segments are not told: {why}; --http HOST:PORT names a node's HTTP port\n\n");
+        return out.write_all(line.as_bytes()).map_err(Ended::by_output);
+    }
+    let of = |row: &Value| row["segments"].as_array().cloned().unwrap_or_default();
+    let segments: Vec<Value> = rows.iter().flat_map(of).collect();
+    let mut columns = vec![
+        column("PARTITION", "partition"),
+        column("SEGMENT", "base_offset"),
+        wide("END", "end_offset"),
+        column("SIZE", "size"),
+        wide("STATE", "state"),
+        column("NEWEST", "newest_time"),
+        column("DELETED", "deleted"),
+    ];
+    if policy.has("compact") {
+        columns.push(column("CLEANED", "cleaned"));
+    }
+    columns.push(column("WHY IT IS HERE", "why_kept"));
+    writeln!(out).map_err(Ended::by_output)?;
+    output::rows(form, &columns, &segments, out)?;
+    let left_out: u64 = rows.iter().filter_map(|row| row["segments_left_out"].as_u64()).sum();
+    let untold = rows.iter().filter(|row| row["segments"].is_null()).count();
+    let mut last = String::new();
+    if left_out > 0 {
+        last.push_str(&format!("{left_out} newer segments are not shown\n"));
+    }
+    if untold > 0 {
+        last.push_str(&format!("segments of {untold} partitions are not told: their shards do not answer\n"));
+    }
+    writeln!(out, "{last}").map_err(Ended::by_output)
 }
 
 #[cfg(test)]
