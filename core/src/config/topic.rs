@@ -29,8 +29,6 @@ pub struct TopicConfig {
     pub compaction_lag_max: Option<Duration>,
     /// `min.cleanable.dirty.ratio`, in millionths.
     pub dirty_ratio_min_ppm: u32,
-    /// `file.delete.delay.ms`
-    pub file_delete_delay: Duration,
     /// `max.message.bytes`
     pub batch_bytes_max: u32,
     /// `min.insync.replicas`
@@ -111,7 +109,6 @@ impl Default for TopicConfig {
             compaction_lag_min: Duration::ZERO,
             compaction_lag_max: None,
             dirty_ratio_min_ppm: 500_000,
-            file_delete_delay: Duration::from_secs(60),
             batch_bytes_max: 1_048_588,
             min_insync_replicas: 1,
             timestamp: TimestampType::CreateTime,

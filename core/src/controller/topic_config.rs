@@ -126,7 +126,6 @@ fn set(config: &mut TopicConfig, name: &str, value: &str) {
         "min.compaction.lag.ms" => config.compaction_lag_min = bounded(),
         "max.compaction.lag.ms" => config.compaction_lag_max = millis.filter(|_| number < i64::MAX),
         "min.cleanable.dirty.ratio" => config.dirty_ratio_min_ppm = millionths(value),
-        "file.delete.delay.ms" => config.file_delete_delay = bounded(),
         "max.message.bytes" => {
             config.batch_bytes_max = u32::try_from(number).unwrap_or(config.batch_bytes_max);
         }
@@ -173,9 +172,29 @@ mod tests {
     use alloc::string::String;
 
     use super::{ConfigError, check, check_together, cleanup, millionths, resolve};
-    use crate::config::registry::Scope;
+    use crate::config::registry::{self, Scope, Standing};
     use crate::config::{BatchValidation, Cleanup, Compression, TimestampType, TopicConfig};
     use crate::time::Duration;
+
+    /// A setting says of itself that it is in force exactly if some value of it makes another topic.
+    #[test]
+    fn setting_in_force_is_read() {
+        const VALUES: [&str; 9] =
+            ["1", "7", "1048577", "0.25", "true", "compact", "lz4", "LogAppendTime", "crc"];
+        let settings = |pairs: &[(&str, &str)]| {
+            let pairs = pairs.iter().map(|(name, value)| (String::from(*name), String::from(*value)));
+            resolve(&TopicConfig::default(), &pairs.collect::<BTreeMap<_, _>>())
+        };
+        for definition in registry::all(Scope::Topic) {
+            let gzip = ("compression.type", "gzip");
+            let moves = VALUES.iter().any(|value| {
+                let own = (definition.name, *value);
+                settings(&[own]) != settings(&[]) || settings(&[gzip, own]) != settings(&[gzip])
+            });
+            let in_force = matches!(definition.standing, Standing::InForce(_));
+            assert_eq!(moves, in_force, "{}", definition.name);
+        }
+    }
 
     #[test]
     fn check_says_what_is_wrong() {

@@ -212,3 +212,15 @@ fn name_of_a_topics_setting_stands_for_the_brokers() {
         "log.retention.ms is set twice"
     );
 }
+
+/// What nobody reads says that it has no effect, and what says that it is in force is read.
+#[test]
+fn broker_setting_in_force_is_read() {
+    let in_force = |known: &Definition| matches!(known.standing, Standing::InForce(_));
+    for known in registry::all(Scope::Broker) {
+        let mut topics = registry::all(Scope::Topic).filter(|topic| in_force(topic));
+        let of_topics =
+            topics.any(|topic| registry::defaults_of(Scope::Topic, topic.name).contains(&known.name));
+        assert_eq!(Key::named(known.name).is_some() || of_topics, in_force(known), "{}", known.name);
+    }
+}

@@ -1,7 +1,7 @@
 //! Settings of the broker about its logs, most of them defaults of topics.
 
 use super::topic::{
-    ALONE, BATCH_BYTES, CLEANUP, CLOCKS, CODECS, NO_TIERS, ONE_LZ4, ONE_ZSTD, SEGMENT_BYTES, SYNCED,
+    ALONE, BATCH_BYTES, CLEANUP, CLOCKS, CODECS, NO_DELAY, NO_TIERS, ONE_LZ4, ONE_ZSTD, SEGMENT_BYTES, SYNCED,
 };
 use super::{Definition, Kind, Standing, Update, Valid, definitions};
 use Valid::{Any, AtLeast, OffOrWithin, Ratio, Within};
@@ -103,7 +103,7 @@ pub(super) static DEFINITIONS: &[Definition] = definitions! {
     "log.segment.bytes" Int "1073741824" ClusterWide (SEGMENT_BYTES)
         "The default of topics for segment.bytes: the size at which a segment is closed." InForce(DEFAULT);
     "log.segment.delete.delay.ms" Long "60000" ClusterWide (AtLeast(0))
-        "The default of topics for file.delete.delay.ms: how long files of deleted segments stay." InForce(DEFAULT);
+        "The default of topics for file.delete.delay.ms: how long Kafka leaves files of deleted segments on disk." NoEffect(NO_DELAY);
     "message.max.bytes" Int "1048588" ClusterWide (BATCH_BYTES)
         "The default of topics for max.message.bytes: the largest batch that is accepted." InForce(DEFAULT);
     "min.insync.replicas" Int "1" ClusterWide (Within(1, i16::MAX as i64))

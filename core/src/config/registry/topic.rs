@@ -13,6 +13,8 @@ pub(super) const ONE_LZ4: &str = "lz4 is written by one fast encoder, whatever t
 pub(super) const ONE_ZSTD: &str = "zstd is written by one fast encoder, about level 1, whatever the level";
 pub(super) const SYNCED: &str = "every acknowledged record is on disk already";
 pub(super) const NO_TIERS: &str = "there is no tiered storage";
+pub(super) const NO_DELAY: &str =
+    "a file goes at once: whoever reads it is done before, and its room is wanted";
 pub(super) const ALONE: &str = "the one node of the cluster has no replica to exchange data with";
 
 /// The broker's settings that hold where a topic sets nothing.
@@ -69,8 +71,7 @@ pub(super) static DEFINITIONS: &[Definition] = definitions! {
         "How long a compacted topic keeps the marker of a deleted key after it was cleaned, so that readers can learn of the deletion."
         InForce("Raise it if a consumer that reads from the start may need longer than this for the whole topic.");
     "file.delete.delay.ms" Long "60000" ClusterWide (AtLeast(0))
-        "How long the files of a deleted segment stay on disk before they are removed."
-        InForce("Lower it where disk is short.");
+        "How long Kafka leaves the files of a deleted segment on disk before it removes them." NoEffect(NO_DELAY);
     "flush.messages" Long "9223372036854775807" ClusterWide (AtLeast(1))
         "The count of records after which Kafka flushes a log." NoEffect(SYNCED);
     "flush.ms" Long "9223372036854775807" ClusterWide (AtLeast(0))
