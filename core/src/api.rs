@@ -65,17 +65,31 @@ pub(crate) struct Context<'a> {
     pub(crate) asks: &'a mut Vec<Ask>,
 }
 
+/// How large a file system is, and how much of it unprivileged users may still take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FileSystem {
+    pub total_bytes: u64,
+    pub usable_bytes: u64,
+}
+
 /// What the requests of one shard have in common.
 #[derive(Debug)]
 pub(crate) struct Shared {
     sessions: Sessions,
     producer_ids: ProducerIds,
     scratch: Scratch,
+    /// Where the data lies, as it was last told.
+    pub(crate) file_system: Option<FileSystem>,
 }
 
 impl Shared {
     pub(crate) fn new(prng: Prng) -> Self {
-        Self { sessions: Sessions::new(prng), producer_ids: ProducerIds::default(), scratch: Scratch::new() }
+        Self {
+            sessions: Sessions::new(prng),
+            producer_ids: ProducerIds::default(),
+            scratch: Scratch::new(),
+            file_system: None,
+        }
     }
 }
 

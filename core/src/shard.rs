@@ -15,6 +15,7 @@ mod seat;
 pub mod shard;
 pub mod view;
 
+pub use crate::api::FileSystem;
 pub use crate::config::{
     self, BatchValidation, Cleanup, Compression, Config, TimestampType, TopicConfig, WalConfig,
 };

@@ -75,7 +75,12 @@ impl Machine for Subject {
                 }
             }
             Input::Stop => self.effects.push_back(Effect::Halt(Halt::Stopped)),
-            Input::Sent { .. } | Input::Closed { .. } | Input::Shard { .. } | Input::Tick => {}
+            Input::Sent { .. }
+            | Input::Closed { .. }
+            | Input::Shard { .. }
+            | Input::FileSystem(_)
+            | Input::LogLevel { .. }
+            | Input::Tick => {}
         }
     }
 

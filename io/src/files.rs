@@ -6,9 +6,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use highwater_core::id::{FileId, Offset, PartitionId, StreamId, TopicId, Uuid};
-use highwater_core::shard::FileMeta;
+use highwater_core::shard::{FileMeta, FileSystem};
 
-use crate::sys::sync_file_system;
+use crate::sys::{file_system, sync_file_system};
 
 /// Ending of a file that is being made and gets its name when it is whole.
 pub(crate) const TEMPORARY: &str = ".tmp";
@@ -40,6 +40,12 @@ impl Layout {
 
     pub fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// What the file system is like on which it lies.
+    pub fn file_system(&self) -> io::Result<FileSystem> {
+        let (total_bytes, usable_bytes) = file_system(&fs::File::open(&self.root)?)?;
+        Ok(FileSystem { total_bytes, usable_bytes })
     }
 
     pub fn path(&self, file: FileId) -> PathBuf {

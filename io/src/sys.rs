@@ -64,6 +64,20 @@ pub(crate) fn sync_file_system(file: &File) -> io::Result<()> {
     }
 }
 
+/// The size of the file system on which `dir` lies, and what an unprivileged user may still take of it.
+pub(crate) fn file_system(dir: &File) -> io::Result<(u64, u64)> {
+    // SAFETY: zeroes are a value of this structure of integers.
+    let mut found: libc::statvfs = unsafe { std::mem::zeroed() };
+    // SAFETY: the structure lives through the call.
+    match unsafe { libc::fstatvfs(dir.as_raw_fd(), &raw mut found) } {
+        0 => {
+            let bytes = |blocks: u64| blocks.saturating_mul(found.f_frsize);
+            Ok((bytes(found.f_blocks), bytes(found.f_bavail)))
+        }
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
 /// Random bytes of the kernel, for seeds.
 pub(crate) fn random_u64() -> io::Result<u64> {
     let mut bytes = [0_u8; 8];

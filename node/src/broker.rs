@@ -16,6 +16,7 @@ use highwater_io::launch::{
 use highwater_io::rt_monoio::Sockets;
 
 use crate::config::{HostPort, IoDriver, Settings};
+use crate::notices::{Noticed, Notices};
 use crate::observer::{DiskWatch, Observer};
 use crate::survey::{Survey, Surveyed, Visible};
 use crate::words;
@@ -53,6 +54,7 @@ pub(crate) fn start(
     settings: &Settings,
     observer: &Arc<Observer>,
     survey: &Arc<Survey>,
+    notices: &Arc<Notices>,
 ) -> Result<Broker, Failure> {
     let launch = Launch {
         data_dir: settings.data_dir.clone(),
@@ -69,11 +71,17 @@ pub(crate) fn start(
         .start_with(|found| {
             let config = Arc::new(settings.of_core(found.addr.port()));
             let boot = Boot::new(config, found.seed, found.files, found.now);
-            Watched::new(boot, ShardId(0), Arc::clone(observer), Arc::clone(survey), found.now)
+            let surveyed = Surveyed::new(Arc::clone(survey), ShardId(0));
+            let noticed = Noticed::new(Arc::clone(notices), ShardId(0));
+            let disk = DiskWatch::default();
+            let (observer, now) = (Arc::clone(observer), found.now);
+            Watched { machine: boot, shard: ShardId(0), observer, disk, surveyed, noticed, now }
         })
         .map_err(|error| not_started(&error, settings))?;
     let waker = node.stopper();
     survey.open(move || waker.wake());
+    let waker = node.stopper();
+    notices.open(move || waker.wake());
     let (io_driver, io_reason) = io_words(node.io());
     let Capacity { files, connections } = node.capacity();
     let capacity = format!("{files} open files (ulimit -Hn), which allow {connections} connections");
@@ -114,15 +122,9 @@ struct Watched<M> {
     observer: Arc<Observer>,
     disk: DiskWatch,
     surveyed: Surveyed,
+    noticed: Noticed,
     /// Of the last call.
     now: Now,
-}
-
-impl<M> Watched<M> {
-    fn new(machine: M, shard: ShardId, observer: Arc<Observer>, survey: Arc<Survey>, now: Now) -> Self {
-        let surveyed = Surveyed::new(survey, shard);
-        Self { machine, shard, observer, disk: DiskWatch::default(), surveyed, now }
-    }
 }
 
 impl<M: Machine + Visible> Machine for Watched<M> {
@@ -133,6 +135,9 @@ impl<M: Machine + Visible> Machine for Watched<M> {
 
     fn poll(&mut self, now: Now) -> Option<Effect> {
         self.now = now;
+        for news in self.noticed.take() {
+            self.machine.handle(now, news);
+        }
         let effect = self.machine.poll(now);
         if let Some(effect) = &effect {
             self.disk.on_effect(now, effect);
@@ -141,6 +146,7 @@ impl<M: Machine + Visible> Machine for Watched<M> {
         while let Some(event) = self.machine.poll_event() {
             self.observer.on_event(self.shard, &event);
         }
+        self.noticed.done();
         effect
     }
 
@@ -170,10 +176,13 @@ impl Bootable for Watched<Boot> {
 
     fn into_shards(self, now: Now) -> Vec<Watched<Shard>> {
         self.observer.on_read_back();
-        let Self { machine, observer, surveyed, .. } = self;
+        let Self { machine, observer, surveyed, noticed, .. } = self;
         let watched = |machine: Shard| {
             let shard = machine.id();
-            Watched::new(machine, shard, Arc::clone(&observer), surveyed.survey(), now)
+            let surveyed = Surveyed::new(surveyed.survey(), shard);
+            let noticed = Noticed::new(noticed.notices(), shard);
+            let (observer, disk) = (Arc::clone(&observer), DiskWatch::default());
+            Watched { machine, shard, observer, disk, surveyed, noticed, now }
         };
         machine.into_shards(now).into_iter().map(watched).collect()
     }

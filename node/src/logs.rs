@@ -47,25 +47,16 @@ struct State {
     set: BTreeMap<&'static str, LogLevel>,
 }
 
-/// There is no such logger.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct UnknownLogger;
-
 impl Loggers {
     fn new(asked: Targets, apply: Box<dyn Fn(Targets) + Send + Sync>) -> Self {
         Self { state: Mutex::new(State { asked, set: BTreeMap::new() }), apply }
     }
 
-    /// Gives a logger a level of its own, or lets it follow what the node was started with.
-    pub(crate) fn set(&self, logger: &str, level: Option<LogLevel>) -> Result<(), UnknownLogger> {
-        let name = LOGGERS.iter().copied().find(|name| *name == logger).ok_or(UnknownLogger)?;
+    /// Gives a logger a level. Which one it has is decided by the core, which knows of all that was asked for.
+    pub(crate) fn set(&self, logger: &'static str, level: LogLevel) {
         let mut state = self.state.lock().expect("no thread panics while it holds the levels");
-        match level {
-            Some(level) => state.set.insert(name, level),
-            None => state.set.remove(name),
-        };
+        state.set.insert(logger, level);
         (self.apply)(state.targets());
-        Ok(())
     }
 
     /// Every logger with the level that is in force.
@@ -176,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn levels_change_and_follow_again() {
+    fn levels_change() {
         let applied = Arc::new(Mutex::new(Targets::new()));
         let seen = Arc::clone(&applied);
         let asked: Targets = "warn,highwater.log=debug".parse().unwrap();
@@ -187,17 +178,12 @@ mod tests {
         assert_eq!(level(LOGGER_ROOT), (LOGGER_ROOT, LogLevel::Warn));
         let own = [(LOG, LogLevel::Debug), (LOGGER_ROOT, LogLevel::Warn)];
         assert_eq!(loggers.own_levels(), BTreeMap::from(own));
-        assert_eq!(loggers.set(STORAGE, Some(LogLevel::Trace)), Ok(()));
+        loggers.set(STORAGE, LogLevel::Trace);
         assert!(enabled(STORAGE, Level::TRACE) && !enabled(NODE, Level::INFO));
-        assert_eq!(loggers.set(LOGGER_ROOT, Some(LogLevel::Info)), Ok(()));
+        loggers.set(LOGGER_ROOT, LogLevel::Info);
         assert!(enabled(NODE, Level::INFO) && !enabled(NODE, Level::DEBUG));
-        assert_eq!(loggers.set(LOG, Some(LogLevel::Fatal)), Ok(()));
+        loggers.set(LOG, LogLevel::Fatal);
         assert!(!enabled(LOG, Level::ERROR));
         assert_eq!(level(LOG), (LOG, LogLevel::Fatal));
-        for logger in [LOG, STORAGE, LOGGER_ROOT] {
-            assert_eq!(loggers.set(logger, None), Ok(()));
-        }
-        assert_eq!((level(LOG), level(STORAGE)), ((LOG, LogLevel::Debug), (STORAGE, LogLevel::Warn)));
-        assert_eq!(loggers.set("kafka.server", None), Err(UnknownLogger));
     }
 }

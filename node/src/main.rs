@@ -8,6 +8,7 @@ mod config;
 mod http;
 mod logs;
 mod metrics;
+mod notices;
 mod observer;
 mod run;
 mod signals;

@@ -178,7 +178,7 @@ impl Observer {
             tracing::info!(target: CONNECTION, shard = shard.0, reason, "connection refused");
         }
         if let (Event::LogLevelSet { logger, level }, Some(loggers)) = (event, self.loggers.get()) {
-            loggers.set(logger, Some(*level)).expect("the core names its own loggers");
+            loggers.set(logger, *level);
         }
         log::log(shard, event);
     }

@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use highwater_cli::{Exit, Failure};
+use highwater_io::files::Layout;
 
 use crate::banner::{self, Banner, Style};
 use crate::broker::{self, Broker, Stop};
@@ -14,6 +15,7 @@ use crate::config::{HostPort, Settings};
 use crate::http::{self, Pages};
 use crate::logs::{Logs, NODE};
 use crate::metrics::{Facts, Metrics};
+use crate::notices::Notices;
 use crate::observer::{Observer, Phase};
 use crate::signals;
 use crate::survey::Survey;
@@ -50,9 +52,11 @@ pub(crate) fn run(mut settings: Settings, logs: Logs, greeting: Greeting) -> Res
     let survey = Arc::new(Survey::new(settings.core.shards));
     let metrics =
         Metrics { observer: Arc::clone(&observer), facts: Arc::clone(&facts), limits: settings.metrics };
+    let notices = Arc::new(Notices::default());
     let pages = Arc::new(Pages {
         metrics,
         survey: Arc::clone(&survey),
+        notices: Arc::clone(&notices),
         logs,
         written: settings.written.clone(),
         data_dir: settings.data_dir.clone(),
@@ -61,7 +65,9 @@ pub(crate) fn run(mut settings: Settings, logs: Logs, greeting: Greeting) -> Res
     // Clients are told where it is, even if another port was asked for.
     settings.http.port = http.port();
 
-    let broker = broker::start(&settings, &observer, &survey)?;
+    let broker = broker::start(&settings, &observer, &survey, &notices)?;
+    let watched = Layout::create(&settings.data_dir).and_then(|layout| notices.watch_file_system(layout));
+    watched.map_err(|e| no_thread("the file system", &e))?;
     let ready_after = started.elapsed();
     facts
         .set(Facts {

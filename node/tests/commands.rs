@@ -278,6 +278,8 @@ fn cluster_and_retention_are_told() {
     assert!(info["nodes"][0]["apis"].as_array().unwrap().len() > 10);
     assert!(desk.ok("cluster info").contains("LOG DIR"));
     let log_dir = &info["nodes"][0]["log_dirs"][0];
+    let bytes = |field: &str| log_dir[field].as_u64().unwrap();
+    assert!(bytes("total_bytes") > bytes("usable_bytes") && bytes("usable_bytes") > 0, "{log_dir}");
     assert!(log_dir["error"].is_null() && log_dir["log_bytes"].as_u64().unwrap() > 0, "{log_dir}");
     let kept = &desk.rows("topic retention t")[0];
     assert_eq!(kept["retention_ms"], 3_600_000);

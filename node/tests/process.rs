@@ -250,6 +250,10 @@ fn level_of_a_logger_changes_while_the_node_runs() {
     assert!(answer.starts_with("HTTP/1.1 204 "), "{answer}");
     assert_eq!(user(&node, &["topic", "create", "b"]).0, Some(0));
     assert!(told(http), "requests are told now");
+    let (_, level) = user(&node, &["config", "get", "logger/1", "highwater.request"]);
+    assert!(level.contains("TRACE"), "a client of the broker sees the same: {level}");
+    assert_eq!(user(&node, &["config", "set", "logger/1", "highwater.request=WARN"]).0, Some(0));
+    assert!(ask(http, "/loggers").contains("\"highwater.request\":\"WARN\""));
     node.signal("TERM");
     let (code, _, log) = node.end();
     assert!(code == Some(0) && log.contains("\"target\":\"highwater.request\""), "{log}");

@@ -46,6 +46,11 @@ pub(super) fn begin(context: &mut Context<'_>, head: Head, reader: Reader<'_>) -
     Ok(Begun::Working { work: Work::DescribeLogDirs(work), wait: None })
 }
 
+/// Kafka too says −1 where it does not know.
+fn bytes_or_unknown(bytes: Option<u64>) -> i64 {
+    bytes.map_or(-1, |bytes| i64::try_from(bytes).unwrap_or(i64::MAX))
+}
+
 fn empty(id: PartitionId) -> DescribeLogDirsPartition {
     DescribeLogDirsPartition { partition_index: id.index, ..DescribeLogDirsPartition::default() }
 }
@@ -75,12 +80,12 @@ impl DescribeLogDirs {
             ..DescribeLogDirsTopic::default()
         });
         let topics: Vec<_> = topics.filter(|topic| !topic.partitions.is_empty()).collect();
+        let file_system = context.shared.file_system;
         let dir = DescribeLogDirsResult {
             log_dir: &context.config.log_dir,
             topics,
-            // Kafka too says so where it does not know.
-            total_bytes: -1,
-            usable_bytes: -1,
+            total_bytes: bytes_or_unknown(file_system.map(|found| found.total_bytes)),
+            usable_bytes: bytes_or_unknown(file_system.map(|found| found.usable_bytes)),
             ..DescribeLogDirsResult::default()
         };
         let response = DescribeLogDirsResponse { results: vec![dir], ..DescribeLogDirsResponse::default() };

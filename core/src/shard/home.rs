@@ -15,7 +15,7 @@ use self::requests::{Request, Requests};
 use super::connection::{Connection, Outcome, Place, Stuck};
 use super::message::CallId;
 use super::{CloseReason, Config, Effect, Event, Mark, ShardMessage, ShardReport, Timer, Usage, placement};
-use crate::api::{self, Ask, Begun, Context, Done, News, Refusal};
+use crate::api::{self, Ask, Begun, Context, Done, FileSystem, News, Refusal};
 use crate::buf::{PageMut, Pool, Slice};
 use crate::controller::Image;
 use crate::id::{ConnId, ShardId};
@@ -101,6 +101,10 @@ impl Home {
             self.tell(Event::Connected { conn });
             self.mark(conn);
         }
+    }
+
+    pub(crate) fn on_file_system(&mut self, found: FileSystem) {
+        self.shared.file_system = Some(found);
     }
 
     pub(crate) fn on_received(&mut self, now: Now, conn: ConnId, page: PageMut, len: u32) {

@@ -2,7 +2,9 @@
 
 use core::net::SocketAddr;
 
+use crate::api::FileSystem;
 use crate::buf::PageMut;
+use crate::config::LogLevel;
 use crate::id::{ConnId, FileId, OpId, ShardId};
 use crate::shard::message::ShardMessage;
 
@@ -24,6 +26,10 @@ pub enum Input {
     Shard { from: ShardId, message: ShardMessage },
     /// Time has moved, nothing else.
     Tick,
+    /// What the file system of the data directory is like now. May come at any time, or never.
+    FileSystem(FileSystem),
+    /// Those who run the node want a logger to say more or less; without a level it follows the root, which always has one. To shard 0.
+    LogLevel { logger: &'static str, level: Option<LogLevel> },
     /// The node shall end in order: finish what is on its way to disk, then [`Effect::Halt`](super::Effect::Halt).
     Stop,
 }

@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 
 use super::message::{CallId, ShardMessage};
 use super::owner::{Owner, StreamHold};
+use crate::config::LogLevel;
 use crate::controller::{
     Command, Controller, ControllerReply, Image, Intent, MetadataRecord, encode_records, encoded_bytes,
 };
@@ -158,13 +159,21 @@ impl Seat {
             if let Command::AlterConfigs(alter) = command
                 && alter.intent == Intent::Apply
             {
-                for (logger, level) in self.controller.alter_log_levels(alter.loggers) {
-                    owner.tell(Event::LogLevelSet { logger, level });
-                }
+                self.set_log_levels(owner, alter.loggers);
             }
             let end = owner.log_end(PartitionId::METADATA).expect("shard 0 owns the metadata");
             let end = if mutant::on(Mutant::MetadataToldEarly) { Offset::ZERO } else { end };
             self.pending.push_back(Pending { end, to, call, reply });
+        }
+    }
+
+    pub(super) fn set_log_levels(
+        &mut self,
+        owner: &mut Owner,
+        levels: Vec<(&'static str, Option<LogLevel>)>,
+    ) {
+        for (logger, level) in self.controller.alter_log_levels(levels) {
+            owner.tell(Event::LogLevelSet { logger, level });
         }
     }
 

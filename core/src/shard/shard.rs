@@ -124,6 +124,11 @@ impl Shard {
             Input::Disk { op, outcome } => self.owner.on_disk(now, op, outcome),
             Input::Shard { from, message } => self.on_message(now, from, message),
             Input::Tick => {}
+            Input::FileSystem(found) => self.home.on_file_system(found),
+            Input::LogLevel { logger, level } => {
+                let seat = self.seat.as_mut().expect("levels are set on shard 0");
+                seat.set_log_levels(&mut self.owner, alloc::vec![(logger, level)]);
+            }
             Input::Stop => {
                 self.stopping = true;
                 self.home.on_stop(now);

@@ -113,7 +113,9 @@ impl Machine for Echo {
                 self.waiting.retain(|&other| other != conn);
                 add(&self.shared.closed, 1);
             }
-            Input::Disk { .. } | Input::Shard { .. } => unreachable!("this machine has neither"),
+            Input::Disk { .. } | Input::Shard { .. } | Input::FileSystem(_) | Input::LogLevel { .. } => {
+                unreachable!("this machine has none of these")
+            }
             Input::Tick => {
                 add(&self.shared.ticks, 1);
                 self.tick_at = now.mono + Duration::from_millis(5);

@@ -9,7 +9,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, put};
 use axum::{Json, Router};
-use highwater_core::config::LogLevel;
+use highwater_core::config::{LOGGER_ROOT, LOGGERS, LogLevel};
 use highwater_core::controller::TopicImage;
 use highwater_core::id::PartitionId;
 use serde_json::{Value, json};
@@ -19,6 +19,7 @@ use super::retention;
 use crate::config::Written;
 use crate::logs::{HTTP, Logs};
 use crate::metrics::{CONTENT_TYPE, Metrics};
+use crate::notices::Notices;
 use crate::survey::{Scope, Survey, View};
 
 const INDEX: &str = "Highwater\n
@@ -30,7 +31,7 @@ const INDEX: &str = "Highwater\n
 /retention?topic=    why a topic has the segments that it has, and what becomes of each, as JSON
 /shards              what each shard holds, as JSON
 /config              the settings that were given, as JSON, without secrets
-/loggers             levels; PUT /loggers/NAME with a level changes one, DELETE takes it back
+/loggers             levels; PUT /loggers/NAME with a level changes one, DELETE lets it follow the root
 /logs                the newest log lines
 /system              the machine, as far as it matters here
 ";
@@ -46,6 +47,7 @@ const ROWS_MAX: usize = 10_000;
 pub(crate) struct Pages {
     pub(crate) metrics: Metrics,
     pub(crate) survey: Arc<Survey>,
+    pub(crate) notices: Arc<Notices>,
     pub(crate) logs: Logs,
     pub(crate) written: Vec<Written>,
     pub(crate) data_dir: PathBuf,
@@ -213,18 +215,25 @@ async fn set_level(State(pages): Shared, Path(name): Path<String>, body: String)
         let names = LogLevel::ALL.map(LogLevel::name).join(", ");
         return (StatusCode::BAD_REQUEST, format!("a level is one of {names}\n")).into_response();
     };
-    change_level(&pages, &name, Some(level))
+    change_level(&pages, &name, Some(level)).await
 }
 
 async fn unset_level(State(pages): Shared, Path(name): Path<String>) -> Response {
-    change_level(&pages, &name, None)
+    change_level(&pages, &name, None).await
 }
 
-fn change_level(pages: &Pages, name: &str, level: Option<LogLevel>) -> Response {
-    if pages.logs.loggers.set(name, level).is_err() {
+/// Through the shard that keeps the levels, as a client of the broker changes them: there is one state, whoever looks at it.
+async fn change_level(pages: &Pages, name: &str, level: Option<LogLevel>) -> Response {
+    let Some(name) = LOGGERS.iter().copied().find(|known| *known == name) else {
         return (StatusCode::NOT_FOUND, "no logger has this name; see /loggers\n").into_response();
+    };
+    if name == LOGGER_ROOT && level.is_none() {
+        return (StatusCode::BAD_REQUEST, "the root logger always has a level\n").into_response();
     }
-    let level = level.map_or("the level that the node was started with", LogLevel::name);
+    if pages.notices.set_level(name, level).await.is_err() {
+        return (StatusCode::SERVICE_UNAVAILABLE, "the node does not serve\n").into_response();
+    }
+    let level = level.map_or("that of the root", LogLevel::name);
     tracing::info!(target: HTTP, logger = name, level, "the level of a logger was changed");
     StatusCode::NO_CONTENT.into_response()
 }

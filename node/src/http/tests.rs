@@ -1,13 +1,15 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
+use highwater_core::config::LogLevel;
 use highwater_core::id::ShardId;
-use highwater_core::shard::{Event, Halt, Progress};
+use highwater_core::shard::{Event, Halt, Input, Progress};
 
 use super::*;
 use crate::config::Written;
-use crate::logs::Logs;
+use crate::logs::{Loggers, Logs};
 use crate::metrics::{Limits, Metrics};
+use crate::notices::{Noticed, Notices};
 use crate::observer::{Observer, Phase};
 use crate::survey::Survey;
 
@@ -32,8 +34,22 @@ fn served(observer: &Arc<Observer>, written: Vec<Written>) -> SocketAddr {
     let metrics = Metrics { observer: Arc::clone(observer), facts: Arc::default(), limits };
     let survey = Arc::new(Survey::new(1));
     let data_dir = std::env::temp_dir();
-    let pages = Arc::new(Pages { metrics, survey, logs: Logs::detached(), written, data_dir });
+    let (notices, logs) = (Arc::new(Notices::default()), Logs::detached());
+    notices.open(keep_levels(Arc::clone(&notices), Arc::clone(&logs.loggers)));
+    let pages = Arc::new(Pages { metrics, survey, notices, logs, written, data_dir });
     serve(bind(&any_port(), HttpIfBusy::Fail).unwrap(), pages).unwrap()
+}
+
+/// A shard 0 that knows nothing of levels but the last one.
+fn keep_levels(notices: Arc<Notices>, loggers: Arc<Loggers>) -> impl Fn() + Send + Sync {
+    move || {
+        let mut noticed = Noticed::new(Arc::clone(&notices), ShardId(0));
+        for news in noticed.take() {
+            let Input::LogLevel { logger, level } = news else { panic!("{news:?} is no level") };
+            loggers.set(logger, level.unwrap_or(LogLevel::Info));
+        }
+        noticed.done();
+    }
 }
 
 #[test]
@@ -119,7 +135,11 @@ fn levels_are_shown_and_changed() {
     assert!(put("kafka", "INFO").starts_with("HTTP/1.1 404 "));
     let answer = ask(address, "/loggers");
     assert!(answer.contains("\"highwater.storage\":\"DEBUG\"") && answer.contains("\"root\":\"INFO\""));
-    say(address, "DELETE /loggers/highwater.storage HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    let delete = |name: &str| {
+        say(address, &format!("DELETE /loggers/{name} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"))
+    };
+    assert!(delete("highwater.storage").starts_with("HTTP/1.1 204 "));
+    assert!(delete("root").starts_with("HTTP/1.1 400 "));
     assert!(ask(address, "/loggers").contains("\"highwater.storage\":\"INFO\""));
 }
 

@@ -80,7 +80,11 @@ impl<A> Watched<A> {
             Input::Disk { op, .. } => {
                 assert!(self.ops.remove(op), "driver: {op:?} ends twice, or was never asked for");
             }
-            Input::Shard { .. } | Input::Tick | Input::Stop => {}
+            Input::Shard { .. }
+            | Input::FileSystem(_)
+            | Input::LogLevel { .. }
+            | Input::Tick
+            | Input::Stop => {}
         }
     }
 

@@ -102,6 +102,9 @@ impl<A: Inner> Driven<A> {
             }
             Input::Tick => {}
             Input::Stop => self.remote.stop(),
+            Input::FileSystem(_) | Input::LogLevel { .. } => {
+                unreachable!("only who runs a node tells of these")
+            }
         }
     }
 

@@ -173,7 +173,7 @@ impl Recorder {
                 }
             }
             Input::Shard { from, .. } => self.fingerprint.word(u64::from(from.0)),
-            Input::Tick | Input::Stop => {}
+            Input::FileSystem(_) | Input::LogLevel { .. } | Input::Tick | Input::Stop => {}
         }
         self.write(|| Entry::of(now, Site::Shard { node, shard }, Kind::Input, input));
     }

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use super::{World, batch, body};
 use crate::api::SERVED;
 use crate::replica::PartitionError;
-use crate::shard::Config;
+use crate::shard::{Config, FileSystem};
 use crate::wire::ApiKey;
 use crate::wire::messages::alter_replica_log_dirs_request::{
     AlterReplicaLogDir, AlterReplicaLogDirTopic, AlterReplicaLogDirsRequest,
@@ -242,6 +242,23 @@ fn log_dirs(world: &mut World, version: i16, topics: Option<&[(&str, &[i32])]>) 
         });
         topics.collect()
     })
+}
+
+#[test]
+fn log_dirs_tell_of_the_file_system_once_it_is_known() {
+    let mut world = World::new();
+    let mut space = |file_system: Option<FileSystem>, version: i16| {
+        file_system.into_iter().for_each(|found| world.home.on_file_system(found));
+        let bytes = body(|writer| DescribeLogDirsRequest::default().encode(version, writer));
+        world.ask(ApiKey::DescribeLogDirs, version, &bytes, |reader| {
+            let answer = DescribeLogDirsResponse::decode(version, reader).expect("a response");
+            (answer.results[0].total_bytes, answer.results[0].usable_bytes)
+        })
+    };
+    assert_eq!(space(None, 5), (-1, -1));
+    let told = FileSystem { total_bytes: u64::MAX, usable_bytes: 300 };
+    assert_eq!((space(Some(told), 4), space(None, 5)), ((i64::MAX, 300), (i64::MAX, 300)));
+    assert_eq!(space(None, 3), (-1, -1), "older versions do not have it");
 }
 
 #[test]
