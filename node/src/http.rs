@@ -2,7 +2,7 @@
 //! connections, in bytes of a request and in time, so that nobody can tie it up.
 
 mod pages;
-mod readiness;
+pub(crate) mod readiness;
 mod retention;
 
 use std::io;

@@ -12,16 +12,19 @@ use highwater_io::files::Layout;
 use crate::banner::{self, Banner, Style};
 use crate::broker::{self, Broker, Stop};
 use crate::config::{HostPort, Settings};
-use crate::http::{self, Pages};
+use crate::http::{self, Pages, readiness};
 use crate::logs::{Logs, NODE};
 use crate::metrics::{Facts, Metrics};
 use crate::notices::Notices;
 use crate::observer::{Observer, Phase};
 use crate::signals;
-use crate::survey::Survey;
+use crate::survey::{Scope, Survey};
 
 /// How long the shards may take to end in order. What they acknowledged is on disk, so to go on without them loses nothing.
 const STOP_WITHIN: Duration = Duration::from_millis(900);
+
+/// How long a start takes at most that is not spoken of.
+const SLOW_AFTER: Duration = Duration::from_secs(1);
 
 /// Why the node ends.
 #[derive(Debug)]
@@ -68,6 +71,8 @@ pub(crate) fn run(mut settings: Settings, logs: Logs, greeting: Greeting) -> Res
     let broker = broker::start(&settings, &observer, &survey, &notices)?;
     let watched = Layout::create(&settings.data_dir).and_then(|layout| notices.watch_file_system(layout));
     watched.map_err(|e| no_thread("the file system", &e))?;
+    observer.enter(Phase::Serving);
+    let start = until_ready(&observer, &survey, &ended)?;
     let ready_after = started.elapsed();
     facts
         .set(Facts {
@@ -81,19 +86,61 @@ pub(crate) fn run(mut settings: Settings, logs: Logs, greeting: Greeting) -> Res
             seconds_to_ready: ready_after.as_secs_f64(),
         })
         .expect("the facts are set here only");
-    observer.enter(Phase::Serving);
-    greet(&Greetings { broker: &broker, http, ready_after, data_dir: &settings.data_dir, greeting });
+    let first = match start {
+        Started::Ready => {
+            greet(&Greetings { broker: &broker, http, ready_after, data_dir: &settings.data_dir, greeting });
+            None
+        }
+        Started::Asked(ending) => Some(ending),
+        Started::Broken => None,
+    };
 
     let ending = move |result| {
         // A failed send means that nobody waits any more.
         let _ = endings.send(Ending::Shards(result));
     };
     let stop = broker.when_ended(ending).map_err(|e| no_thread("the end of the shards", &e))?;
-    wait(&stop, &observer, &ended)
+    let recv = || ended.recv().expect("the thread that waits for the shards sends before it ends");
+    wait(&stop, &observer, &ended, first.unwrap_or_else(recv))
 }
 
-fn wait(stop: &Stop, observer: &Observer, ended: &Receiver<Ending>) -> Result<(), Failure> {
-    let first = ended.recv().expect("the thread that waits for the shards sends before it ends");
+/// How a start went.
+#[derive(Debug)]
+enum Started {
+    Ready,
+    /// It was asked to end before.
+    Asked(Ending),
+    /// A shard ended by itself before; the thread that waits for the shards says why.
+    Broken,
+}
+
+/// Waits for what makes `/readyz` answer that the node is ready.
+fn until_ready(observer: &Observer, survey: &Survey, ended: &Receiver<Ending>) -> Result<Started, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+    let runtime = runtime.map_err(|e| no_thread("readiness", &e))?;
+    let began = Instant::now();
+    let mut said = None;
+    loop {
+        if let Ok(ending) = ended.try_recv() {
+            return Ok(Started::Asked(ending));
+        }
+        let is_slow = began.elapsed() >= SLOW_AFTER;
+        let view = runtime.block_on(async {
+            if is_slow { survey.take(Scope::Sums).await } else { survey.take_at_start().await }
+        });
+        let unmet = readiness::checks(observer, &view).into_iter().find(|check| !check.ok);
+        let Some(unmet) = unmet else { return Ok(Started::Ready) };
+        if !observer.failed().is_empty() {
+            return Ok(Started::Broken);
+        }
+        if is_slow && said.as_ref() != Some(&unmet.reason) {
+            tracing::warn!(target: NODE, condition = unmet.name, reason = unmet.reason, "not ready yet");
+            said = Some(unmet.reason);
+        }
+    }
+}
+
+fn wait(stop: &Stop, observer: &Observer, ended: &Receiver<Ending>, first: Ending) -> Result<(), Failure> {
     observer.enter(Phase::Stopping);
     let signal = match first {
         Ending::Shards(result) => return result,

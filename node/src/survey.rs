@@ -17,6 +17,8 @@ const SLICE: usize = 1024;
 /// Looks begin at least this far apart, however many ask: whoever asks meanwhile shares the next one.
 const APART_MIN: Duration = Duration::from_millis(100);
 
+const APART_AT_START: Duration = Duration::from_millis(2);
+
 /// How long a shard may take to answer. One that is later is reported as silent.
 const ANSWER_WITHIN: Duration = Duration::from_secs(1);
 
@@ -119,6 +121,15 @@ impl Survey {
 
     /// What stands now: nothing in it is older than the call.
     pub(crate) async fn take(&self, scope: Scope) -> Arc<View> {
+        self.take_apart(scope, APART_MIN).await
+    }
+
+    /// The same for a node that starts: nobody else asks yet, and whoever waits for the start shall not wait for this.
+    pub(crate) async fn take_at_start(&self) -> Arc<View> {
+        self.take_apart(Scope::Sums, APART_AT_START).await
+    }
+
+    async fn take_apart(&self, scope: Scope, apart: Duration) -> Arc<View> {
         let called = Instant::now();
         let Some(waker) = self.waker.get() else { return Arc::default() };
         let mut last = self.last.lock().await;
@@ -126,7 +137,7 @@ impl Survey {
             if begun >= called && of.covers(scope) {
                 return Arc::clone(&last.view);
             }
-            tokio::time::sleep_until((begun + APART_MIN).into()).await;
+            tokio::time::sleep_until((begun + apart).into()).await;
         }
         last.begun = Some((Instant::now(), scope));
         *self.scope() = scope;

@@ -4,7 +4,7 @@ use crate::observer::{Check, Observer, Phase};
 use crate::survey::View;
 
 /// All conditions of readiness. `view` is what the shards say now.
-pub(super) fn checks(observer: &Observer, view: &View) -> Vec<Check> {
+pub(crate) fn checks(observer: &Observer, view: &View) -> Vec<Check> {
     let mut checks = observer.checks();
     // Before they run and once they end they cannot answer, and the phase says so.
     if observer.phase() == Phase::Serving {
