@@ -46,7 +46,7 @@ use crate::batch::Scratch;
 use crate::buf::Slice;
 use crate::config::Config;
 use crate::controller::{Command, ControllerReply, Image};
-use crate::id::PartitionId;
+use crate::id::{PartitionId, Uuid};
 use crate::mutant::{self, Mutant};
 use crate::prng::Prng;
 use crate::replica::{PartitionOp, PartitionReply};
@@ -78,6 +78,8 @@ pub(crate) struct Shared {
     sessions: Sessions,
     producer_ids: ProducerIds,
     scratch: Scratch,
+    /// The directory that the data lies in, by its id for ever.
+    pub(crate) directory: Uuid,
     /// Where the data lies, as it was last told.
     pub(crate) file_system: Option<FileSystem>,
 }
@@ -88,6 +90,7 @@ impl Shared {
             sessions: Sessions::new(prng),
             producer_ids: ProducerIds::default(),
             scratch: Scratch::new(),
+            directory: Uuid::ZERO,
             file_system: None,
         }
     }

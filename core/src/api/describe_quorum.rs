@@ -6,7 +6,6 @@ use alloc::vec::Vec;
 use super::topic::address;
 use super::{Beginning, Context, Head, answered, decode_body};
 use crate::controller::METADATA_TOPIC;
-use crate::id::Uuid;
 use crate::wire::messages::describe_quorum_request::DescribeQuorumRequest;
 use crate::wire::messages::describe_quorum_response::{
     DescribeQuorumResponse, Listener, Node, PartitionData, ReplicaState, TopicData,
@@ -55,7 +54,7 @@ fn quorum(context: &Context<'_>) -> PartitionData<'static> {
     let now = context.now.wall.0;
     let voter = ReplicaState {
         replica_id: node,
-        replica_directory_id: Uuid::ZERO,
+        replica_directory_id: context.shared.directory,
         log_end_offset: end,
         last_fetch_timestamp: now,
         last_caught_up_timestamp: now,

@@ -445,6 +445,7 @@ impl Boot {
         let count = self.config.shards;
         let mut parts: Vec<Inheritance> = (0..count)
             .map(|_| Inheritance {
+                directory: superblock.directory,
                 image: Arc::clone(&image),
                 partitions: Vec::new(),
                 legacy: self.streams.iter().map(|(stream, _)| Legacy { stream: *stream, pins: 0 }).collect(),

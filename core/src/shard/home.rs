@@ -18,7 +18,7 @@ use super::{CloseReason, Config, Effect, Event, Mark, ShardMessage, ShardReport,
 use crate::api::{self, Ask, Begun, Context, Done, FileSystem, News, Refusal};
 use crate::buf::{PageMut, Pool, Slice};
 use crate::controller::Image;
-use crate::id::{ConnId, ShardId};
+use crate::id::{ConnId, ShardId, Uuid};
 use crate::limits::{
     CONNECTION_REQUESTS_MAX, CONNECTIONS_MAX, EVENTS_MAX, MEMORY_RETRY, RECEIVE_MEMORY_PART,
     SEND_MEMORY_PART, SEND_STALL_MAX, STOP_WAIT_MAX,
@@ -101,6 +101,10 @@ impl Home {
             self.tell(Event::Connected { conn });
             self.mark(conn);
         }
+    }
+
+    pub(crate) fn on_directory(&mut self, directory: Uuid) {
+        self.shared.directory = directory;
     }
 
     pub(crate) fn on_file_system(&mut self, found: FileSystem) {

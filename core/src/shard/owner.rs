@@ -33,7 +33,7 @@ use crate::batch::{Compressor, Scratch};
 use crate::buf::{Pool, Slice};
 use crate::config::{Config, TimestampType};
 use crate::controller::Image;
-use crate::id::{FileId, Offset, OpId, PartitionId, ShardId, StreamId};
+use crate::id::{FileId, Offset, OpId, PartitionId, ShardId, StreamId, Uuid};
 use crate::limits::{EVENTS_MAX, MEMORY_RETRY};
 use crate::log::{Leftover, SegmentName};
 use crate::mutant::{self, Mutant};
@@ -222,6 +222,8 @@ pub(super) struct Inherited {
 /// What a shard inherits from recovery.
 #[derive(Debug)]
 pub(super) struct Inheritance {
+    /// The directory that all of it lies in.
+    pub(super) directory: Uuid,
     pub(super) image: Arc<Image>,
     pub(super) partitions: Vec<Inherited>,
     pub(super) legacy: Vec<Legacy>,

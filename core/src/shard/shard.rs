@@ -89,6 +89,7 @@ impl Shard {
     ) -> Self {
         let image = Arc::clone(&inheritance.image);
         let mut home = Home::new(Arc::clone(&config), id, seed);
+        home.on_directory(inheritance.directory);
         let ready = image.version > 0;
         if ready {
             home.on_image(image);

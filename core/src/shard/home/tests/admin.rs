@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 
 use super::{World, body};
 use crate::api::SERVED;
+use crate::id::Uuid;
 use crate::wire::ApiKey;
 use crate::wire::messages::alter_client_quotas_request::{
     AlterClientQuotasRequest, EntityData, EntryData, OpData,
@@ -324,6 +325,8 @@ fn describe_quorum_tells_how_far_the_metadata_is() {
     // The cluster, the topic and its two partitions.
     let end = world.next.0;
     assert_eq!(end, 4);
+    let directory = Uuid([9; 16]);
+    world.home.on_directory(directory);
     in_every_version!(
         world,
         DescribeQuorum,
@@ -337,6 +340,7 @@ fn describe_quorum_tells_how_far_the_metadata_is() {
             let voter = &quorum.current_voters[0];
             assert_eq!((voter.replica_id, voter.log_end_offset), (1, end));
             assert_eq!(voter.last_fetch_timestamp, if version >= 1 { 1_700_000_000_000 } else { -1 });
+            assert_eq!(voter.replica_directory_id, if version >= 2 { directory } else { Uuid::ZERO });
             assert_eq!(answer.nodes.len(), usize::from(version >= 2));
         }
     );
