@@ -32,8 +32,8 @@ pub use index::IndexEntry;
 pub use leader_epoch_cache::{EpochStart, LeaderEpochCache};
 pub use producer_state::{Producer, ProducerState, RetainedBatch};
 pub use read::{
-    DiskRead, Minimum, ReadPlan, Selected, TimestampOffset, TimestampPlan, TimestampQuery, TimestampScan,
-    Wanted,
+    DiskRead, Minimum, ReadPlan, Selected, Sought, TimestampOffset, TimestampPlan, TimestampQuery,
+    TimestampScan, Wanted,
 };
 pub use recovery::{
     Cut, FootersLeft, Intact, LogRecovery, RecoveryRead, RecoveryReport, SegmentFile, WalBatch,

@@ -19,12 +19,12 @@ pub use op::{
 };
 pub use waiters::Readiness;
 
-use crate::batch::{BatchInfo, Scratch};
+use crate::batch::BatchInfo;
 use crate::id::{LeaderEpoch, NodeId, Offset};
 pub use crate::log::Minimum;
-use crate::log::{AppendError, Log, Placed, ReadPlan, TimestampPlan, TimestampQuery, Wanted};
+use crate::log::{AppendError, Log, Placed, ReadPlan, Wanted};
 use crate::mutant::{self, Mutant};
-use crate::time::{Now, Timestamp};
+use crate::time::Now;
 use high_watermark::HighWatermark;
 use waiters::Waiters;
 
@@ -225,20 +225,6 @@ impl Replica {
         let Role::Leader { epoch_start, .. } = self.role else { return Err(LatestError::NotLeader) };
         let high_watermark = self.high_watermark();
         if high_watermark < epoch_start { Err(LatestError::NotAvailable) } else { Ok(high_watermark) }
-    }
-
-    /// The question for the first committed record at or after a time; resume it with `from`.
-    pub fn timestamp_query(&self, timestamp: Timestamp) -> TimestampQuery {
-        TimestampQuery { timestamp, from: self.log.log_start(), upto: self.high_watermark() }
-    }
-
-    /// The question for the committed record with the newest timestamp, if there is any record.
-    pub fn timestamp_max_query(&self) -> Option<TimestampQuery> {
-        self.log.timestamp_max(self.high_watermark()).map(|timestamp| self.timestamp_query(timestamp))
-    }
-
-    pub fn find_timestamp(&self, query: TimestampQuery, scratch: &mut Scratch) -> TimestampPlan {
-        self.log.find_timestamp(query, scratch)
     }
 
     /// Segments to delete now.

@@ -155,6 +155,23 @@ impl<'a> BatchView<'a> {
         }
         Ok(None)
     }
+
+    /// The newest record at or behind `from`, the first of several: its offset and its timestamp.
+    pub fn newest_record(
+        &self,
+        from: Offset,
+        scratch: &mut Scratch,
+    ) -> Result<Option<(Offset, Timestamp)>, BatchError> {
+        let mut newest = None;
+        for record in self.records(scratch)? {
+            let record = record?;
+            let is_newer = newest.is_none_or(|(_, timestamp)| record.timestamp > timestamp);
+            if record.offset >= from && is_newer {
+                newest = Some((record.offset, record.timestamp));
+            }
+        }
+        Ok(newest)
+    }
 }
 
 impl<'a> Records<'a> {

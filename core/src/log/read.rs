@@ -89,7 +89,8 @@ pub struct TimestampOffset {
 pub enum TimestampPlan {
     Found(TimestampOffset),
     NotFound,
-    Disk(DiskRead),
+    /// What the page is to be asked.
+    Disk(DiskRead, TimestampQuery),
     Faulty,
 }
 
@@ -97,19 +98,53 @@ pub enum TimestampPlan {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TimestampScan {
     Found(TimestampOffset),
-    /// Nothing here: ask the log again from this offset on.
-    GoOn(Offset),
+    /// The answer is not here: ask the log this.
+    GoOn(TimestampQuery),
     NeedMore(DiskRead),
     /// The batch with this offset cannot be read.
     Faulty(Offset),
 }
 
-/// A question for the first record at or after a time, among the batches that end above `from` and below `upto`.
+/// Which record answers a question for a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sought {
+    /// The first at or after it.
+    First,
+    /// The same, where the time is that of the newest batch; should that record be deleted, the newest of those that are left.
+    Newest,
+    /// The newest at or after it, the first of several: the best so far.
+    Climb(Option<TimestampOffset>),
+}
+
+/// A question for a record at or after a time, among the batches that end above `from` and below `upto`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TimestampQuery {
     pub timestamp: Timestamp,
     pub from: Offset,
     pub upto: Offset,
+    pub sought: Sought,
+}
+
+impl TimestampQuery {
+    /// The record that answers, if a batch has it.
+    fn meet(
+        &mut self,
+        batch: &BatchView<'_>,
+        scratch: &mut Scratch,
+    ) -> Result<Option<TimestampOffset>, BatchError> {
+        let Sought::Climb(best) = &mut self.sought else {
+            let found = batch.first_record_at_or_after(self.from, self.timestamp, scratch)?;
+            return Ok(found.map(|(offset, timestamp)| TimestampOffset { timestamp, offset }));
+        };
+        if let Some((offset, timestamp)) = batch.newest_record(self.from, scratch)?
+            && timestamp >= self.timestamp
+            && best.is_none_or(|best| timestamp > best.timestamp)
+        {
+            *best = Some(TimestampOffset { timestamp, offset });
+            self.timestamp = Timestamp(timestamp.0.saturating_add(1));
+        }
+        Ok(None)
+    }
 }
 
 impl Log {
@@ -202,12 +237,24 @@ impl Log {
         Some(page.cut(0, end))
     }
 
-    /// The newest timestamp of the batches below `upto`. A segment in which the log begins may count records before it.
-    pub fn timestamp_max(&self, upto: Offset) -> Option<Timestamp> {
+    /// The question for the newest record below `upto`, the first of several; `None` if there is no batch.
+    pub fn newest(&self, upto: Offset) -> Option<TimestampQuery> {
         let below = self.segments.iter().take_while(|segment| segment.base < upto);
         let below = below.filter(|segment| segment.end > self.log_start);
         let times = below.filter_map(|segment| self.timestamp_max_of(segment, upto));
-        if mutant::on(Mutant::MaxTimestampOfLast) { times.last() } else { times.max() }
+        let newest = if mutant::on(Mutant::MaxTimestampOfLast) { times.last() } else { times.max() };
+        let query =
+            |timestamp| TimestampQuery { timestamp, from: self.log_start, upto, sought: Sought::Newest };
+        newest.map(query)
+    }
+
+    /// The same where the newest record of the segment in which the log begins is deleted. The records of that segment have to be
+    /// looked through; those that are not as new as the segments behind it need not.
+    fn newest_left(&self, upto: Offset) -> TimestampQuery {
+        let whole = self.segments.iter().filter(|segment| (self.log_start..upto).contains(&segment.base));
+        let newest = whole.filter_map(|segment| self.timestamp_max_of(segment, upto)).max();
+        let timestamp = newest.unwrap_or(Timestamp(i64::MIN));
+        TimestampQuery { timestamp, from: self.log_start, upto, sought: Sought::Climb(None) }
     }
 
     /// Exact as long as no batch at or above `upto` was evicted.
@@ -220,8 +267,8 @@ impl Log {
         in_tail.map(|batch| batch.timestamp_max).max().max(segment.timestamp_max_evicted)
     }
 
-    /// The first record at or after a time.
-    pub fn find_timestamp(&self, query: TimestampQuery, scratch: &mut Scratch) -> TimestampPlan {
+    /// The record that answers `query`, or where it is looked for.
+    pub fn find_timestamp(&self, mut query: TimestampQuery, scratch: &mut Scratch) -> TimestampPlan {
         let upto = query.upto.min(self.durable_end);
         let mut from = query.from.max(self.log_start);
         let first = self.segments.partition_point(|segment| segment.end <= from);
@@ -241,14 +288,19 @@ impl Log {
             }
             if from < held && position < held_position {
                 let read = DiskRead::plan(segment, position, SEGMENT_READ_BYTES_MAX);
-                return read.map_or(TimestampPlan::Faulty, TimestampPlan::Disk);
+                return read.map_or(TimestampPlan::Faulty, |read| TimestampPlan::Disk(read, query));
             }
-            let found = self.find_in_tail(segment, TimestampQuery { from, upto, ..query }, scratch);
+            query = TimestampQuery { from, upto, ..query };
+            let found = self.find_in_tail(segment, &mut query, scratch);
             if found != TimestampPlan::NotFound {
                 return found;
             }
         }
-        TimestampPlan::NotFound
+        match query.sought {
+            Sought::First => TimestampPlan::NotFound,
+            Sought::Newest => self.find_timestamp(self.newest_left(upto), scratch),
+            Sought::Climb(best) => best.map_or(TimestampPlan::NotFound, TimestampPlan::Found),
+        }
     }
 
     /// Where the batches of a segment begin that are in memory.
@@ -258,7 +310,12 @@ impl Log {
         first.map_or((segment.end, segment.len), |batch| (batch.base, batch.position))
     }
 
-    fn find_in_tail(&self, segment: &Segment, query: TimestampQuery, scratch: &mut Scratch) -> TimestampPlan {
+    fn find_in_tail(
+        &self,
+        segment: &Segment,
+        query: &mut TimestampQuery,
+        scratch: &mut Scratch,
+    ) -> TimestampPlan {
         for batch in self.tail.starting_at(query.from) {
             if batch.segment_base != segment.base || batch.last >= query.upto {
                 break;
@@ -270,10 +327,8 @@ impl Log {
                 continue;
             }
             let Ok((view, _)) = BatchView::parse(batch.slice()) else { return TimestampPlan::Faulty };
-            match view.first_record_at_or_after(query.from, query.timestamp, scratch) {
-                Ok(Some((offset, timestamp))) => {
-                    return TimestampPlan::Found(TimestampOffset { timestamp, offset });
-                }
+            match query.meet(&view, scratch) {
+                Ok(Some(found)) => return TimestampPlan::Found(found),
                 Ok(None) => {}
                 Err(_) => return TimestampPlan::Faulty,
             }
@@ -415,7 +470,12 @@ impl DiskRead {
     }
 
     /// What `page` says to `query`.
-    pub fn scan_timestamp(self, page: &Slice, query: TimestampQuery, scratch: &mut Scratch) -> TimestampScan {
+    pub fn scan_timestamp(
+        self,
+        page: &Slice,
+        mut query: TimestampQuery,
+        scratch: &mut Scratch,
+    ) -> TimestampScan {
         let page = page.cut(0, page.len().min(self.len as usize));
         let mut place = self.skip as usize;
         let mut next = self.base;
@@ -424,7 +484,7 @@ impl DiskRead {
                 Step::Batch(view) => view,
                 Step::Incomplete(needed) => {
                     if next > query.from {
-                        return TimestampScan::GoOn(next);
+                        return TimestampScan::GoOn(TimestampQuery { from: next, ..query });
                     }
                     let read = self.on_from(place, next, needed);
                     return read.map_or(TimestampScan::Faulty(next), TimestampScan::NeedMore);
@@ -432,7 +492,7 @@ impl DiskRead {
                 Step::End => {
                     let next = self.behind(next);
                     return if next > query.from {
-                        TimestampScan::GoOn(next)
+                        TimestampScan::GoOn(TimestampQuery { from: next, ..query })
                     } else {
                         TimestampScan::Faulty(next)
                     };
@@ -443,13 +503,11 @@ impl DiskRead {
                 return TimestampScan::Faulty(next);
             }
             if view.last_offset() >= query.upto {
-                return TimestampScan::GoOn(query.upto);
+                return TimestampScan::GoOn(TimestampQuery { from: query.upto, ..query });
             }
             if view.last_offset() >= query.from && view.max_timestamp() >= query.timestamp {
-                match view.first_record_at_or_after(query.from, query.timestamp, scratch) {
-                    Ok(Some((offset, timestamp))) => {
-                        return TimestampScan::Found(TimestampOffset { timestamp, offset });
-                    }
+                match query.meet(&view, scratch) {
+                    Ok(Some(found)) => return TimestampScan::Found(found),
                     Ok(None) => {}
                     Err(_) => return TimestampScan::Faulty(next),
                 }

@@ -18,8 +18,8 @@ use crate::log::recovery::{Found, choose};
 use crate::log::segment::Seal;
 use crate::log::{
     CleanStep, Cleaning, CompactionConfig, Destage, Intact, Leftover, Log, LogConfig, Minimum, Placed,
-    Producer, ProducerState, ReadPlan, Secret, Selected, TimestampOffset, TimestampPlan, TimestampQuery,
-    TimestampScan, WalBatch, Wanted,
+    Producer, ProducerState, ReadPlan, Secret, Selected, Sought, TimestampOffset, TimestampPlan,
+    TimestampQuery, TimestampScan, WalBatch, Wanted,
 };
 use crate::prng::Prng;
 use crate::time::{Duration, Timestamp};
@@ -272,19 +272,20 @@ impl World {
 
     fn find(&self, timestamp: i64, most: u32) -> Option<TimestampOffset> {
         let (from, upto) = (self.log.log_start(), self.log.durable_end());
-        let mut query = TimestampQuery { timestamp: Timestamp(timestamp), from, upto };
+        let sought = Sought::First;
+        let mut query = TimestampQuery { timestamp: Timestamp(timestamp), from, upto, sought };
         let mut scratch = Scratch::new();
         for _ in 0..10_000 {
-            let mut read = match self.log.find_timestamp(query, &mut scratch) {
+            let (mut read, asked) = match self.log.find_timestamp(query, &mut scratch) {
                 TimestampPlan::Found(found) => return Some(found),
                 TimestampPlan::NotFound => return None,
-                TimestampPlan::Disk(read) => read.at_most(most),
+                TimestampPlan::Disk(read, asked) => (read.at_most(most), asked),
                 TimestampPlan::Faulty => panic!("nothing is faulty"),
             };
-            query.from = loop {
+            query = loop {
                 let page = self.disk.read(&read, 0);
                 let page = self.log.sound_part((read.name, read.at), &page).expect("it is of this log");
-                match read.scan_timestamp(&page, query, &mut scratch) {
+                match read.scan_timestamp(&page, asked, &mut scratch) {
                     TimestampScan::Found(found) => return Some(found),
                     TimestampScan::GoOn(next) => break next,
                     TimestampScan::NeedMore(more) => read = more.at_most(most),

@@ -11,7 +11,7 @@ use crate::buf::Slice;
 use crate::id::{LeaderEpoch, Offset, ProducerEpoch, ProducerId};
 use crate::limits::PRODUCER_BATCHES_RETAINED;
 use crate::log::{
-    AppendError, Extent, Intact, Log, LogConfig, Minimum, Placed, ProducerState, ReadPlan, Selected,
+    AppendError, Extent, Intact, Log, LogConfig, Minimum, Placed, ProducerState, ReadPlan, Selected, Sought,
     TimestampOffset, TimestampPlan, TimestampQuery, TimestampScan, WalBatch, Wanted,
 };
 use crate::time::{Duration, Instant, Now, Timestamp};
@@ -281,14 +281,14 @@ impl Model {
         let (mut query, mut scratch) = (query, Scratch::new());
         let most = if query.timestamp.0 % 2 == 0 { 1 } else { u32::MAX };
         for _ in 0..10_000 {
-            let mut read = match self.log.find_timestamp(query, &mut scratch) {
+            let (mut read, asked) = match self.log.find_timestamp(query, &mut scratch) {
                 TimestampPlan::Found(found) => return Some(Some(found)),
                 TimestampPlan::NotFound => return Some(None),
                 TimestampPlan::Faulty => return None,
-                TimestampPlan::Disk(read) => read.at_most(most),
+                TimestampPlan::Disk(read, asked) => (read.at_most(most), asked),
             };
-            query.from = loop {
-                match read.scan_timestamp(&self.disk.read(&read, 0), query, &mut scratch) {
+            query = loop {
+                match read.scan_timestamp(&self.disk.read(&read, 0), asked, &mut scratch) {
                     TimestampScan::Found(found) => return Some(Some(found)),
                     TimestampScan::GoOn(next) => break next,
                     TimestampScan::NeedMore(more) => read = more.at_most(most),
@@ -299,26 +299,32 @@ impl Model {
         panic!("the search for a time gets on");
     }
 
+    /// The times of the records from the start on and below `upto`.
+    fn times(&self, upto: Offset) -> impl Iterator<Item = TimestampOffset> {
+        let there = self.kept.iter().filter(move |kept| kept.last < upto);
+        let times = there.flat_map(|kept| kept.timestamps.iter().zip(kept.base.0..));
+        times
+            .map(|(time, offset)| TimestampOffset { timestamp: Timestamp(*time), offset: Offset(offset) })
+            .filter(|record| record.offset >= self.log.log_start())
+    }
+
     /// The first record at or after `timestamp` below `upto`.
     pub(in crate::log) fn scan(&self, timestamp: i64, upto: Offset) -> Option<TimestampOffset> {
-        let there = self.kept.iter().filter(|kept| kept.base >= self.log.log_start() && kept.last < upto);
-        there
-            .flat_map(|kept| kept.timestamps.iter().zip(kept.base.0..))
-            .find(|(found, _)| **found >= timestamp)
-            .map(|(found, offset)| TimestampOffset { timestamp: Timestamp(*found), offset: Offset(offset) })
+        self.times(upto).find(|record| record.timestamp.0 >= timestamp)
     }
 
     pub(in crate::log) fn check_timestamps(&self, timestamp: i64) {
         let (from, upto) = (self.log.log_start(), self.high_watermark);
-        let query = TimestampQuery { timestamp: Timestamp(timestamp), from, upto };
+        let query = TimestampQuery { timestamp: Timestamp(timestamp), from, upto, sought: Sought::First };
         assert_eq!(
             self.find(query),
             Some(self.scan(timestamp, upto)),
             "the first record at or after {timestamp}"
         );
-        let there = self.kept.iter().filter(|kept| kept.base >= from && kept.last < upto);
-        let newest = there.flat_map(|kept| &kept.timestamps).max().copied();
-        assert_eq!(self.log.timestamp_max(upto), newest.map(Timestamp), "the newest timestamp");
+        let newest = self.times(upto).map(|record| record.timestamp.0).max();
+        let found = self.log.newest(upto).map_or(Some(None), |query| self.find(query));
+        let newest = newest.and_then(|newest| self.scan(newest, upto));
+        assert_eq!(found, Some(newest), "the newest record");
     }
 
     pub(in crate::log) fn check_derived(&self) {

@@ -1,10 +1,12 @@
 //! A log that begins within a segment, because records were deleted.
 
+use alloc::vec::Vec;
+
 use super::model::{Model, Sent, config, now};
 use super::world::Until;
 use crate::batch::Scratch;
 use crate::id::Offset;
-use crate::log::{Destage, Minimum, ReadPlan, TimestampPlan, TimestampQuery, Wanted};
+use crate::log::{Destage, LogConfig, Minimum, ReadPlan, Sought, TimestampPlan, TimestampQuery, Wanted};
 use crate::prng::Prng;
 use crate::time::Timestamp;
 
@@ -61,16 +63,53 @@ fn times_are_looked_for_from_the_start_on() {
     trim(&mut model, 4);
     let find = |time| {
         let (from, upto) = (model.log.log_start(), model.high_watermark);
-        let query = TimestampQuery { timestamp: Timestamp(time), from, upto };
+        let query = TimestampQuery { timestamp: Timestamp(time), from, upto, sought: Sought::First };
         match model.log.find_timestamp(query, &mut Scratch::new()) {
             TimestampPlan::Found(found) => Some((found.offset.0, found.timestamp.0)),
             TimestampPlan::NotFound => None,
-            plan @ (TimestampPlan::Disk(_) | TimestampPlan::Faulty) => panic!("all is in memory: {plan:?}"),
+            plan @ (TimestampPlan::Disk(..) | TimestampPlan::Faulty) => panic!("all is in memory: {plan:?}"),
         }
     };
     assert_eq!(find(0), Some((4, 50)), "the batch of the start has an older record, which is deleted");
     assert_eq!(find(85), Some((8, 90)));
     assert_eq!(find(901), None);
+}
+
+#[test]
+fn newest_record_is_one_that_is_left() {
+    let mut model = model();
+    let mut newest = |start| {
+        trim(&mut model, start);
+        let query = model.log.newest(model.high_watermark)?;
+        model.find(query).expect("nothing is faulty").map(|found| (found.offset.0, found.timestamp.0))
+    };
+    assert_eq!(newest(0), Some((0, 900)));
+    assert_eq!(newest(1), Some((8, 90)), "the newest of the segment is deleted");
+    assert_eq!(newest(9), None);
+}
+
+#[test]
+fn times_are_found_wherever_the_log_begins() {
+    for seed in 0..200 {
+        let mut prng = Prng::new(seed);
+        let mut model = Model::new(LogConfig { segment_bytes: 20_000, ..config() });
+        for _ in 0..prng.between(1, 80) {
+            let timestamps: Vec<i64> =
+                (0..prng.between(1, 6)).map(|_| i64::try_from(prng.below(50)).unwrap()).collect();
+            model.append_durably(&Sent::plain(&timestamps, 200)).unwrap();
+        }
+        if prng.chance(700_000) {
+            while model.disk.destage(&mut model.log, Destage::Blocks, Until::Done) {}
+            while model.disk.seal(&mut model.log, Until::Done) {}
+            model.log.evict(Offset(i64::try_from(prng.below(model.end().0.unsigned_abs() + 1)).unwrap()));
+        }
+        let mut start = 0;
+        while start <= model.end().0 {
+            trim(&mut model, start);
+            model.check_timestamps(i64::try_from(prng.below(52)).unwrap());
+            start += i64::try_from(prng.between(1, 40)).unwrap();
+        }
+    }
 }
 
 #[test]
@@ -84,7 +123,7 @@ fn segments_below_the_start_expire_and_the_start_stays() {
     while model.disk.destage(&mut model.log, Destage::Blocks, Until::Done) {}
     while model.disk.seal(&mut model.log, Until::Done) {}
     if let Some(base) = model.log.needs_file(now(model.wall), model.high_watermark) {
-        model.disk.segments.insert(base, alloc::vec::Vec::new());
+        model.disk.segments.insert(base, Vec::new());
         model.log.on_file_created(base);
     }
     let expired = model.log.expired(now(model.wall), model.high_watermark);

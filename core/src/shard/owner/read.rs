@@ -9,7 +9,8 @@ use crate::buf::Slice;
 use crate::id::{LeaderEpoch, Offset, PartitionId};
 use crate::limits::{BLOCK_BYTES, FAULTY_TOLD_MAX, READS_AT_ONCE_MIN};
 use crate::log::{
-    DiskRead, ReadPlan, Selected, TimestampOffset, TimestampPlan, TimestampQuery, TimestampScan, Wanted,
+    DiskRead, ReadPlan, Selected, Sought, TimestampOffset, TimestampPlan, TimestampQuery, TimestampScan,
+    Wanted,
 };
 use crate::mutant::{self, Mutant};
 use crate::replica::{
@@ -37,6 +38,7 @@ impl Purpose {
     fn from(&self) -> Offset {
         match self {
             Self::Fetch(wanted) => wanted.from,
+            Self::Timestamp(TimestampQuery { sought: Sought::Climb(Some(best)), .. }) => best.offset,
             Self::Timestamp(query) => query.from,
         }
     }
@@ -188,9 +190,7 @@ impl Owner {
             },
             Purpose::Timestamp(query) => match job.read.scan_timestamp(&page, query, &mut self.scratch) {
                 TimestampScan::Found(found) => offset_reply(&partition.replica, Some(found)),
-                TimestampScan::GoOn(from) => {
-                    plan_timestamp(&partition.replica, TimestampQuery { from, ..query }, &mut self.scratch)
-                }
+                TimestampScan::GoOn(query) => plan_timestamp(&partition.replica, query, &mut self.scratch),
                 TimestampScan::NeedMore(read) => Progress::Disk(read, job.purpose),
                 TimestampScan::Faulty(offset) => self.faulty(id, offset),
             },
@@ -305,12 +305,13 @@ fn plan_offset(replica: &Replica, op: &ListOffsetsOp, scratch: &mut Scratch) -> 
     match op.target {
         OffsetTarget::Earliest => plain(from),
         OffsetTarget::Latest => plain(upto),
-        OffsetTarget::MaxTimestamp => match replica.log.timestamp_max(upto) {
-            Some(timestamp) => plan_timestamp(replica, TimestampQuery { timestamp, from, upto }, scratch),
+        OffsetTarget::MaxTimestamp => match replica.log.newest(upto) {
+            Some(query) => plan_timestamp(replica, query, scratch),
             None => offset_reply(replica, None),
         },
         OffsetTarget::At(timestamp) => {
-            plan_timestamp(replica, TimestampQuery { timestamp, from, upto }, scratch)
+            let query = TimestampQuery { timestamp, from, upto, sought: Sought::First };
+            plan_timestamp(replica, query, scratch)
         }
     }
 }
@@ -319,7 +320,7 @@ fn plan_timestamp(replica: &Replica, query: TimestampQuery, scratch: &mut Scratc
     match replica.log.find_timestamp(query, scratch) {
         TimestampPlan::Found(found) => offset_reply(replica, Some(found)),
         TimestampPlan::NotFound => offset_reply(replica, None),
-        TimestampPlan::Disk(read) => Progress::Disk(read, Purpose::Timestamp(query)),
+        TimestampPlan::Disk(read, query) => Progress::Disk(read, Purpose::Timestamp(query)),
         TimestampPlan::Faulty => PartitionError::Faulty.into(),
     }
 }
