@@ -36,7 +36,7 @@ def built():
 
 def go():
     home = os.path.join(built(), "go", "")
-    subprocess.run(["go", "build", "-o", home, "./franz", "./sarama"], cwd=os.path.join(HERE, "go"), check=True)
+    subprocess.run([os.environ.get("GO", "go"), "build", "-o", home, "./franz", "./sarama"], cwd=os.path.join(HERE, "go"), check=True)
     return home
 
 
@@ -66,6 +66,7 @@ def clients(directory):
         Client("kafkajs", ["node", javascript()]),
         Client("franz-go", [os.path.join(binaries, "franz")]),
         Client("sarama", [os.path.join(binaries, "sarama")]),
+        *([Client("rdkafka", [os.environ["RDKAFKA_CLIENT"]])] if "RDKAFKA_CLIENT" in os.environ else []),
     ]
 
 

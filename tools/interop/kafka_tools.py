@@ -89,7 +89,7 @@ PRODUCER = re.compile(r"^\d+ +(?=\t)", re.MULTILINE)
 METADATA_LOG = re.compile(r"(HighWatermark: +|Epoch: |DIRECTORY-ID\t)\d+ *")
 
 # A broker's message for an error: the error is compared, its wording is each broker's own.
-MESSAGE = re.compile(r"org\.apache\.kafka\.common\.errors\.\w+: (.+)")
+MESSAGE = re.compile(r"(?:org\.apache\.kafka\.common\.errors\.\w+: |(?:Can|Could) not upgrade \S+ to \d+\. )(.+)")
 
 # Figures of speed: the words around them are compared.
 FIGURES = re.compile(r"\d+(?:\.\d+)?(?:[Ee]-?\d+)?|NaN")

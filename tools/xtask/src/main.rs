@@ -57,7 +57,7 @@ fn run(root: &Path, arguments: &[String]) -> Result<(), String> {
             dump_segments::run(root, directories)
         }
         ["peer", "kafka"] => peer::kafka(root),
-        ["peer", "test"] => peer::test(root),
+        ["peer", "test"] => steps::run(root, steps::Output::Terminal, &["--only", "peer"]),
         _ => Err(USAGE.into()),
     }
 }

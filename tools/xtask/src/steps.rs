@@ -5,6 +5,7 @@ use std::process::Command;
 use std::time::Instant;
 
 use crate::codegen;
+use crate::peer;
 use crate::process::{command, run as run_command, target_directory};
 use crate::provide::{self, COMPILER, KCAT, MAKE, Need, PROMTOOL, PYTHON, ZSTD};
 use crate::sim;
@@ -35,11 +36,12 @@ enum Step {
     Doc,
     Sim,
     Interop,
+    Peer,
     Kill9,
 }
 
 impl Step {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::Install,
         Self::Fmt,
         Self::Tidy,
@@ -50,6 +52,7 @@ impl Step {
         Self::Doc,
         Self::Sim,
         Self::Interop,
+        Self::Peer,
         Self::Kill9,
     ];
 
@@ -65,6 +68,7 @@ impl Step {
             Self::Doc => "doc",
             Self::Sim => "sim",
             Self::Interop => "interop",
+            Self::Peer => "peer",
             Self::Kill9 => "kill9",
         }
     }
@@ -75,6 +79,7 @@ impl Step {
             Self::Clippy | Self::Doc | Self::Kill9 => &[COMPILER, MAKE],
             Self::Test => &[COMPILER, MAKE, ZSTD],
             Self::Interop => &[KCAT, PROMTOOL, PYTHON],
+            Self::Peer => peer::NEEDS,
             Self::Install | Self::Fmt | Self::Tidy | Self::Codegen | Self::Build | Self::Sim => &[],
         }
     }
@@ -144,6 +149,7 @@ impl Context<'_> {
             Step::Doc => self.doc(),
             Step::Sim => sim::step(self.root, self.output),
             Step::Interop => self.interop(),
+            Step::Peer => self.peer(),
             Step::Kill9 => self.kill9(),
         }
     }
@@ -156,8 +162,11 @@ impl Context<'_> {
             }
         }
         provide::provide(self.root, &needs)?;
-        if self.chosen.contains(&Step::Interop) {
+        if self.chosen.contains(&Step::Interop) || self.chosen.contains(&Step::Peer) {
             self.python()?;
+        }
+        if self.chosen.contains(&Step::Peer) {
+            peer::install(self.root)?;
         }
         Ok(())
     }
@@ -185,6 +194,17 @@ impl Context<'_> {
                 .arg(&highwater)
                 .env("PYTHONDONTWRITEBYTECODE", "1"),
         )
+    }
+
+    fn peer(&self) -> Result<(), String> {
+        self.build()?;
+        self.cargo(&["build", "--locked", "--package", "highwater-jepsen", "--example", "client"])?;
+        peer::compare(&peer::Comparison {
+            root: self.root,
+            python: &self.python()?,
+            highwater: &self.released("highwater")?,
+            rdkafka: &target_directory()?.join("debug/examples/client"),
+        })
     }
 
     fn kill9(&self) -> Result<(), String> {
