@@ -7,7 +7,11 @@ use super::{Definition, Kind, Standing, Update, Valid, definitions};
 use Valid::{Any, AtLeast, OffOrWithin, Ratio, Within};
 
 const DEFAULT: &str = "Set it for all topics that do not set their own.";
-const OWN_CLEANER: &str = "cleaning runs on the shards within bounds of their own";
+const CLEANER_PAUSE: &str =
+    "logs are looked at every 15 seconds, or as often as for retention if that is more often";
+const CLEANER_KEYS: &str = "each shard holds keys in at most a 16th of memory.bytes and at most 64 MiB; where there are more, a pass goes as far as they fit";
+const CLEANER_PIECES: &str = "the cleaner of a shard reads and writes pieces of 256 KiB, or of one batch";
+const CLEANER_RATE: &str = "the cleaner of a shard reads and writes at most 64 MiB in a second";
 const NO_CHECKPOINT: &str = "recovery starts from the checkpoint of the write-ahead log";
 
 pub(super) static DEFINITIONS: &[Definition] = definitions! {
@@ -26,19 +30,19 @@ pub(super) static DEFINITIONS: &[Definition] = definitions! {
     "delete.topic.enable" Boolean "true" ReadOnly (Any)
         "Whether topics may be deleted." NoEffect("topics may always be deleted");
     "log.cleaner.backoff.ms" Long "15000" ClusterWide (AtLeast(0))
-        "How long a cleaner of Kafka sleeps when there is nothing to clean." NoEffect(OWN_CLEANER);
+        "How long a cleaner of Kafka sleeps when there is nothing to clean." NoEffect(CLEANER_PAUSE);
     "log.cleaner.dedupe.buffer.size" Long "134217728" ClusterWide (Any)
-        "Memory for the keys that all cleaners of Kafka remember." NoEffect(OWN_CLEANER);
+        "Memory for the keys that all cleaners of Kafka remember." NoEffect(CLEANER_KEYS);
     "log.cleaner.delete.retention.ms" Long "86400000" ClusterWide (AtLeast(0))
         "The default of topics for delete.retention.ms: how long the markers of deleted keys are kept." InForce(DEFAULT);
     "log.cleaner.enable" Boolean "true" ReadOnly (Any)
         "Whether compacted topics are cleaned at all." NoEffect("they always are");
     "log.cleaner.io.buffer.load.factor" Double "0.9" ClusterWide (Any)
-        "How full the table of keys of a cleaner of Kafka may be." NoEffect(OWN_CLEANER);
+        "How full the table of keys of a cleaner of Kafka may be." NoEffect(CLEANER_KEYS);
     "log.cleaner.io.buffer.size" Int "524288" ClusterWide (AtLeast(0))
-        "Memory for input and output of all cleaners of Kafka." NoEffect(OWN_CLEANER);
+        "Memory for input and output of all cleaners of Kafka." NoEffect(CLEANER_PIECES);
     "log.cleaner.io.max.bytes.per.second" Double "1.7976931348623157E308" ClusterWide (Any)
-        "The rate at which Kafka's cleaners read and write at most." NoEffect(OWN_CLEANER);
+        "The rate at which Kafka's cleaners read and write at most." NoEffect(CLEANER_RATE);
     "log.cleaner.max.compaction.lag.ms" Long "9223372036854775807" ClusterWide (AtLeast(1))
         "The default of topics for max.compaction.lag.ms: the longest time that a record stays uncleaned." InForce(DEFAULT);
     "log.cleaner.min.cleanable.ratio" Double "0.5" ClusterWide (Ratio)
@@ -46,7 +50,7 @@ pub(super) static DEFINITIONS: &[Definition] = definitions! {
     "log.cleaner.min.compaction.lag.ms" Long "0" ClusterWide (AtLeast(0))
         "The default of topics for min.compaction.lag.ms: how long a record is safe from cleaning." InForce(DEFAULT);
     "log.cleaner.threads" Int "1" ClusterWide (AtLeast(0))
-        "Threads that clean." NoEffect(OWN_CLEANER);
+        "Threads that clean." NoEffect("each shard cleans one log at a time");
     "log.cleanup.policy" List "delete" ClusterWide (CLEANUP)
         "The default of topics for cleanup.policy: delete, compact, both or neither." InForce(DEFAULT);
     "log.dir" List "/tmp/kafka-logs" ReadOnly (Any)

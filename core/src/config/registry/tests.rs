@@ -3,6 +3,9 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::*;
+use crate::limits::{
+    CLEAN_BYTES_PER_SECOND, CLEAN_CHECK_INTERVAL, CLEAN_MAP_BYTES_MAX, CLEAN_MAP_MEMORY_PART, CLEAN_RUN_BYTES,
+};
 
 /// Names, types and defaults of Kafka 4.3.1; `\N` is null, or computed when the broker starts.
 const KAFKA: &str = include_str!("../../../tests/data/kafka-4.3.1-configs.tsv");
@@ -162,4 +165,17 @@ fn must_be_says_the_range() {
     assert_eq!(must_be("preallocate"), "true or false");
     assert_eq!(must_be("batch.validation"), "one of full, crc");
     assert_eq!(must_be("remote.storage.enable"), "false");
+}
+
+#[test]
+fn words_about_the_cleaner_name_its_bounds() {
+    let says = |name: &str, what: String| {
+        let text = find(Scope::Broker, name).unwrap().documentation();
+        assert!(text.contains(&what), "{name}: {text} has no {what}");
+    };
+    says("log.cleaner.backoff.ms", format!("{} seconds", CLEAN_CHECK_INTERVAL.as_millis() / 1000));
+    says("log.cleaner.dedupe.buffer.size", format!("{} MiB", CLEAN_MAP_BYTES_MAX >> 20));
+    says("log.cleaner.dedupe.buffer.size", format!("a {CLEAN_MAP_MEMORY_PART}th of memory.bytes"));
+    says("log.cleaner.io.buffer.size", format!("{} KiB", CLEAN_RUN_BYTES >> 10));
+    says("log.cleaner.io.max.bytes.per.second", format!("{} MiB", CLEAN_BYTES_PER_SECOND >> 20));
 }

@@ -13,8 +13,7 @@ pub(super) const ONE_LZ4: &str = "lz4 is written by one fast encoder, whatever t
 pub(super) const ONE_ZSTD: &str = "zstd is written by one fast encoder, about level 1, whatever the level";
 pub(super) const SYNCED: &str = "every acknowledged record is on disk already";
 pub(super) const NO_TIERS: &str = "there is no tiered storage";
-pub(super) const NO_DELAY: &str =
-    "a file goes at once: whoever reads it is done before, and its room is wanted";
+pub(super) const NO_DELAY: &str = "a file goes at once when its segment does";
 pub(super) const ALONE: &str = "the one node of the cluster has no replica to exchange data with";
 
 /// The broker's settings that hold where a topic sets nothing.
