@@ -7,6 +7,7 @@
 //! Who may import whom is a table that `cargo xtask tidy` holds:
 //! ```text
 //! shard ► api ► {group, controller, txn} ► replica ► log ► batch ► {buf, id, time, prng, limits, mutant}
+//! group ► coordinator
 //! shard ► storage ► log
 //! wire ► {batch, buf, id}        only `api` and `client` import wire
 //! client ► wire
@@ -23,6 +24,8 @@ pub mod buf;
 pub mod client;
 pub mod config;
 pub mod controller;
+pub mod coordinator;
+pub mod group;
 pub mod id;
 pub mod limits;
 pub mod log;

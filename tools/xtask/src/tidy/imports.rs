@@ -7,7 +7,7 @@ use super::{File, Problem, Tree};
 const BASE: [&str; 6] = ["buf", "id", "limits", "mutant", "prng", "time"];
 
 /// What each module may import besides [`BASE`] and itself. A module that is not here has no place in the design yet.
-const TABLE: [(&str, &[&str]); 18] = [
+const TABLE: [(&str, &[&str]); 19] = [
     ("buf", &[]),
     ("id", &[]),
     ("limits", &[]),
@@ -18,14 +18,18 @@ const TABLE: [(&str, &[&str]); 18] = [
     ("config", &["batch"]),
     ("log", &["batch"]),
     ("replica", &["log", "batch"]),
-    ("group", &["replica", "log", "batch"]),
+    ("coordinator", &["batch"]),
+    ("group", &["coordinator", "replica", "log", "batch"]),
     ("controller", &["replica", "log", "batch", "config"]),
     ("txn", &["replica", "log", "batch"]),
     ("wire", &["batch"]),
     ("client", &["wire", "batch"]),
     ("storage", &["log", "batch"]),
     ("api", &["wire", "group", "controller", "txn", "replica", "log", "batch", "config"]),
-    ("shard", &["api", "storage", "group", "controller", "txn", "replica", "log", "batch", "config"]),
+    (
+        "shard",
+        &["api", "storage", "coordinator", "group", "controller", "txn", "replica", "log", "batch", "config"],
+    ),
 ];
 
 pub(crate) fn check(tree: &Tree, problems: &mut Vec<Problem>) {
