@@ -274,6 +274,14 @@ def answers(address, row):
     return topic, found
 
 
+def answers_of_kafka(bootstrap, row):
+    """The answers to a row by what was asked. What came before may have ended Kafka's controller, so that no topic can be made."""
+    try:
+        return {one.what: found for one, found, _ in answers(address_of(bootstrap), row)[1]}
+    except (raw.Closed, raw.Silent, AssertionError):
+        return {one.what: "makes no topic any more" for one in PROBES}
+
+
 def address_of(bootstrap):
     host, port = bootstrap.rsplit(":", 1)
     return host, int(port)
@@ -290,9 +298,7 @@ def main():
     for row in sorted({one.row for one in PROBES}):
         if options.row not in (None, row):
             continue
-        theirs = {}
-        if options.kafka:
-            theirs = {one.what: found for one, found, _ in answers(address_of(options.kafka), row)[1]}
+        theirs = answers_of_kafka(options.kafka, row) if options.kafka else {}
         for one, found, seconds in answers(address_of(options.bootstrap), row)[1]:
             is_wrong = found not in one.allowed
             wrong += is_wrong
