@@ -1,6 +1,7 @@
 //! Groups of consumers and the offsets that they commit: a coordinator over one partition of `__consumer_offsets`. Knows no
 //! connection, no wire format of requests and no storage.
 
+pub mod assignor;
 pub mod command;
 pub mod record;
 pub mod settings;

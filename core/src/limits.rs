@@ -278,3 +278,6 @@ const _: () =
 const _: () = assert!(CLIENT_RESPONSE_BYTES_MAX <= PAGE_BYTES_MAX, "a response fits one page");
 const _: () =
     assert!(BATCH_BYTES_MAX + CLIENT_PRODUCE_BYTES_MAX < REQUEST_BYTES_MAX, "a produce request fits a frame");
+
+/// How often an assignor goes through all topics to even out what members have. Few are needed; subscriptions come from clients.
+pub const ASSIGNOR_PASSES_MAX: usize = 64;
