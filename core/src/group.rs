@@ -4,5 +4,6 @@
 pub mod assignor;
 pub mod command;
 pub mod record;
+pub mod regex;
 pub mod settings;
 pub mod topics;

@@ -279,5 +279,14 @@ const _: () = assert!(CLIENT_RESPONSE_BYTES_MAX <= PAGE_BYTES_MAX, "a response f
 const _: () =
     assert!(BATCH_BYTES_MAX + CLIENT_PRODUCE_BYTES_MAX < REQUEST_BYTES_MAX, "a produce request fits a frame");
 
+/// Longest regular expression over the names of topics.
+pub const TOPIC_REGEX_BYTES_MAX: usize = 4096;
+
+/// What such an expression may come to when compiled ...
+pub const TOPIC_REGEX_COMPILED_BYTES_MAX: usize = 1024 * 1024;
+
+/// ... and what matching it may keep beside that.
+pub const TOPIC_REGEX_CACHE_BYTES_MAX: usize = 1024 * 1024;
+
 /// How often an assignor goes through all topics to even out what members have. Few are needed; subscriptions come from clients.
 pub const ASSIGNOR_PASSES_MAX: usize = 64;
