@@ -3,6 +3,8 @@
 
 pub mod assignor;
 pub mod command;
+pub mod consumer;
+pub mod out;
 pub mod record;
 pub mod regex;
 pub mod settings;

@@ -30,3 +30,8 @@ pub trait Surroundings: core::fmt::Debug {
     /// Of a group: what is set for it, and for the broker.
     fn settings(&self, group: &str) -> GroupSettings;
 }
+
+/// The broker's own topics: no regular expression means them.
+pub(super) fn is_internal(name: &str) -> bool {
+    ["__cluster_metadata", "__consumer_offsets", "__transaction_state", "__share_group_state"].contains(&name)
+}

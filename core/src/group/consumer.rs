@@ -1,0 +1,228 @@
+//! A group of the consumer protocol (KIP-848): members send heartbeats, the group decides who shall have which partitions, and leads each
+//! member there step by step. Owns one group; knows no other, no offsets and no requests of other kinds.
+//!
+//! Three epochs count: the group's, of its members, their subscriptions and the topics; the target's, of the group epoch it was computed
+//! for; and each member's, of the target that it has come to. What the records say is in [`Kept`] and changes in `replay_*` alone; timers
+//! are not on disk and begin anew at a start.
+//!
+//! A member's answers wait for nothing but the commit of what they tell, so a group keeps nobody's token.
+
+mod check;
+mod describe;
+mod heartbeat;
+mod leave;
+mod reconcile;
+mod target;
+mod timers;
+
+#[cfg(test)]
+mod tests;
+
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use self::timers::Timers;
+use super::command::{GroupError, GroupState, TopicPartitions};
+use super::out::Out;
+use super::record::{
+    ConsumerValue, CurrentValue, GroupRecord, MemberState, MemberValue, RegexValue, TargetEpochValue,
+};
+use crate::id::TopicId;
+use crate::time::{Instant, Timestamp};
+
+/// The epoch of a static member that has left for a while.
+const AWAY_EPOCH: i32 = -2;
+
+/// A member of which nothing is said yet.
+static FRESH: CurrentValue = CurrentValue {
+    epoch: 0,
+    previous_epoch: -1,
+    state: MemberState::Stable,
+    assigned: Vec::new(),
+    revoking: Vec::new(),
+};
+
+#[derive(Debug)]
+pub struct ConsumerGroup {
+    id: String,
+    kept: Kept,
+    timers: Timers,
+    /// Which topics the group epoch takes into account. Unknown after a start.
+    topics_version: Option<u64>,
+}
+
+/// What the records of a group say.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Kept {
+    epoch: i32,
+    metadata_hash: i64,
+    target_epoch: i32,
+    assigned_at: Option<Timestamp>,
+    members: BTreeMap<String, MemberValue>,
+    targets: BTreeMap<String, Vec<TopicPartitions>>,
+    currents: BTreeMap<String, CurrentValue>,
+    regexes: BTreeMap<String, RegexValue>,
+    /// Static members by their instance ids. Follows from `members`.
+    instances: BTreeMap<String, String>,
+    /// Who has a partition or has still to give it back. Follows from `currents`.
+    owners: BTreeMap<(TopicId, i32), Arc<str>>,
+}
+
+impl Kept {
+    fn current(&self, member: &str) -> &CurrentValue {
+        self.currents.get(member).unwrap_or(&FRESH)
+    }
+
+    fn target(&self, member: &str) -> &[TopicPartitions] {
+        self.targets.get(member).map_or(&[], Vec::as_slice)
+    }
+
+    fn is_reconciled(&self, member: &str) -> bool {
+        let current = self.current(member);
+        current.state == MemberState::Stable && current.epoch == self.target_epoch
+    }
+}
+
+/// The expression that a member is subscribed to. An empty one is none.
+fn regex_of(member: &MemberValue) -> Option<&str> {
+    member.regex.as_deref().filter(|regex| !regex.is_empty())
+}
+
+impl ConsumerGroup {
+    /// One without members, as it is before its first record.
+    pub fn new(id: String) -> Self {
+        Self { id, kept: Kept::default(), timers: Timers::default(), topics_version: None }
+    }
+
+    pub fn replay_group(&mut self, value: Option<ConsumerValue>) {
+        let value = value.unwrap_or(ConsumerValue { epoch: 0, metadata_hash: 0 });
+        self.kept.epoch = value.epoch;
+        self.kept.metadata_hash = value.metadata_hash;
+    }
+
+    pub fn replay_member(&mut self, member: String, value: Option<MemberValue>) {
+        let kept = &mut self.kept;
+        if let Some(instance) = kept.members.get(&member).and_then(|old| old.instance.as_ref())
+            && kept.instances.get(instance) == Some(&member)
+        {
+            kept.instances.remove(instance);
+        }
+        let Some(mut value) = value else {
+            kept.members.remove(&member);
+            return;
+        };
+        value.topics.sort_unstable();
+        value.topics.dedup();
+        if let Some(instance) = &value.instance {
+            kept.instances.insert(instance.clone(), member.clone());
+        }
+        kept.members.insert(member, value);
+    }
+
+    pub fn replay_target_epoch(&mut self, value: Option<TargetEpochValue>) {
+        let value = value.unwrap_or(TargetEpochValue { epoch: 0, assigned_at: None });
+        self.kept.target_epoch = value.epoch;
+        self.kept.assigned_at = value.assigned_at;
+    }
+
+    pub fn replay_target(&mut self, member: String, value: Option<Vec<TopicPartitions>>) {
+        let Some(mut value) = value else {
+            self.kept.targets.remove(&member);
+            return;
+        };
+        value.iter_mut().for_each(|topic| topic.partitions.sort_unstable());
+        value.sort_unstable_by_key(|topic| topic.topic);
+        self.kept.targets.insert(member, value);
+    }
+
+    /// A partition is with whom the newest record of it names: compaction may keep an older one of another member for a while.
+    pub fn replay_current(&mut self, member: String, value: Option<CurrentValue>) {
+        let kept = &mut self.kept;
+        if let Some(old) = kept.currents.remove(&member) {
+            for partition in partitions_of(&old) {
+                if kept.owners.get(&partition).is_some_and(|owner| **owner == *member) {
+                    kept.owners.remove(&partition);
+                }
+            }
+        }
+        let Some(mut value) = value else { return };
+        for topics in [&mut value.assigned, &mut value.revoking] {
+            topics.iter_mut().for_each(|topic| topic.partitions.sort_unstable());
+            topics.sort_unstable_by_key(|topic| topic.topic);
+        }
+        let owner: Arc<str> = Arc::from(member.as_str());
+        kept.owners.extend(partitions_of(&value).map(|partition| (partition, Arc::clone(&owner))));
+        kept.currents.insert(member, value);
+    }
+
+    pub fn replay_regex(&mut self, regex: String, value: Option<RegexValue>) {
+        let Some(mut value) = value else {
+            self.kept.regexes.remove(&regex);
+            return;
+        };
+        value.topics.sort_unstable();
+        self.kept.regexes.insert(regex, value);
+    }
+
+    /// All that is on disk is replayed: every member has its whole time again.
+    pub fn on_loaded(&mut self, out: &mut Out<'_>) {
+        let session_ends = out.now.mono + out.settings.consumer.session_timeout;
+        for (id, member) in &self.kept.members {
+            self.timers.on_heartbeat(id, session_ends);
+            if self.kept.current(id).state == MemberState::UnrevokedPartitions {
+                self.timers.on_revocation(id, Some(out.now.mono + member.rebalance_timeout));
+            }
+        }
+    }
+
+    /// Not before this is a member overdue.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.timers.next()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.kept.members.is_empty()
+    }
+
+    pub fn state(&self) -> GroupState {
+        let kept = &self.kept;
+        if kept.members.is_empty() {
+            GroupState::Empty
+        } else if kept.epoch > kept.target_epoch {
+            GroupState::Assigning
+        } else if kept.members.keys().all(|member| kept.is_reconciled(member)) {
+            GroupState::Stable
+        } else {
+            GroupState::Reconciling
+        }
+    }
+
+    /// Whether a member is subscribed to the topic by its name or by an expression.
+    pub fn is_subscribed(&self, topic: &str) -> bool {
+        let has = |topics: &[String]| topics.binary_search_by(|name| name.as_str().cmp(topic)).is_ok();
+        self.kept.members.values().any(|member| has(&member.topics))
+            || self.kept.regexes.values().any(|regex| has(&regex.topics))
+    }
+
+    /// Tombstones of all that the group keeps. Its offsets are not its own.
+    pub fn delete(&self, out: &mut Out<'_>) -> Result<(), GroupError> {
+        if !self.is_empty() {
+            return Err(GroupError::NonEmpty);
+        }
+        let group = || self.id.clone();
+        let records = &mut out.decision.records;
+        for regex in self.kept.regexes.keys() {
+            records.push(GroupRecord::Regex { group: group(), regex: regex.clone(), value: None });
+        }
+        records.push(GroupRecord::TargetEpoch { group: group(), value: None });
+        records.push(GroupRecord::Consumer { group: group(), value: None });
+        Ok(())
+    }
+}
+
+fn partitions_of(current: &CurrentValue) -> impl Iterator<Item = (TopicId, i32)> {
+    let topics = current.assigned.iter().chain(&current.revoking);
+    topics.flat_map(|topic| topic.partitions.iter().map(|&(partition, _)| (topic.topic, partition)))
+}

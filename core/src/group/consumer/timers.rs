@@ -1,0 +1,70 @@
+//! Until when members have to be heard of. Not on disk, and without an allocation at a heartbeat.
+
+use alloc::collections::BTreeMap;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use crate::time::Instant;
+
+#[derive(Debug, Default)]
+pub(super) struct Timers {
+    members: BTreeMap<String, Deadlines>,
+    /// No deadline is earlier. Heartbeats only make them later, so this is looked up again when it has passed.
+    next: Option<Instant>,
+}
+
+#[derive(Debug)]
+struct Deadlines {
+    session: Instant,
+    /// When all that it is to give back has to be back.
+    revocation: Option<Instant>,
+}
+
+impl Deadlines {
+    fn first(&self) -> Instant {
+        self.revocation.map_or(self.session, |revocation| revocation.min(self.session))
+    }
+}
+
+impl Timers {
+    pub(super) fn next(&self) -> Option<Instant> {
+        self.next
+    }
+
+    pub(super) fn on_heartbeat(&mut self, member: &str, session: Instant) {
+        match self.members.get_mut(member) {
+            Some(deadlines) => deadlines.session = session,
+            None => {
+                self.members.insert(member.to_string(), Deadlines { session, revocation: None });
+            }
+        }
+        self.note(session);
+    }
+
+    pub(super) fn on_revocation(&mut self, member: &str, revocation: Option<Instant>) {
+        let Some(deadlines) = self.members.get_mut(member) else { return };
+        deadlines.revocation = revocation;
+        if let Some(revocation) = revocation {
+            self.note(revocation);
+        }
+    }
+
+    pub(super) fn remove(&mut self, member: &str) {
+        self.members.remove(member);
+        if self.members.is_empty() {
+            self.next = None;
+        }
+    }
+
+    /// Those who are overdue. From then on `next` is exact.
+    pub(super) fn due(&mut self, now: Instant) -> Vec<String> {
+        let due = self.members.iter().filter(|(_, deadlines)| deadlines.first() <= now);
+        let due = due.map(|(member, _)| member.clone()).collect();
+        self.next = self.members.values().map(Deadlines::first).filter(|first| *first > now).min();
+        due
+    }
+
+    fn note(&mut self, deadline: Instant) {
+        self.next = Some(self.next.map_or(deadline, |next| next.min(deadline)));
+    }
+}
