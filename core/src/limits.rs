@@ -233,6 +233,20 @@ pub const CLEAN_BYTES_PER_SECOND: u64 = 64 * 1024 * 1024;
 /// How often logs are looked at for what is to be cleaned, unless retention is looked after more often.
 pub const CLEAN_CHECK_INTERVAL: Duration = Duration::from_secs(15);
 
+/// Member ids of one group that are given out and have not joined yet (KIP-394); each lasts for as long as its session would.
+pub const GROUP_PENDING_MEMBERS_MAX: usize = 10_000;
+
+/// A new member of a classic group that waits this long for the others is taken for dead: it cannot send heartbeats, and asks again
+/// if it is alive.
+pub const GROUP_NEW_MEMBER_WAIT: Duration = Duration::from_secs(300);
+
+/// What all members of a classic group say and are given may take this much of its record, about. It is one batch.
+pub const GROUP_RECORD_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// A rebalance to which nobody came is waited for at least this long again, whatever the members say.
+pub const GROUP_REJOIN_WAIT_MIN: Duration = Duration::from_millis(100);
+
+const _: () = assert!(2 * GROUP_RECORD_BYTES_MAX <= BATCH_BYTES_MAX, "and some for the names of its members");
 const _: () = assert!(CLEAN_RUN_BYTES as usize <= PAGE_BYTES_MAX && CLEAN_RUN_BYTES.is_multiple_of(4096));
 const _: () = assert!(WIRE_STRING_BYTES_MAX == i16::MAX as usize);
 const _: () = assert!(DECODE_BYTES_MIN < DECODE_BYTES_MAX);

@@ -7,7 +7,7 @@ use crate::id::TopicId;
 use crate::time::Duration;
 
 /// Who asks, as shown to those who look at the group.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Client {
     pub id: String,
     /// Its address, with a slash before it, as Kafka shows it.

@@ -1,23 +1,71 @@
-//! Where a group puts what it decides, and what it may look at while deciding. Knows no group.
+//! What one step of a group works with, and where it puts what the step comes to. Decides nothing.
 
-use super::command::GroupReply;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::command::{GroupError, GroupReply, GroupState};
 use super::record::GroupRecord;
 use super::settings::GroupSettings;
 use crate::coordinator::{Answer, Decision, Token, When};
 use crate::prng::Prng;
 use crate::time::Now;
 
-/// One step of one group.
 #[derive(Debug)]
 pub struct Out<'a> {
     pub now: Now,
     pub prng: &'a mut Prng,
     pub settings: &'a GroupSettings,
     pub decision: &'a mut Decision<GroupRecord, GroupReply>,
+    pub events: &'a mut Vec<GroupEvent>,
 }
 
 impl Out<'_> {
-    pub(super) fn answer(&mut self, to: Token, reply: GroupReply, when: When) {
+    pub fn answer(&mut self, to: Token, reply: GroupReply, when: When) {
         self.decision.answers.push(Answer { to, reply, when });
     }
+
+    /// A refusal says nothing that a crash could take back.
+    pub fn fail(&mut self, to: Token, error: GroupError) {
+        self.answer(to, GroupReply::Failed(error), When::AtOnce);
+    }
+}
+
+/// A group came to another state: to be logged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupEvent {
+    pub group: String,
+    pub generation: i32,
+    pub from: GroupState,
+    pub to: GroupState,
+    pub reason: Reason,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reason {
+    MemberJoined(Arrival),
+    /// The leader, or a member with other metadata than before.
+    MemberRejoined(Arrival),
+    /// A static member under a new id.
+    MemberReplaced(Arrival),
+    /// Each with what it said of it.
+    MembersLeft(Vec<(String, Option<String>)>),
+    MemberExpired(String),
+    /// They joined a generation and did not ask for their assignments in time.
+    MembersDidNotSync(Vec<String>),
+    /// All members came, or those named here did not in time.
+    JoinEnded(Vec<String>),
+    /// By this leader.
+    Assigned(String),
+    /// What this leader assigned does not fit into a record.
+    AssignmentTooLarge(String),
+    /// It was loaded with more members than it may have by now.
+    OverCapacity,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Arrival {
+    pub member: String,
+    pub instance: Option<String>,
+    /// KIP-800.
+    pub client_reason: Option<String>,
 }

@@ -130,7 +130,9 @@ impl Host {
     ) -> Decision<GroupRecord, GroupReply> {
         let mut decision = Decision::default();
         let now = Now { mono: self.now, wall: Timestamp(7) };
-        let mut out = Out { now, prng: &mut self.prng, settings: &self.settings, decision: &mut decision };
+        let mut events = Vec::new();
+        let (prng, settings) = (&mut self.prng, &self.settings);
+        let mut out = Out { now, prng, settings, decision: &mut decision, events: &mut events };
         of(&mut self.group, &mut out, &self.topics);
         decision
     }
