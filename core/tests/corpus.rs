@@ -37,6 +37,7 @@ targets! {
     superblock => highwater_core::storage::superblock::fuzz,
     footer => highwater_core::log::footer::fuzz,
     metadata => highwater_core::controller::fuzz::records,
+    group_record => highwater_core::group::record::fuzz,
     log_recovery => highwater_core::log::recovery::fuzz,
 }
 

@@ -1,11 +1,27 @@
 //! The records of `__consumer_offsets`, as Kafka keeps them: what groups persist. Knows nothing of who writes them and when.
 
+mod decode;
+mod encode;
+mod fields;
+
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::command::{Client, TopicPartition, TopicPartitions};
+use crate::coordinator::{KeyedRecord, Unreadable};
 use crate::id::TopicId;
 use crate::time::{Duration, Timestamp};
+
+/// What a key is of: the number before it.
+const LEGACY_OFFSET: i16 = 0;
+const OFFSET: i16 = 1;
+const GROUP: i16 = 2;
+const CONSUMER: i16 = 3;
+const MEMBER: i16 = 5;
+const TARGET_EPOCH: i16 = 6;
+const TARGET_MEMBER: i16 = 7;
+const CURRENT_MEMBER: i16 = 8;
+const REGEX: i16 = 16;
 
 /// A record; no value is a tombstone.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,6 +66,18 @@ pub enum GroupRecord {
         regex: String,
         value: Option<RegexValue>,
     },
+}
+
+impl GroupRecord {
+    #[must_use]
+    pub fn encode(&self) -> KeyedRecord {
+        encode::encode(self)
+    }
+
+    /// `None` for a kind that is not served.
+    pub fn decode(key: &[u8], value: Option<&[u8]>) -> Result<Option<Self>, Unreadable> {
+        decode::decode(key, value)
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -148,3 +176,22 @@ pub struct RegexValue {
     pub version: i64,
     pub resolved_at: Timestamp,
 }
+
+/// Reads an input as a key and, behind its length in two bytes, a value: what is read says the same after it is written.
+pub fn fuzz(input: &[u8]) {
+    let Some((len, rest)) = input.split_first_chunk::<2>() else { return };
+    let Some((key, value)) = rest.split_at_checked(usize::from(u16::from_be_bytes(*len))) else { return };
+    for value in [None, Some(value)] {
+        if let Ok(Some(record)) = GroupRecord::decode(key, value) {
+            let KeyedRecord { key, value } = record.encode();
+            assert_eq!(
+                GroupRecord::decode(&key, value.as_deref()),
+                Ok(Some(record)),
+                "it is read as written"
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
