@@ -65,6 +65,17 @@ pub struct KeyedRecord {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Unreadable(pub &'static str);
 
+/// Why there is no answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unavailable {
+    /// What is on disk is still being read.
+    Loading,
+    /// The partition is not here, or not any more.
+    Elsewhere,
+    /// What is on disk cannot be read, the log takes nothing, or too much waits for it already.
+    Unable,
+}
+
 /// A coordinator.
 pub trait Machine {
     type Command;
@@ -101,6 +112,12 @@ pub trait Machine {
 
     /// Nobody waits for this answer any more.
     fn forget(&mut self, token: Token);
+
+    /// The answer instead of `reply` where the records of a decision are more than one batch may hold: none of them is appended.
+    fn too_large(reply: Self::Reply) -> Self::Reply;
+
+    /// The answer to a command that the machine is not asked, or whose decision the log refuses.
+    fn unavailable(why: Unavailable) -> Self::Reply;
 
     fn encode(record: &Self::Record) -> KeyedRecord;
 

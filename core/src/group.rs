@@ -5,8 +5,13 @@ pub mod assignor;
 pub mod classic;
 pub mod command;
 pub mod consumer;
+pub mod groups;
+mod offsets;
 pub mod out;
 pub mod record;
 pub mod regex;
 pub mod settings;
 pub mod topics;
+
+/// Where groups are kept.
+pub const OFFSETS_TOPIC: &str = "__consumer_offsets";

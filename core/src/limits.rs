@@ -209,6 +209,19 @@ pub const REMOVALS_MAX: usize = 16;
 /// Beside this there are headers, of the batch and of each record.
 pub const METADATA_BATCH_BYTES_MAX: usize = 8 * 1024 * 1024;
 
+/// What one decision of a coordinator may come to in its log, as one batch with all that is around the records.
+pub const COORDINATOR_BATCH_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// Commands that wait while a coordinator's decision waits for room; further ones are refused.
+pub const COORDINATOR_COMMANDS_MAX: usize = 4_096;
+
+/// Partitions of one shard that coordinators read at a time when they begin, and how much each reads at once.
+pub const COORDINATOR_LOADS_MAX: usize = 4;
+pub const COORDINATOR_LOAD_BYTES: u32 = 1024 * 1024;
+
+/// Committed offsets that a coordinator deletes at once, as one batch; of more it deletes the others next.
+pub const OFFSETS_DELETED_AT_ONCE: usize = 1_000;
+
 /// Offsets that cannot be read of which a shard remembers that it told; then it tells again.
 pub const FAULTY_TOLD_MAX: usize = 1024;
 
@@ -272,6 +285,8 @@ pub const CLIENT_CALLS_MAX: usize = 64;
 const _: () = assert!(REQUEST_BYTES_MAX <= PAGE_BYTES_MAX, "a request fits one page");
 const _: () = assert!(BATCH_BYTES_MAX < REQUEST_BYTES_MAX, "a batch fits a request");
 const _: () = assert!(PAGE_BYTES_MIN.is_power_of_two() && PAGE_BYTES_MAX.is_power_of_two());
+const _: () =
+    assert!(COORDINATOR_BATCH_BYTES_MAX <= BATCH_BYTES_MAX, "a log of groups is a log like any other");
 const _: () =
     assert!(2 * METADATA_BATCH_BYTES_MAX <= BATCH_BYTES_MAX, "the metadata log is a log like any other");
 const _: () = assert!(BLOCK_BYTES.is_power_of_two() && PAGE_BYTES_MIN <= BLOCK_BYTES);

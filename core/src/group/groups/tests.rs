@@ -1,0 +1,241 @@
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
+
+use super::Groups;
+use crate::coordinator::{Machine, Token, Turn, Unavailable, When};
+use crate::group::command::{
+    CommitOffsets, Committing, DeleteOffsets, FetchOffsets, Fetched, GroupCommand, GroupError, GroupKind,
+    GroupReply, GroupState, TopicPartition,
+};
+use crate::group::settings::GroupSettings;
+use crate::group::topics::{Surroundings, Topic};
+use crate::id::{TopicId, Uuid};
+use crate::prng::Prng;
+use crate::time::{Duration, Instant, Now, Timestamp};
+
+#[derive(Debug, Default)]
+struct Node {
+    topics: BTreeMap<String, TopicId>,
+    version: u64,
+}
+
+impl Surroundings for Node {
+    fn topic(&self, name: &str) -> Option<Topic> {
+        self.topics.get(name).map(|id| Topic { id: *id, partitions: 3, racks: Vec::new() })
+    }
+
+    fn name_of(&self, id: TopicId) -> Option<&str> {
+        self.topics.iter().find(|(_, known)| **known == id).map(|(name, _)| name.as_str())
+    }
+
+    fn names(&self) -> Vec<&str> {
+        self.topics.keys().map(String::as_str).collect()
+    }
+
+    fn version(&self) -> u64 {
+        self.version
+    }
+
+    fn settings(&self, _group: &str) -> GroupSettings {
+        GroupSettings::default()
+    }
+}
+
+/// A machine whose records are replayed at once, after they were written and read.
+struct World {
+    groups: Groups,
+    node: Node,
+    prng: Prng,
+    now: Now,
+    /// All records of decisions, as a log has them.
+    log: Vec<(Vec<u8>, Option<Vec<u8>>)>,
+}
+
+impl World {
+    fn new() -> Self {
+        let topics = ["t", "u"].map(|name| (String::from(name), TopicId(Uuid([name.as_bytes()[0]; 16]))));
+        let mut world = Self {
+            groups: Groups::default(),
+            node: Node { topics: topics.into(), version: 1 },
+            prng: Prng::new(1),
+            now: Now { mono: Instant::from_nanos(5), wall: Timestamp(1_000_000) },
+            log: Vec::new(),
+        };
+        world.step(|groups, turn| groups.on_loaded(turn));
+        world
+    }
+
+    fn step(
+        &mut self,
+        step: impl FnOnce(&mut Groups, &mut Turn<'_, dyn Surroundings>) -> super::Made,
+    ) -> Vec<GroupReply> {
+        let mut turn =
+            Turn { now: self.now, prng: &mut self.prng, surroundings: &self.node as &dyn Surroundings };
+        let decision = step(&mut self.groups, &mut turn);
+        for record in decision.records {
+            let record = Groups::encode(&record);
+            self.groups.replay(decoded(&record.key, record.value.as_deref()));
+            self.log.push((record.key, record.value));
+        }
+        let answers = decision.answers.into_iter().map(|answer| {
+            assert_eq!((answer.to, answer.when), (Token(3), When::Committed));
+            answer.reply
+        });
+        answers.collect()
+    }
+
+    fn ask(&mut self, command: GroupCommand) -> GroupReply {
+        let mut replies = self.step(|groups, turn| groups.handle(turn, Token(3), command));
+        assert_eq!(replies.len(), 1, "one answer");
+        replies.remove(0)
+    }
+
+    fn pass(&mut self, time: Duration) {
+        self.now.mono = self.now.mono + time;
+        self.now.wall.0 += i64::try_from(time.as_millis()).expect("fits");
+        while self.groups.deadline().is_some_and(|at| at <= self.now.mono) {
+            self.step(|groups, turn| groups.on_deadline(turn));
+        }
+    }
+
+    fn restart(&mut self) {
+        self.groups = Groups::default();
+        for (key, value) in &self.log {
+            self.groups.replay(decoded(key, value.as_deref()));
+        }
+        self.step(|groups, turn| groups.on_loaded(turn));
+    }
+
+    fn commit(&mut self, group: &str, generation: i32) -> GroupReply {
+        self.ask(GroupCommand::CommitOffsets(commit(group, generation)))
+    }
+
+    fn offset(&mut self, group: &str) -> Fetched {
+        let partitions = Some(vec![partition()]);
+        let fetch = FetchOffsets { group: group.into(), member: None, partitions, require_stable: true };
+        let GroupReply::Fetched(fetched) = self.ask(GroupCommand::FetchOffsets(fetch)) else {
+            panic!("fetched")
+        };
+        fetched[0].1.clone()
+    }
+
+    fn names(&mut self) -> Vec<String> {
+        let GroupReply::Listed(listed) = self.ask(GroupCommand::List) else { panic!("listed") };
+        listed.into_iter().map(|listed| listed.group).collect()
+    }
+}
+
+fn decoded(key: &[u8], value: Option<&[u8]>) -> super::GroupRecord {
+    Groups::decode(key, value).expect("what is written is read").expect("of a known kind")
+}
+
+fn partition() -> TopicPartition {
+    TopicPartition { topic: "t".into(), partition: 1 }
+}
+
+fn commit(group: &str, generation: i32) -> CommitOffsets {
+    let committing = Committing { topic: None, offset: 7, leader_epoch: None, metadata: String::new() };
+    CommitOffsets {
+        group: group.into(),
+        generation,
+        member: String::new(),
+        instance: None,
+        knows_member_epochs: true,
+        retention: None,
+        offsets: vec![(partition(), committing)],
+    }
+}
+
+const COMMITTED: Fetched = Fetched::Offset { offset: 7, leader_epoch: None, metadata: String::new() };
+
+#[test]
+fn a_group_without_members_is_made_by_its_first_commit_and_found_after_a_restart() {
+    let mut world = World::new();
+    assert_eq!(world.offset("g"), Fetched::None);
+    assert_eq!(world.commit("g", -1), GroupReply::Committed(vec![Ok(())]));
+    world.restart();
+    assert_eq!(world.offset("g"), COMMITTED);
+    let GroupReply::Listed(listed) = world.ask(GroupCommand::List) else { panic!("listed") };
+    let [group] = listed.as_slice() else { panic!("{listed:?}") };
+    assert_eq!(
+        (group.state, group.kind, group.protocol_type.as_str()),
+        (GroupState::Empty, GroupKind::Classic, "")
+    );
+}
+
+#[test]
+fn who_claims_to_be_a_member_of_what_has_none_is_refused() {
+    let mut world = World::new();
+    assert_eq!(world.commit("g", 4), GroupReply::Failed(GroupError::GroupNotFound));
+    let old = CommitOffsets { knows_member_epochs: false, ..commit("g", 4) };
+    assert_eq!(
+        world.ask(GroupCommand::CommitOffsets(old)),
+        GroupReply::Failed(GroupError::IllegalGeneration)
+    );
+    world.commit("g", -1);
+    assert_eq!(world.commit("g", 0), GroupReply::Failed(GroupError::UnknownMember));
+    assert_eq!(world.commit("g", -1), GroupReply::Committed(vec![Ok(())]));
+}
+
+#[test]
+fn delete_takes_a_group_with_all_its_offsets() {
+    let mut world = World::new();
+    assert_eq!(world.ask(GroupCommand::Delete("g".into())), GroupReply::Failed(GroupError::GroupNotFound));
+    world.commit("g", -1);
+    world.commit("h", -1);
+    assert_eq!(world.ask(GroupCommand::Delete("g".into())), GroupReply::Done);
+    world.restart();
+    assert_eq!((world.offset("g"), world.names()), (Fetched::None, vec!["h".into()]));
+}
+
+#[test]
+fn a_group_without_members_goes_with_its_last_offset() {
+    let mut world = World::new();
+    let delete = DeleteOffsets { group: "g".into(), partitions: vec![partition()] };
+    let asked = GroupCommand::DeleteOffsets(delete);
+    assert_eq!(world.ask(asked.clone()), GroupReply::Failed(GroupError::GroupNotFound));
+    world.commit("g", -1);
+    assert_eq!(world.ask(asked), GroupReply::Deleted(vec![Ok(())]));
+    assert_eq!(world.names(), Vec::<String>::new());
+}
+
+#[test]
+fn offsets_expire_a_week_after_their_commit_and_not_before() {
+    let mut world = World::new();
+    world.commit("g", -1);
+    world.pass(Duration::from_secs(7 * 24 * 3_600 - 700));
+    assert_eq!(world.offset("g"), COMMITTED);
+    // They are looked at every ten minutes.
+    world.pass(Duration::from_secs(601));
+    world.pass(Duration::from_secs(601));
+    assert_eq!((world.offset("g"), world.names()), (Fetched::None, vec![]));
+    assert_eq!(world.groups.deadline(), None, "nothing is left to look at");
+}
+
+#[test]
+fn offsets_of_a_deleted_topic_go_also_if_it_was_deleted_while_nobody_looked() {
+    let mut world = World::new();
+    world.commit("g", -1);
+    world.node.topics.remove("u");
+    world.step(|groups, turn| groups.on_surroundings(turn));
+    assert_eq!(world.offset("g"), COMMITTED);
+    world.node.topics.remove("t");
+    world.step(|groups, turn| groups.on_surroundings(turn));
+    assert_eq!(world.offset("g"), Fetched::None);
+
+    world.node.topics.insert("t".into(), TopicId(Uuid([1; 16])));
+    world.commit("g", -1);
+    world.node.topics.remove("t");
+    world.restart();
+    assert_eq!(world.offset("g"), Fetched::None);
+}
+
+#[test]
+fn what_no_log_takes_is_told_as_such() {
+    let too_large = Groups::too_large(GroupReply::Committed(vec![Ok(()), Err(GroupError::MetadataTooLarge)]));
+    let expected = vec![Err(GroupError::InvalidCommitSize), Err(GroupError::MetadataTooLarge)];
+    assert_eq!(too_large, GroupReply::Committed(expected));
+    assert_eq!(Groups::unavailable(Unavailable::Elsewhere), GroupReply::Failed(GroupError::NotCoordinator));
+}

@@ -1,0 +1,227 @@
+//! The offsets that groups have committed. Knows nothing of members: whether a group may commit, and until when its offsets are
+//! kept, is said by whoever has the groups.
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::command::{CommitOffsets, Committing, Fetched, GroupError, TopicPartition};
+use super::record::{GroupRecord, OffsetValue};
+use crate::id::TopicId;
+use crate::limits::OFFSETS_DELETED_AT_ONCE;
+use crate::time::{Duration, Timestamp};
+
+type OfGroup = BTreeMap<String, BTreeMap<i32, OffsetValue>>;
+
+/// Changed by replay alone.
+#[derive(Debug, Default)]
+pub(super) struct Offsets {
+    groups: BTreeMap<String, OfGroup>,
+    topics: BTreeMap<String, Topic>,
+}
+
+/// A topic that something is committed of.
+#[derive(Debug, Default)]
+struct Topic {
+    groups: BTreeSet<String>,
+    /// What its name meant when it was last looked up.
+    id: Option<TopicId>,
+}
+
+/// From when on the offsets of a group grow old (KIP-211). Those with a time of their own always expire at that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Aging {
+    /// It has members that may yet commit.
+    #[cfg_attr(not(test), expect(dead_code, reason = "groups with members say it"))]
+    Never,
+    /// From the commit of each.
+    SinceCommit,
+    /// From when the last member had gone.
+    #[cfg_attr(not(test), expect(dead_code, reason = "groups that had members say it"))]
+    Since(Timestamp),
+}
+
+/// What was asked about the offsets of a group.
+pub(super) struct Old<'a> {
+    pub(super) group: &'a str,
+    pub(super) aging: Aging,
+    pub(super) retention: Duration,
+    pub(super) now: Timestamp,
+}
+
+fn tombstone(group: &str, topic: &str, partition: i32) -> GroupRecord {
+    let partition = TopicPartition { topic: String::from(topic), partition };
+    GroupRecord::Offset { group: String::from(group), partition, value: None }
+}
+
+impl Offsets {
+    pub(super) fn replay(&mut self, group: String, partition: TopicPartition, value: Option<OffsetValue>) {
+        let TopicPartition { topic, partition } = partition;
+        if let Some(value) = value {
+            self.topics.entry(topic.clone()).or_default().groups.insert(group.clone());
+            self.groups.entry(group).or_default().entry(topic).or_default().insert(partition, value);
+            return;
+        }
+        let Some(topics) = self.groups.get_mut(&group) else { return };
+        let Some(partitions) = topics.get_mut(&topic) else { return };
+        partitions.remove(&partition);
+        if !partitions.is_empty() {
+            return;
+        }
+        topics.remove(&topic);
+        if topics.is_empty() {
+            self.groups.remove(&group);
+        }
+        let used = self.topics.get_mut(&topic).expect("each topic of a group is known");
+        used.groups.remove(&group);
+        if used.groups.is_empty() {
+            self.topics.remove(&topic);
+        }
+    }
+
+    pub(super) fn has(&self, group: &str) -> bool {
+        self.groups.contains_key(group)
+    }
+
+    fn find(&self, group: &str, topic: &str, partition: i32) -> Option<&OffsetValue> {
+        self.groups.get(group)?.get(topic)?.get(&partition)
+    }
+
+    /// Any offset may be committed, as in Kafka: what lies before a log or behind it is the reader's to judge.
+    pub(super) fn commit(
+        commit: CommitOffsets,
+        now: Timestamp,
+        metadata_len_max: usize,
+        records: &mut Vec<GroupRecord>,
+    ) -> Vec<Result<(), GroupError>> {
+        let CommitOffsets { group, retention, offsets, .. } = commit;
+        let lasting = |retention: Duration| {
+            Timestamp(now.0.saturating_add(i64::try_from(retention.as_millis()).unwrap_or(i64::MAX)))
+        };
+        let expires_at = retention.map(lasting);
+        let results = offsets.into_iter().map(|(partition, committing)| {
+            let Committing { topic, offset, leader_epoch, metadata } = committing;
+            // Kafka's characters are of 16 bits.
+            if metadata.len() > metadata_len_max && metadata.encode_utf16().count() > metadata_len_max {
+                return Err(GroupError::MetadataTooLarge);
+            }
+            let value = OffsetValue { offset, leader_epoch, metadata, committed_at: now, expires_at, topic };
+            records.push(GroupRecord::Offset { group: group.clone(), partition, value: Some(value) });
+            Ok(())
+        });
+        results.collect()
+    }
+
+    /// Of the partitions that are asked for, or all.
+    pub(super) fn fetch(
+        &self,
+        group: &str,
+        partitions: Option<Vec<TopicPartition>>,
+    ) -> Vec<(TopicPartition, Fetched)> {
+        let fetched = |value: &OffsetValue| Fetched::Offset {
+            offset: value.offset,
+            leader_epoch: value.leader_epoch,
+            metadata: value.metadata.clone(),
+        };
+        if let Some(partitions) = partitions {
+            let all = partitions.into_iter().map(|asked| {
+                let found = self.find(group, &asked.topic, asked.partition).map_or(Fetched::None, fetched);
+                (asked, found)
+            });
+            return all.collect();
+        }
+        let topics = self.groups.get(group).into_iter().flatten();
+        let all = topics.flat_map(|(topic, partitions)| {
+            partitions.iter().map(|(partition, value)| {
+                (TopicPartition { topic: topic.clone(), partition: *partition }, fetched(value))
+            })
+        });
+        all.collect()
+    }
+
+    /// What is not there is deleted.
+    pub(super) fn delete(
+        &self,
+        group: &str,
+        partitions: &[TopicPartition],
+        is_subscribed: impl Fn(&str) -> bool,
+        records: &mut Vec<GroupRecord>,
+    ) -> Vec<Result<(), GroupError>> {
+        let results = partitions.iter().map(|TopicPartition { topic, partition }| {
+            if is_subscribed(topic) {
+                return Err(GroupError::SubscribedToTopic);
+            }
+            if self.find(group, topic, *partition).is_some() {
+                records.push(tombstone(group, topic, *partition));
+            }
+            Ok(())
+        });
+        results.collect()
+    }
+
+    pub(super) fn delete_all(&self, group: &str, records: &mut Vec<GroupRecord>) {
+        for (topic, partitions) in self.groups.get(group).into_iter().flatten() {
+            records.extend(partitions.keys().map(|partition| tombstone(group, topic, *partition)));
+        }
+    }
+
+    /// Deletes the offsets of a group that have grown old, as many as may be deleted at once. Says whether that was all it had.
+    pub(super) fn expire(
+        &self,
+        old: &Old<'_>,
+        is_subscribed: impl Fn(&str) -> bool,
+        records: &mut Vec<GroupRecord>,
+    ) -> bool {
+        let retention = i64::try_from(old.retention.as_millis()).unwrap_or(i64::MAX);
+        let is_old = |value: &OffsetValue| match (value.expires_at, old.aging) {
+            (_, Aging::Never) => false,
+            (Some(at), _) => old.now >= at,
+            (None, Aging::SinceCommit) => old.now.0.saturating_sub(value.committed_at.0) >= retention,
+            (None, Aging::Since(since)) => old.now.0.saturating_sub(since.0) >= retention,
+        };
+        let mut all = true;
+        for (topic, partitions) in self.groups.get(old.group).into_iter().flatten() {
+            let kept = is_subscribed(topic);
+            for (partition, value) in partitions {
+                if !kept && is_old(value) && records.len() < OFFSETS_DELETED_AT_ONCE {
+                    records.push(tombstone(old.group, topic, *partition));
+                } else {
+                    all = false;
+                }
+            }
+        }
+        all
+    }
+
+    /// Deletes the offsets of topics that are gone, also of those whose name means another topic now; as many as may be deleted at
+    /// once.
+    pub(super) fn delete_lost(
+        &mut self,
+        find: impl Fn(&str) -> Option<TopicId>,
+        records: &mut Vec<GroupRecord>,
+    ) {
+        for (name, topic) in &mut self.topics {
+            let id = find(name);
+            if id.is_some() && id == topic.id {
+                continue;
+            }
+            let offsets = topic.groups.iter().flat_map(|group| {
+                let partitions = &self.groups[group][name];
+                partitions.iter().map(move |(partition, value)| (group, *partition, value.topic))
+            });
+            // Those that name no topic's id are of the topic that was there before.
+            let replaced = topic.id.is_some();
+            let lost = offsets.filter(|(.., of)| id.is_none() || of.map_or(replaced, |of| Some(of) != id));
+            for (group, partition, _) in lost {
+                if records.len() >= OFFSETS_DELETED_AT_ONCE {
+                    return;
+                }
+                records.push(tombstone(group, name, partition));
+            }
+            topic.id = id;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
