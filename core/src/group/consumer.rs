@@ -2,7 +2,7 @@
 //! member there step by step. Owns one group; knows no other, no offsets and no requests of other kinds.
 //!
 //! Three epochs count: the group's, of its members, their subscriptions and the topics; the target's, of the group epoch it was computed
-//! for; and each member's, of the target that it has come to. What the records say is in [`Kept`] and changes in `replay_*` alone; timers
+//! for; and each member's, of the target that it has come to. What the records say is in `Kept` and changes in `replay_*` alone; timers
 //! are not on disk and begin anew at a start.
 //!
 //! A member's answers wait for nothing but the commit of what they tell, so a group keeps nobody's token.
