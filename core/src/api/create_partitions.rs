@@ -5,9 +5,9 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::error::{self, Failure};
-use super::topic::is_internal;
 use super::{Ask, Beginning, Begun, Context, Done, Head, Work, decode_body, respond};
 use crate::controller::{Command, ControllerReply, CreatePartitions as Addition, Intent, MorePartitions};
+use crate::group::topics::is_internal;
 use crate::id::NodeId;
 use crate::wire::messages::create_partitions_request::{CreatePartitionsRequest, CreatePartitionsTopic};
 use crate::wire::messages::create_partitions_response::{

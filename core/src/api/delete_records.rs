@@ -1,9 +1,9 @@
 //! `DeleteRecords` (21): partitions forget what is before an offset.
 
 use super::spread::Spread;
-use super::topic::is_internal;
 use super::{Beginning, Begun, Context, Done, Head, Work, decode_body, error, respond};
 use crate::config::Cleanup;
+use crate::group::topics::is_internal;
 use crate::id::{Offset, PartitionId};
 use crate::replica::{DeleteRecordsOp, PartitionOp, PartitionReply};
 use crate::wire::messages::delete_records_request::{DeleteRecordsPartition, DeleteRecordsRequest};

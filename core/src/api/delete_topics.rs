@@ -5,9 +5,9 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::error::{self, Failure};
-use super::topic::is_internal;
 use super::{Ask, Beginning, Begun, Context, Done, Head, Work, decode_body, respond};
 use crate::controller::{Command, ControllerReply, DeletedTopic, TopicRef};
+use crate::group::topics::is_internal;
 use crate::id::{TopicId, Uuid};
 use crate::wire::messages::delete_topics_request::DeleteTopicsRequest;
 use crate::wire::messages::delete_topics_response::{DeletableTopicResult, DeleteTopicsResponse};

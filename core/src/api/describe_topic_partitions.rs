@@ -4,9 +4,10 @@ use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::topic::{TOPIC_OPERATIONS, is_internal};
+use super::topic::TOPIC_OPERATIONS;
 use super::{Beginning, Context, Head, answered, decode_body};
 use crate::controller::{TopicImage, check_name};
+use crate::group::topics::is_internal;
 use crate::id::NodeId;
 use crate::limits::DESCRIBE_PARTITIONS_MAX;
 use crate::wire::messages::describe_topic_partitions_request::DescribeTopicPartitionsRequest;

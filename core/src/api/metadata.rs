@@ -5,9 +5,10 @@ use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::topic::{CLUSTER_OPERATIONS, NO_OPERATIONS, TOPIC_OPERATIONS, address, is_internal};
+use super::topic::{CLUSTER_OPERATIONS, NO_OPERATIONS, TOPIC_OPERATIONS, address};
 use super::{Ask, Beginning, Begun, Context, Done, Head, Work, decode_body, respond};
 use crate::controller::{Command, CreateTopics, Intent, NewTopic, TopicImage, check_name};
+use crate::group::topics::is_internal;
 use crate::id::{NodeId, TopicId, Uuid};
 use crate::wire::messages::metadata_request::{MetadataRequest, MetadataRequestTopic};
 use crate::wire::messages::metadata_response::{

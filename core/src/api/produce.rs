@@ -5,7 +5,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::error::{self, Failure};
-use super::topic::{Naming, TopicKey, is_internal};
+use super::topic::{Naming, TopicKey};
 use super::{Ask, Beginning, Begun, Context, Done, Head, Refusal, Work, decode_body, respond};
 use crate::batch::{
     BatchError, BatchView, Codec, Encoding, KeyPolicy, ProducePolicy, TimestampType, TimestampWindow,
@@ -14,6 +14,7 @@ use crate::batch::{
 use crate::buf::Slice;
 use crate::config::{BatchValidation, Compression};
 use crate::controller::TopicImage;
+use crate::group::topics::is_internal;
 use crate::id::{NodeId, PartitionId, TopicId};
 use crate::limits::PRODUCE_WAIT_MIN;
 use crate::mutant::{self, Mutant};

@@ -6,7 +6,7 @@ use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 
 use super::Context;
-use crate::controller::{Image, METADATA_TOPIC, TopicImage};
+use crate::controller::{Image, TopicImage};
 use crate::id::{TopicId, Uuid};
 use crate::wire::ErrorCode;
 
@@ -68,11 +68,6 @@ impl TopicKey {
             Self::Id(_) => ErrorCode::UnknownTopicId,
         }
     }
-}
-
-/// The broker's own topics: clients may read them and may not write, create or delete them.
-pub(super) fn is_internal(name: &str) -> bool {
-    [METADATA_TOPIC, "__consumer_offsets", "__transaction_state", "__share_group_state"].contains(&name)
 }
 
 /// Where clients shall go: what the node is told to advertise, or where this client came in.

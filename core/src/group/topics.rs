@@ -3,6 +3,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use super::OFFSETS_TOPIC;
 use super::settings::GroupSettings;
 use crate::id::TopicId;
 
@@ -31,7 +32,7 @@ pub trait Surroundings: core::fmt::Debug {
     fn settings(&self, group: &str) -> GroupSettings;
 }
 
-/// The broker's own topics: no regular expression means them.
-pub(super) fn is_internal(name: &str) -> bool {
-    ["__cluster_metadata", "__consumer_offsets", "__transaction_state", "__share_group_state"].contains(&name)
+/// The broker's own topics: clients may read them and may not write, create or delete them, and no regular expression means them.
+pub fn is_internal(name: &str) -> bool {
+    ["__cluster_metadata", OFFSETS_TOPIC, "__transaction_state", "__share_group_state"].contains(&name)
 }
