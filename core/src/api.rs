@@ -10,6 +10,7 @@ mod config_resource;
 mod create_partitions;
 mod create_topics;
 mod delegation_tokens;
+mod delete_groups;
 mod delete_records;
 mod delete_topics;
 mod describe_cluster;
@@ -22,11 +23,16 @@ mod elect_leaders;
 mod error;
 mod fetch;
 mod fetch_session;
+mod find_coordinator;
+mod group;
 mod init_producer_id;
 mod list_config_resources;
 mod list_groups;
 mod list_offsets;
 mod metadata;
+mod offset_commit;
+mod offset_delete;
+mod offset_fetch;
 mod offset_for_leader_epoch;
 mod produce;
 mod reassignments;
@@ -46,6 +52,7 @@ use crate::batch::Scratch;
 use crate::buf::Slice;
 use crate::config::Config;
 use crate::controller::{Command, ControllerReply, Image};
+use crate::group::command::{GroupCommand, GroupReply};
 use crate::id::{PartitionId, Uuid};
 use crate::mutant::{self, Mutant};
 use crate::prng::Prng;
@@ -116,6 +123,12 @@ pub(crate) enum Ask {
         part: u32,
         partition: PartitionId,
     },
+    /// The coordinator of a group, by the partition that it has its records in.
+    Group {
+        part: u32,
+        partition: PartitionId,
+        command: GroupCommand,
+    },
     Controller {
         command: Command,
     },
@@ -128,6 +141,7 @@ pub(crate) enum News {
     /// A watched partition has more to read.
     Woken,
     Controller(ControllerReply),
+    Group(GroupReply),
     /// It has waited for as long as it wanted to.
     Deadline,
 }
@@ -177,6 +191,12 @@ pub(crate) enum Work {
     DescribeLogDirs(describe_log_dirs::DescribeLogDirs),
     CreatePartitions(create_partitions::CreatePartitions),
     DescribeProducers(describe_producers::DescribeProducers),
+    FindCoordinator(find_coordinator::FindCoordinator),
+    OffsetCommit(offset_commit::OffsetCommit),
+    OffsetFetch(offset_fetch::OffsetFetch),
+    OffsetDelete(offset_delete::OffsetDelete),
+    ListGroups(list_groups::ListGroups),
+    DeleteGroups(delete_groups::DeleteGroups),
 }
 
 impl Work {
@@ -196,6 +216,12 @@ impl Work {
             Self::DescribeLogDirs(work) => work.head,
             Self::CreatePartitions(work) => work.head,
             Self::DescribeProducers(work) => work.head,
+            Self::FindCoordinator(work) => work.head,
+            Self::OffsetCommit(work) => work.head,
+            Self::OffsetFetch(work) => work.head,
+            Self::OffsetDelete(work) => work.head,
+            Self::ListGroups(work) => work.head,
+            Self::DeleteGroups(work) => work.head,
         }
     }
 
@@ -219,6 +245,15 @@ impl Work {
             (Self::DescribeLogDirs(work), News::Reply(reply)) => work.on_reply(context, part, &reply),
             (Self::CreatePartitions(work), News::Controller(reply)) => Some(work.on_reply(reply)),
             (Self::DescribeProducers(work), News::Reply(reply)) => work.on_reply(part, reply),
+            (Self::FindCoordinator(work), News::Controller(_)) => Some(work.on_reply(context)),
+            (Self::OffsetCommit(work), News::Group(reply)) => Some(work.on_reply(reply)),
+            (Self::OffsetCommit(work), News::Deadline) => Some(work.on_deadline()),
+            (Self::OffsetFetch(work), News::Group(reply)) => work.on_reply(context, part, reply),
+            (Self::OffsetDelete(work), News::Group(reply)) => Some(work.on_reply(reply)),
+            (Self::OffsetDelete(work), News::Deadline) => Some(work.on_deadline()),
+            (Self::ListGroups(work), News::Group(reply)) => work.on_reply(reply),
+            (Self::DeleteGroups(work), News::Group(reply)) => work.on_reply(part, &reply),
+            (Self::DeleteGroups(work), News::Deadline) => Some(work.answer()),
             (work, news) => panic!("{work:?} did not ask for {news:?}"),
         }
     }
@@ -238,6 +273,9 @@ pub(crate) const SERVED: &[(ApiKey, i16, i16)] = &[
     (ApiKey::Fetch, 4, 18),
     (ApiKey::ListOffsets, 1, 11),
     (ApiKey::Metadata, 0, 13),
+    (ApiKey::OffsetCommit, 2, 10),
+    (ApiKey::OffsetFetch, 1, 10),
+    (ApiKey::FindCoordinator, 0, 6),
     (ApiKey::ListGroups, 0, 5),
     (ApiKey::ApiVersions, 0, 4),
     (ApiKey::CreateTopics, 2, 7),
@@ -257,10 +295,12 @@ pub(crate) const SERVED: &[(ApiKey, i16, i16)] = &[
     (ApiKey::RenewDelegationToken, 1, 2),
     (ApiKey::ExpireDelegationToken, 1, 2),
     (ApiKey::DescribeDelegationToken, 1, 3),
+    (ApiKey::DeleteGroups, 0, 2),
     (ApiKey::ElectLeaders, 0, 2),
     (ApiKey::IncrementalAlterConfigs, 0, 1),
     (ApiKey::AlterPartitionReassignments, 0, 1),
     (ApiKey::ListPartitionReassignments, 0, 0),
+    (ApiKey::OffsetDelete, 0, 0),
     (ApiKey::DescribeClientQuotas, 0, 1),
     (ApiKey::AlterClientQuotas, 0, 1),
     (ApiKey::DescribeUserScramCredentials, 0, 0),
@@ -312,7 +352,12 @@ fn take_up(
         ApiKey::Fetch => fetch::begin(context, head, reader),
         ApiKey::ListOffsets => list_offsets::begin(context, head, reader),
         ApiKey::Metadata => metadata::begin(context, head, reader),
-        ApiKey::ListGroups => list_groups::begin(head, reader),
+        ApiKey::ListGroups => list_groups::begin(context, head, reader),
+        ApiKey::FindCoordinator => find_coordinator::begin(context, head, reader),
+        ApiKey::OffsetCommit => offset_commit::begin(context, head, reader),
+        ApiKey::OffsetFetch => offset_fetch::begin(context, head, reader),
+        ApiKey::OffsetDelete => offset_delete::begin(context, head, reader),
+        ApiKey::DeleteGroups => delete_groups::begin(context, head, reader),
         ApiKey::CreateTopics => create_topics::begin(context, head, reader),
         ApiKey::DeleteTopics => delete_topics::begin(context, head, reader),
         ApiKey::DeleteRecords => delete_records::begin(context, head, reader),

@@ -2,6 +2,7 @@
 
 pub mod boot;
 mod connection;
+mod coordinators;
 pub mod effect;
 pub mod event;
 mod home;

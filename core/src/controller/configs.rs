@@ -8,7 +8,7 @@ use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-pub use self::describe::{Described, Source, Synonym, describe};
+pub use self::describe::{Described, Source, Synonym, describe, value};
 pub(super) use self::layers::Layers;
 use super::command::Intent;
 use super::image::Image;

@@ -6,6 +6,7 @@
 
 mod requests;
 
+use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -185,8 +186,10 @@ impl Home {
             }
             ShardMessage::Woken { call } => self.deliver(now, call, News::Woken),
             ShardMessage::ControlReply { call, reply } => self.deliver(now, call, News::Controller(reply)),
+            ShardMessage::Coordinated { call, reply } => self.deliver(now, call, News::Group(*reply)),
             ShardMessage::Image(image) => self.on_image(image),
             ShardMessage::Call { .. }
+            | ShardMessage::Coordinate { .. }
             | ShardMessage::Control { .. }
             | ShardMessage::Unwatch { .. }
             | ShardMessage::StreamReleased { .. } => {
@@ -517,6 +520,19 @@ impl Home {
                 Ask::Unwatch { part, partition } => {
                     let to = placement::owner(partition, self.config.shards);
                     (to, ShardMessage::Unwatch { call: CallId { part, ..call } })
+                }
+                Ask::Group { part, partition, command } => {
+                    let to = placement::owner(partition, self.config.shards);
+                    let (call, image_version) = (CallId { part, ..call }, self.image.version);
+                    (
+                        to,
+                        ShardMessage::Coordinate {
+                            call,
+                            image_version,
+                            partition,
+                            command: Box::new(command),
+                        },
+                    )
                 }
                 Ask::Controller { command } => {
                     (ShardId(0), ShardMessage::Control { call: CallId { part: 0, ..call }, command })

@@ -4,10 +4,12 @@
 //! owner are one shard. Messages from one shard to another arrive in the order in which they were sent: two
 //! produces of one connection to one partition keep their order by it.
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 
 use crate::controller::{Command, ControllerReply, Image};
-use crate::id::StreamId;
+use crate::group::command::{GroupCommand, GroupReply};
+use crate::id::{PartitionId, StreamId};
 use crate::replica::{PartitionOp, PartitionReply};
 
 /// A part of a request in work, named by its home. It says nothing to the owner but whom to answer.
@@ -35,6 +37,10 @@ pub enum ShardMessage {
     Control { call: CallId, command: Command },
     /// The one answer to a `Control`, sent after its records are committed and after the `Image` that shows them.
     ControlReply { call: CallId, reply: ControllerReply },
+    /// Ask the coordinator that has its records in this partition. `image_version` as with `Call`.
+    Coordinate { call: CallId, image_version: u64, partition: PartitionId, command: Box<GroupCommand> },
+    /// The one answer to a `Coordinate`.
+    Coordinated { call: CallId, reply: Box<GroupReply> },
     /// What is committed of the cluster's metadata, from shard 0 to all.
     Image(Arc<Image>),
     /// To shard 0: the sender holds nothing of this WAL stream of an earlier life any more.

@@ -22,6 +22,7 @@ use self::compact::Cleaner;
 use self::delete_records::StartFile;
 pub(super) use self::keep::Legacy;
 use self::keep::{DestageJob, Remove};
+pub(super) use self::produce::NotAppended;
 use self::produce::PendingAck;
 use self::read::ReadJob;
 pub(super) use self::topics::{lead, log_config};
@@ -433,6 +434,10 @@ impl Owner {
 
     pub(super) fn high_watermark(&self, id: PartitionId) -> Option<Offset> {
         self.partitions.get(&id).map(|partition| partition.replica.high_watermark())
+    }
+
+    pub(super) fn log_start(&self, id: PartitionId) -> Option<Offset> {
+        self.partitions.get(&id).map(|partition| partition.replica.log.log_start())
     }
 
     pub(super) fn log_end(&self, id: PartitionId) -> Option<Offset> {

@@ -5,7 +5,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::message::{CallId, ShardMessage};
-use super::owner::{Owner, StreamHold};
+use super::owner::{self, Owner, StreamHold};
 use crate::config::LogLevel;
 use crate::controller::{
     Command, Controller, ControllerReply, Image, Intent, MetadataRecord, encode_records, encoded_bytes,
@@ -15,7 +15,6 @@ use crate::limits::METADATA_BATCH_BYTES_MAX;
 use crate::mutant::{self, Mutant};
 use crate::prng::Prng;
 use crate::shard::Event;
-use crate::storage::wal::NoRoom;
 use crate::time::Now;
 
 /// An answer that waits for the metadata log to be committed up to `end`.
@@ -189,8 +188,9 @@ impl Seat {
         let batch = encode_records(&records, now.wall);
         let base = match owner.append_own(now, PartitionId::METADATA, &batch) {
             Ok(base) => base,
-            Err(NoRoom::Ever) => return Err(NotAppended::TooLarge),
-            Err(NoRoom::Log | NoRoom::Write | NoRoom::Memory) => return Err(NotAppended::NoRoom(records)),
+            Err(owner::NotAppended::TooLarge) => return Err(NotAppended::TooLarge),
+            Err(owner::NotAppended::NoRoom) => return Err(NotAppended::NoRoom(records)),
+            Err(owner::NotAppended::Refused) => unreachable!("shard 0 leads the metadata, alone"),
         };
         for (place, record) in (0_i64..).zip(records) {
             self.controller.replay(base.plus(place), record);

@@ -4,6 +4,7 @@ use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use super::coordinators::{Coordinate, Coordinators};
 use super::home::Home;
 use super::message::ShardMessage;
 use super::owner::{Inheritance, Owner, StreamHold};
@@ -43,6 +44,8 @@ pub enum Timer {
     Stop,
     /// A full disk may have room again.
     Full,
+    /// A coordinator has something to do.
+    Coordinator,
 }
 
 /// Metadata of a cluster: the state machine on shard 0, the cluster's id, and the WAL streams of earlier lives to be let go.
@@ -66,6 +69,7 @@ pub struct Shard {
     home: Home,
     owner: Owner,
     seat: Option<Seat>,
+    coordinators: Coordinators,
     /// Pages for requests; what the owner holds has pools of its own.
     pool: Pool,
     /// Messages of this shard to itself.
@@ -91,7 +95,9 @@ impl Shard {
         let mut home = Home::new(Arc::clone(&config), id, seed);
         home.on_directory(inheritance.directory);
         let ready = image.version > 0;
+        let mut coordinators = Coordinators::new(Arc::clone(&config), id, seed);
         if ready {
+            coordinators.on_image(Arc::clone(&image));
             home.on_image(image);
         }
         Self {
@@ -100,6 +106,7 @@ impl Shard {
             home,
             pool: Pool::new(config.memory_bytes / 4),
             owner: Owner::new(config, id, stream, inheritance, now),
+            coordinators,
             seat: controls.map(|(controller, cluster, holds)| Seat::new(controller, cluster, holds, seed)),
             local: VecDeque::new(),
             effects: VecDeque::new(),
@@ -152,14 +159,23 @@ impl Shard {
                 self.seat.as_mut().expect("streams are released to shard 0").on_released(stream);
             }
             ShardMessage::Image(image) => self.on_image(now, image),
-            ShardMessage::Reply { .. } | ShardMessage::Woken { .. } | ShardMessage::ControlReply { .. } => {
-                self.home.on_message(now, from, message);
+            ShardMessage::Coordinate { call, image_version, partition, command } => {
+                let asked = Coordinate { from, call, image_version, partition, command: *command };
+                self.coordinators.on_command(asked);
             }
+            ShardMessage::Reply { call, reply } if Coordinators::is_own(call) => {
+                self.coordinators.on_read(call, reply);
+            }
+            ShardMessage::Reply { .. }
+            | ShardMessage::Woken { .. }
+            | ShardMessage::ControlReply { .. }
+            | ShardMessage::Coordinated { .. } => self.home.on_message(now, from, message),
         }
     }
 
     fn on_image(&mut self, now: Now, image: Arc<Image>) {
         self.owner.on_image(now, Arc::clone(&image));
+        self.coordinators.on_image(Arc::clone(&image));
         self.home.on_image(image);
         self.ready = true;
     }
@@ -202,6 +218,11 @@ impl Shard {
                 self.place(Effect::Shard { to, message });
             }
         }
+        let (worked, answers) = self.coordinators.turn(now, &mut self.owner);
+        moved |= worked || !answers.is_empty();
+        for (to, message) in answers {
+            self.place(Effect::Shard { to, message });
+        }
         if moved {
             // What came in by mesh or loop may have more for the same group.
             return true;
@@ -239,7 +260,8 @@ impl Shard {
 
     /// When to poll again without an input, and why.
     pub fn deadline(&self) -> Option<(Instant, Timer)> {
-        [self.home.deadline(), self.owner.deadline()].into_iter().flatten().min()
+        let coordinators = self.coordinators.deadline().map(|at| (at, Timer::Coordinator));
+        [self.home.deadline(), self.owner.deadline(), coordinators].into_iter().flatten().min()
     }
 
     /// What happened, for those who watch.

@@ -124,23 +124,23 @@ pub(super) static DEFINITIONS: &[Definition] = definitions! {
     "group.streams.session.timeout.ms" Int "45000" ReadOnly (AtLeast(1))
         "How long a member of a streams group may be silent before it is gone." NoEffect(STREAMS);
     "offset.metadata.max.bytes" Int "4096" ReadOnly (Any)
-        "Bytes of text that a consumer may store with an offset." NoEffect(GROUPS);
+        "Characters of text that a consumer may store with an offset." InForce("Raise it for a consumer that keeps more than a note with its offsets.");
     "offsets.commit.timeout.ms" Int "5000" ReadOnly (AtLeast(1))
         "How long a commit of offsets waits for its replicas." NoEffect(GROUPS);
     "offsets.load.buffer.size" Int "5242880" ReadOnly (AtLeast(1))
         "Bytes that a coordinator reads at once when it loads offsets." NoEffect(GROUPS);
     "offsets.retention.check.interval.ms" Long "600000" ReadOnly (AtLeast(1))
-        "How often offsets are looked at for their age." NoEffect(GROUPS);
+        "How often offsets are looked at for their age." InForce("Leave it, except in a test of expiry.");
     "offsets.retention.minutes" Int "10080" ReadOnly (AtLeast(1))
-        "How long offsets are kept after their group became empty." NoEffect(GROUPS);
+        "How long offsets are kept after their group became empty, or after their commit where it has had no members." InForce("Raise it where a consumer may be away for longer.");
     "offsets.topic.compression.codec" Int "0" ReadOnly (Any)
         "The codec of the topic of offsets, by its number." NoEffect(GROUPS);
     "offsets.topic.num.partitions" Int "50" ReadOnly (AtLeast(1))
-        "Partitions of the topic of offsets." NoEffect(GROUPS);
+        "Partitions of the topic of offsets." InForce("Set it before the first group: groups are spread by it for ever.");
     "offsets.topic.replication.factor" Short "3" ReadOnly (AtLeast(1))
         "Replicas of the topic of offsets." NoEffect(GROUPS);
     "offsets.topic.segment.bytes" Int "104857600" ReadOnly (AtLeast(1))
-        "Segment size of the topic of offsets." NoEffect(GROUPS);
+        "Segment size of the topic of offsets." InForce("Lower it where groups take too long to load: less stays uncompacted.");
     "producer.id.expiration.ms" Int "86400000" ClusterWide (AtLeast(1))
         "How long the broker remembers a producer that writes no more." NoEffect("a producer is remembered as long as the log holds a batch of it");
     "share.coordinator.append.linger.ms" Int "-1" ReadOnly (AtLeast(-1))

@@ -72,6 +72,12 @@ pub fn describe(
     described.filter(|found| found.value.is_some() || !registry::is_throttle(found.definition.name)).collect()
 }
 
+/// What holds for a setting by its name; empty for null, and for a name that nothing has.
+pub fn value(config: &Config, image: &Image, resource: &ConfigResource, name: &str) -> String {
+    let definition = registry::find(resource.scope(), name);
+    definition.map(|definition| value_of(config, image, resource, definition)).unwrap_or_default()
+}
+
 /// What holds for one setting; empty for null.
 pub(super) fn value_of(
     config: &Config,

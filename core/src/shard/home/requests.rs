@@ -100,6 +100,7 @@ impl Requests {
         let request = self.slots.get(index(call.slot)).and_then(|slot| slot.request.as_ref());
         match request.map(|request| &request.work) {
             Some(Work::Produce(_)) => Timer::Produce,
+            Some(Work::OffsetCommit(_) | Work::OffsetDelete(_) | Work::DeleteGroups(_)) => Timer::Coordinator,
             _ => Timer::Fetch,
         }
     }

@@ -5,10 +5,12 @@ mod api;
 mod configs;
 mod connections;
 mod fetching;
+mod groups;
 mod noise;
 mod partitions;
 mod producing;
 
+use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::sync::Arc;
 use alloc::vec;
@@ -18,12 +20,17 @@ use super::Home;
 use crate::batch::{BatchBuilder, BatchHeader, BatchView, NewRecord, patch_offset_and_epoch};
 use crate::buf::{PageMut, Pool, Slice};
 use crate::controller::{Command, Controller, CreateTopics, Intent, NewTopic};
+use crate::coordinator::{Machine, Token, Turn};
+use crate::group::command::{GroupCommand, GroupError, GroupReply};
+use crate::group::groups::Groups;
+use crate::group::topics::Surroundings;
 use crate::id::{ConnId, LeaderEpoch, Offset, PartitionId, ProducerEpoch, ProducerId, ShardId, Uuid};
 use crate::prng::Prng;
 use crate::replica::{
     ActiveProducer, FetchOp, Minimum, OffsetReply, OffsetTarget, PartitionError, PartitionOp, PartitionReply,
     ProduceReply, ReadReply,
 };
+use crate::shard::coordinators::Around;
 use crate::shard::message::CallId;
 use crate::shard::{CloseReason, Config, Effect, ShardMessage, placement};
 use crate::time::{Duration, Instant, Now, Timestamp};
@@ -118,6 +125,8 @@ struct World {
     prng: Prng,
     next: Offset,
     logs: BTreeMap<PartitionId, FakeLog>,
+    groups: BTreeMap<PartitionId, Groups>,
+    group_error: Option<GroupError>,
     /// Questions that nobody answered yet, while `holds`.
     held: VecDeque<(ShardId, ShardMessage)>,
     holds: bool,
@@ -143,6 +152,8 @@ impl World {
             prng: Prng::new(9),
             next: Offset::ZERO,
             logs: BTreeMap::new(),
+            groups: BTreeMap::new(),
+            group_error: None,
             held: VecDeque::new(),
             holds: false,
             sends: true,
@@ -287,12 +298,32 @@ impl World {
                     .sum();
                 self.unwatched += before;
             }
+            ShardMessage::Coordinate { call, partition, command, .. } => {
+                assert_eq!(to, placement::owner(partition, self.config.shards));
+                let reply = Box::new(self.group_reply(partition, *command));
+                self.home.on_message(self.now, to, ShardMessage::Coordinated { call, reply });
+            }
             ShardMessage::Reply { .. }
             | ShardMessage::Woken { .. }
             | ShardMessage::ControlReply { .. }
+            | ShardMessage::Coordinated { .. }
             | ShardMessage::Image(_)
             | ShardMessage::StreamReleased { .. } => panic!("a home does not send {message:?}"),
         }
+    }
+
+    /// A coordinator whose records are committed at once.
+    fn group_reply(&mut self, partition: PartitionId, command: GroupCommand) -> GroupReply {
+        if let Some(error) = &self.group_error {
+            return GroupReply::Failed(error.clone());
+        }
+        let around = Around::new(Arc::clone(&self.config), self.controller.image());
+        let mut turn =
+            Turn { now: self.now, prng: &mut self.prng, surroundings: &around as &dyn Surroundings };
+        let groups = self.groups.entry(partition).or_default();
+        let mut decision = groups.handle(&mut turn, Token(0), command);
+        decision.records.into_iter().for_each(|record| groups.replay(record));
+        decision.answers.pop().expect("an answer").reply
     }
 
     fn partition_reply(&mut self, call: CallId, op: PartitionOp) -> PartitionReply {

@@ -26,6 +26,17 @@ pub(super) struct PendingAck {
     reply: ProduceReply,
 }
 
+/// Why a batch of the shard's own is not in its log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::shard) enum NotAppended {
+    /// The WAL has no room for it now.
+    NoRoom,
+    /// It is longer than a segment, or than all memory for batches.
+    TooLarge,
+    /// The partition does not take it as things are: too few replicas are in sync.
+    Refused,
+}
+
 /// A batch on its way into the WAL; `stamp` replaces its maximal timestamp.
 struct Copied<'a> {
     partition: PartitionId,
@@ -232,19 +243,26 @@ impl Owner {
         }
     }
 
-    /// Appends a batch of the shard's own.
+    /// Appends a batch of the shard's own to a partition, whatever its topic says of producers' batches.
     pub(in crate::shard) fn append_own(
         &mut self,
         now: Now,
         id: PartitionId,
         batch: &[u8],
-    ) -> Result<Offset, NoRoom> {
-        self.reserve(batch.len()).inspect_err(|_| self.hurry())?;
+    ) -> Result<Offset, NotAppended> {
+        self.reserve(batch.len()).inspect_err(|_| self.hurry()).map_err(|none| match none {
+            NoRoom::Ever => NotAppended::TooLarge,
+            NoRoom::Log | NoRoom::Write | NoRoom::Memory => NotAppended::NoRoom,
+        })?;
         let info =
             BatchView::parse(batch).and_then(|(view, _)| view.info()).expect("the shard made the batch");
-        let partition = self.partitions.get_mut(&id).expect("the shard owns what it appends to");
-        let placed =
-            partition.replica.append(now, &info, Acks::All).expect("the shard leads what it appends to");
+        let partition = self.partitions.get_mut(&id).ok_or(NotAppended::Refused)?;
+        let placed = partition.replica.append(now, &info, Acks::All).map_err(|error| match error {
+            ProduceError::Append(AppendError::TooLarge) => NotAppended::TooLarge,
+            ProduceError::NotLeader | ProduceError::NotEnoughReplicas | ProduceError::Append(_) => {
+                NotAppended::Refused
+            }
+        })?;
         let Placed::New(placement) = placed else { unreachable!("the shard's batches have no producer id") };
         self.copy(&Copied { partition: id, batch, info, stamp: None }, &placement);
         Ok(placement.base)

@@ -1,0 +1,95 @@
+//! The node as coordinators of groups see it.
+
+use alloc::string::{String, ToString};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use crate::config::Config;
+use crate::config::registry::parse_list;
+use crate::controller::{ConfigResource, Image, configs};
+use crate::group::settings::{ConsumerSettings, GroupSettings, Migration};
+use crate::group::topics::{Surroundings, Topic};
+use crate::id::TopicId;
+use crate::time::Duration;
+
+#[derive(Debug)]
+pub(in crate::shard) struct Around {
+    pub(super) config: Arc<Config>,
+    pub(super) image: Arc<Image>,
+    /// Of groups that set nothing.
+    settings: GroupSettings,
+}
+
+impl Around {
+    pub(in crate::shard) fn new(config: Arc<Config>, image: Arc<Image>) -> Self {
+        let settings = resolve(&config, &image);
+        Self { config, image, settings }
+    }
+}
+
+impl Surroundings for Around {
+    fn topic(&self, name: &str) -> Option<Topic> {
+        let topic = self.image.topic(name)?;
+        let partitions = i32::try_from(topic.partitions.len()).expect("partitions are counted in 32 bits");
+        Some(Topic { id: topic.id, partitions, racks: Vec::new() })
+    }
+
+    fn name_of(&self, id: TopicId) -> Option<&str> {
+        self.image.topic_by_id(id).map(|topic| &*topic.name)
+    }
+
+    fn names(&self) -> Vec<&str> {
+        self.image.topics().map(|topic| &*topic.name).collect()
+    }
+
+    fn version(&self) -> u64 {
+        self.image.version
+    }
+
+    fn settings(&self, group: &str) -> GroupSettings {
+        let mut settings = self.settings.clone();
+        let own = self.image.group_configs(group);
+        let millis = |name: &str| Some(Duration::from_millis(own?.get(name)?.trim().parse().ok()?));
+        let consumer = &mut settings.consumer;
+        if let Some(timeout) = millis("consumer.session.timeout.ms") {
+            consumer.session_timeout = timeout;
+        }
+        if let Some(interval) = millis("consumer.heartbeat.interval.ms") {
+            consumer.heartbeat_interval = interval;
+        }
+        settings
+    }
+}
+
+/// What the broker's settings come to. Values were checked when they were set.
+fn resolve(config: &Config, image: &Image) -> GroupSettings {
+    let broker = ConfigResource::Broker(Some(config.node));
+    let text = |name: &str| configs::value(config, image, &broker, name);
+    let number = |name: &str| text(name).trim().parse::<u64>().unwrap_or_default();
+    let millis = |name: &str| Duration::from_millis(number(name));
+    let count = |name: &str| usize::try_from(number(name)).unwrap_or(usize::MAX);
+    GroupSettings {
+        session_timeout: (millis("group.min.session.timeout.ms"), millis("group.max.session.timeout.ms")),
+        initial_rebalance_delay: millis("group.initial.rebalance.delay.ms"),
+        size_max: count("group.max.size"),
+        metadata_bytes_max: count("offset.metadata.max.bytes"),
+        offsets_retention: Duration::from_secs(number("offsets.retention.minutes").saturating_mul(60)),
+        offsets_check_interval: millis("offsets.retention.check.interval.ms"),
+        consumer: ConsumerSettings {
+            session_timeout: millis("group.consumer.session.timeout.ms"),
+            heartbeat_interval: millis("group.consumer.heartbeat.interval.ms"),
+            size_max: count("group.consumer.max.size"),
+            assignors: assignors(&text("group.consumer.assignors")),
+            migration: match text("group.consumer.migration.policy").as_str() {
+                "disabled" => Migration::Disabled,
+                "upgrade" => Migration::Upgrade,
+                "downgrade" => Migration::Downgrade,
+                _ => Migration::Bidirectional,
+            },
+        },
+    }
+}
+
+fn assignors(list: &str) -> Vec<String> {
+    parse_list(list).map(|name| name.to_string()).collect()
+}

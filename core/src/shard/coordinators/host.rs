@@ -1,0 +1,268 @@
+//! One coordinator and its partition: reads it at the start, appends what is decided, lets answers go once that is committed. The
+//! same for every kind of coordinator.
+
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+
+use crate::batch::{BatchBuilder, BatchHeader, BatchView, NewRecord, Scratch};
+use crate::coordinator::{Answer, Decision, KeyedRecord, Machine, Token, Turn, Unavailable, When};
+use crate::id::{Offset, PartitionId};
+use crate::limits::{COORDINATOR_BATCH_BYTES_MAX, COORDINATOR_COMMANDS_MAX};
+use crate::replica::ReadReply;
+use crate::shard::owner::{NotAppended, Owner};
+use crate::time::{Instant, Now, Timestamp};
+
+/// How far a host has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// Nothing is read yet.
+    New,
+    /// Read up to here.
+    Loading(Offset),
+    Serving,
+    /// What is on disk cannot be read. It takes a restart to try again.
+    Unreadable,
+}
+
+/// A decision that waits for room.
+#[derive(Debug)]
+struct Waiting<R, A> {
+    batch: Vec<u8>,
+    records: Vec<R>,
+    answers: Vec<Answer<A>>,
+}
+
+#[derive(Debug)]
+pub(super) struct Host<M: Machine> {
+    partition: PartitionId,
+    machine: M,
+    phase: Phase,
+    /// Asked while a decision waits.
+    commands: VecDeque<(Token, M::Command)>,
+    waiting: Option<Waiting<M::Record, M::Reply>>,
+    /// Answers that wait until the log is committed up to there, in order.
+    pending: VecDeque<(Offset, Token, M::Reply)>,
+    /// The surroundings are not what the machine was last told of.
+    surroundings_changed: bool,
+}
+
+/// What leaves a host.
+pub(super) type Answers<M> = Vec<(Token, <M as Machine>::Reply)>;
+
+impl<M: Machine + Default> Host<M> {
+    pub(super) fn new(partition: PartitionId) -> Self {
+        Self {
+            partition,
+            machine: M::default(),
+            phase: Phase::New,
+            commands: VecDeque::new(),
+            waiting: None,
+            pending: VecDeque::new(),
+            surroundings_changed: false,
+        }
+    }
+
+    pub(super) fn phase(&self) -> Phase {
+        self.phase
+    }
+
+    #[cfg(test)]
+    pub(super) fn is_waiting(&self) -> bool {
+        self.waiting.is_some()
+    }
+
+    pub(super) fn set_phase(&mut self, phase: Phase) {
+        self.phase = phase;
+    }
+
+    /// Whether it has anything to do but wait for commands or the time.
+    pub(super) fn is_busy(&self) -> bool {
+        match self.phase {
+            Phase::New | Phase::Loading(_) | Phase::Unreadable => false,
+            Phase::Serving => {
+                self.surroundings_changed
+                    || self.waiting.is_some()
+                    || !self.commands.is_empty()
+                    || !self.pending.is_empty()
+            }
+        }
+    }
+
+    /// When the machine wants to be told the time. While a decision waits it is told nothing.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        if self.waiting.is_some() || self.phase != Phase::Serving {
+            return None;
+        }
+        self.machine.deadline()
+    }
+
+    pub(super) fn on_surroundings(&mut self) {
+        self.surroundings_changed = true;
+    }
+
+    /// Takes a command; the answer, if there will be no other.
+    pub(super) fn on_command(&mut self, token: Token, command: M::Command) -> Option<M::Reply> {
+        match self.phase {
+            Phase::New | Phase::Loading(_) => return Some(M::unavailable(Unavailable::Loading)),
+            Phase::Unreadable => return Some(M::unavailable(Unavailable::Unable)),
+            Phase::Serving => {}
+        }
+        if self.commands.len() >= COORDINATOR_COMMANDS_MAX {
+            return Some(M::unavailable(Unavailable::Unable));
+        }
+        self.commands.push_back((token, command));
+        None
+    }
+
+    /// All who wait, for whom there is nothing any more.
+    pub(super) fn into_tokens(self) -> impl Iterator<Item = Token> {
+        let waiting = self.waiting.into_iter().flat_map(|waiting| waiting.answers).map(|answer| answer.to);
+        let commands = self.commands.into_iter().map(|(token, _)| token);
+        self.pending.into_iter().map(|(_, token, _)| token).chain(waiting).chain(commands)
+    }
+
+    /// Replays what was read of the log, and says how much further there is to read.
+    pub(super) fn on_read(&mut self, read: &ReadReply, scratch: &mut Scratch) {
+        let Phase::Loading(from) = self.phase else { return };
+        let replayed = read.records.iter().all(|batches| self.replay(batches, scratch).is_some());
+        // Compaction may have left nothing up to the end.
+        let next = if read.records.is_empty() { read.high_watermark } else { read.next };
+        self.phase = if replayed && next > from { Phase::Loading(next) } else { Phase::Unreadable };
+    }
+
+    fn replay(&mut self, batches: &[u8], scratch: &mut Scratch) -> Option<()> {
+        let mut rest = batches;
+        while !rest.is_empty() {
+            let (batch, behind) = BatchView::parse(rest).ok()?;
+            rest = behind;
+            batch.check_crc().ok()?;
+            if batch.is_control() {
+                continue;
+            }
+            for record in batch.records(scratch).ok()? {
+                let record = record.ok()?;
+                // Kafka writes none without a key; others do not belong here and say nothing.
+                let Some(key) = record.key else { continue };
+                if let Some(record) = M::decode(key, record.value).ok()? {
+                    self.machine.replay(record);
+                }
+            }
+        }
+        Some(())
+    }
+
+    /// All is read: it serves.
+    pub(super) fn on_loaded(
+        &mut self,
+        turn: &mut Turn<'_, M::Surroundings>,
+        owner: &mut Owner,
+        answers: &mut Answers<M>,
+    ) {
+        self.phase = Phase::Serving;
+        self.surroundings_changed = false;
+        let decision = self.machine.on_loaded(turn);
+        self.decided(turn.now, owner, decision, answers);
+    }
+
+    /// Does what is due, as far as the log takes it. Says whether anything happened.
+    pub(super) fn work(
+        &mut self,
+        turn: &mut Turn<'_, M::Surroundings>,
+        owner: &mut Owner,
+        answers: &mut Answers<M>,
+    ) -> bool {
+        let mut moved = false;
+        if let Some(waiting) = self.waiting.take() {
+            self.append(turn.now, owner, waiting, answers);
+            moved = self.waiting.is_none();
+        }
+        while self.phase == Phase::Serving && self.waiting.is_none() {
+            let decision = if core::mem::take(&mut self.surroundings_changed) {
+                self.machine.on_surroundings(turn)
+            } else if self.machine.deadline().is_some_and(|at| at <= turn.now.mono) {
+                self.machine.on_deadline(turn)
+            } else if let Some((token, command)) = self.commands.pop_front() {
+                self.machine.handle(turn, token, command)
+            } else {
+                break;
+            };
+            moved = true;
+            self.decided(turn.now, owner, decision, answers);
+        }
+        let before = answers.len();
+        if let Some(high_watermark) = owner.high_watermark(self.partition) {
+            let due = self.pending.iter().take_while(|(end, ..)| *end <= high_watermark).count();
+            answers.extend(self.pending.drain(..due).map(|(_, token, reply)| (token, reply)));
+        }
+        moved || answers.len() > before
+    }
+
+    fn decided(
+        &mut self,
+        now: Now,
+        owner: &mut Owner,
+        decision: Decision<M::Record, M::Reply>,
+        answers: &mut Answers<M>,
+    ) {
+        let Decision { records, answers: decided } = decision;
+        if records.is_empty() {
+            return self.answer(owner, decided, answers);
+        }
+        match encode::<M>(&records, now.wall) {
+            Some(batch) => {
+                self.append(now, owner, Waiting { batch, records, answers: decided }, answers);
+            }
+            None => answers.extend(refused::<M>(decided)),
+        }
+    }
+
+    fn append(
+        &mut self,
+        now: Now,
+        owner: &mut Owner,
+        waiting: Waiting<M::Record, M::Reply>,
+        answers: &mut Answers<M>,
+    ) {
+        match owner.append_own(now, self.partition, &waiting.batch) {
+            Ok(_) => {
+                waiting.records.into_iter().for_each(|record| self.machine.replay(record));
+                self.answer(owner, waiting.answers, answers);
+            }
+            Err(NotAppended::NoRoom) => self.waiting = Some(waiting),
+            Err(NotAppended::TooLarge) => answers.extend(refused::<M>(waiting.answers)),
+            Err(NotAppended::Refused) => {
+                let unable = |answer: Answer<M::Reply>| (answer.to, M::unavailable(Unavailable::Unable));
+                answers.extend(waiting.answers.into_iter().map(unable));
+            }
+        }
+    }
+
+    /// Lets answers go, now or once all that is in the log is committed.
+    fn answer(&mut self, owner: &Owner, decided: Vec<Answer<M::Reply>>, answers: &mut Answers<M>) {
+        let end = owner.log_end(self.partition).unwrap_or_default();
+        for Answer { to, reply, when } in decided {
+            match when {
+                When::Committed => self.pending.push_back((end, to, reply)),
+                When::AtOnce => answers.push((to, reply)),
+            }
+        }
+    }
+}
+
+fn refused<M: Machine>(decided: Vec<Answer<M::Reply>>) -> impl Iterator<Item = (Token, M::Reply)> {
+    decided.into_iter().map(|answer| (answer.to, M::too_large(answer.reply)))
+}
+
+/// One batch of all records; `None` if they are too many for one.
+fn encode<M: Machine>(records: &[M::Record], timestamp: Timestamp) -> Option<Vec<u8>> {
+    let mut builder = BatchBuilder::new(BatchHeader::default());
+    for record in records {
+        let KeyedRecord { key, value } = M::encode(record);
+        let record = NewRecord { timestamp, key: Some(&key), value: value.as_deref(), headers: &[] };
+        if builder.len_with(&record) > COORDINATOR_BATCH_BYTES_MAX {
+            return None;
+        }
+        builder.push(&record);
+    }
+    Some(builder.build())
+}
