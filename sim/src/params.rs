@@ -209,11 +209,6 @@ impl Params {
         }
         if tuning.stewards == Stewards::OneEach {
             topics.iter_mut().for_each(TopicParams::settle);
-            // A node that has a few bytes to destage looks at them at each interval, for days.
-            for node in &mut drawn {
-                let wal = &mut node.config.wal;
-                wal.destage_interval = wal.destage_interval.max(Duration::from_secs(10));
-            }
             for node in 0..nodes {
                 let mut prng = Stream::Steward(node).of(seed);
                 let role = Role::Steward(spec::draw_steward(&mut prng));
@@ -299,7 +294,10 @@ fn draw_config(prng: &mut Prng, tuning: &Tuning) -> Config {
             file_bytes_min,
             file_bytes_max,
             bytes_max: file_bytes_max * prng.between(4, 10),
-            destage_interval: prng.micros(5_000, 2_000_000),
+            // A node that has a few bytes to destage looks at them at each interval, for as long as the run lasts.
+            destage_interval: prng
+                .micros(5_000, 2_000_000)
+                .max(Duration::from_micros(2_500 * tuning.rest_factor)),
             seal_after: prng.micros(500, 50_000),
         },
         // Runs last seconds: retention is looked after as often as that makes sense.

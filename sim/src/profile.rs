@@ -136,7 +136,7 @@ impl Profile {
                 span_micros_max: 3_600_000_000,
                 producers: (1, 2),
                 consumers: (0, 1),
-                batches_max: 1_500,
+                batches_max: 300,
                 wait_millis: [500, 500, 500],
                 nodes: &[3],
                 rest_factor: 100,

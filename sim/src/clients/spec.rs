@@ -175,7 +175,8 @@ fn draw_consumer(prng: &mut Prng, all: &[Place], tuning: &Tuning) -> ConsumerSpe
         bytes_max: prng.pick(&[1, 10_000, 1 << 20]),
         partition_bytes_max: prng.pick(&[1, 10_000, 1 << 18]),
         out_of_range: prng.pick(&[ResetPolicy::Earliest, ResetPolicy::Latest, ResetPolicy::Fail]),
-        jump_per_million: prng.pick(&[0, 10_000, 100_000]),
+        // Who jumps back reads all that follows again.
+        jump_per_million: prng.pick(&[0, 10_000, 100_000]) / tuning.rest_factor,
         pause_micros_max: prng.scaled(1_000, 50_000),
         crash_per_million: prng.pick(&[0, 0, 5_000]),
     }

@@ -47,7 +47,7 @@ const TWICE: [Batch; 2] = [
 const CANARY: Batch = "run --mutant ack-on-running-flush --profile smoke --seeds 1..20";
 
 /// The batches of a night, besides those of the step.
-const NIGHT: [Batch; 26] = [
+const NIGHT: [Batch; 27] = [
     "run --seeds 1..3001 --profile smoke --jobs 2 --keep-going",
     "run --seeds 1..3001 --profile default --jobs 2 --keep-going --require-marks",
     "run --seeds 1..3001 --profile disk --jobs 2 --keep-going --require-marks",
@@ -55,6 +55,7 @@ const NIGHT: [Batch; 26] = [
     "run --seeds 1..3001 --profile load --jobs 2 --keep-going --require-marks",
     "run --seeds 1..3001 --profile compact --jobs 2 --keep-going",
     "run --seeds 1..3001 --profile days --jobs 2 --keep-going",
+    "run --seeds 1..3001 --profile calm --jobs 2 --keep-going",
     "run --seeds 1..501 --profile smoke --tier t1 --jobs 2 --keep-going",
     "run --seeds 1..3001 --profile smoke --rot --jobs 2 --keep-going",
     "run --seeds 1..3001 --profile disk --rot --jobs 2 --keep-going",
