@@ -81,6 +81,8 @@ pub trait Machine {
     type Command;
     type Reply;
     type Record;
+    /// What is worth telling those who watch.
+    type Event;
     type Surroundings: ?Sized;
 
     /// Decides on a command. What its records say is not in force before they are replayed.
@@ -110,8 +112,8 @@ pub trait Machine {
     fn on_deadline(&mut self, turn: &mut Turn<'_, Self::Surroundings>)
     -> Decision<Self::Record, Self::Reply>;
 
-    /// Nobody waits for this answer any more.
-    fn forget(&mut self, token: Token);
+    /// What has happened since this was last asked.
+    fn take_events(&mut self) -> Vec<Self::Event>;
 
     /// The answer instead of `reply` where the records of a decision are more than one batch may hold: none of them is appended.
     fn too_large(reply: Self::Reply) -> Self::Reply;

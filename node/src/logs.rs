@@ -18,6 +18,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 pub(crate) use self::ring::Ring;
 
 pub(crate) const CONNECTION: &str = "highwater.connection";
+pub(crate) const GROUP: &str = "highwater.group";
 pub(crate) const HTTP: &str = "highwater.http";
 pub(crate) const LOG: &str = "highwater.log";
 pub(crate) const METADATA: &str = "highwater.metadata";

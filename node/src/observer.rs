@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
+use highwater_core::group::command::GroupState;
 use highwater_core::id::ShardId;
 use highwater_core::shard::{CloseReason, Event, Halt, Progress};
 
@@ -227,6 +228,10 @@ fn count(counters: &ShardCounters, event: &Event) {
         }
         Event::TopicCreated { .. } => counters.add(Count::TopicsCreated, 1),
         Event::TopicDeleted => counters.add(Count::TopicsDeleted, 1),
+        Event::GroupChanged(event) => {
+            let begins = event.to == GroupState::PreparingRebalance;
+            counters.add(Count::GroupRebalances, u64::from(begins));
+        }
         Event::Appended { base, last, bytes, .. } => {
             counters.add(Count::BatchesAppended, 1);
             counters.add(Count::RecordsAppended, u64::try_from(last.since(*base)).map_or(0, |n| n + 1));

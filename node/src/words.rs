@@ -1,6 +1,7 @@
 //! The core's closed enums in a user's words. Owns no decision.
 
 use highwater_cli::{Exit, Failure};
+use highwater_core::group::out::{Arrival, Reason};
 use highwater_core::id::FileId;
 use highwater_core::shard::{CloseReason, DiskError, DiskStep, Halt};
 
@@ -45,6 +46,35 @@ pub(crate) fn halt(halt: Halt) -> Failure {
                 DiskError::NotFound => "restore the directory as a whole; its files belong together".into(),
             },
         },
+    }
+}
+
+/// Why a group came to another state. What members say of it (KIP-800) is theirs, and quoted.
+pub(crate) fn group_reason(reason: &Reason) -> String {
+    let said = |text: &Option<String>| text.as_ref().map(|text| format!(": {text:?}")).unwrap_or_default();
+    let arrival = |what: &str, arrival: &Arrival| {
+        let instance = arrival.instance.as_ref().map(|id| format!(", instance {id:?}")).unwrap_or_default();
+        format!("member {:?}{instance} {what}{}", arrival.member, said(&arrival.client_reason))
+    };
+    match reason {
+        Reason::MemberJoined(of) => arrival("joined", of),
+        Reason::MemberRejoined(of) => arrival("joined again", of),
+        Reason::MemberReplaced(of) => arrival("took the place of its former self", of),
+        Reason::MembersLeft(left) => {
+            let left: Vec<_> = left.iter().map(|(id, why)| format!("{id:?} left{}", said(why))).collect();
+            format!("members {}", left.join(", "))
+        }
+        Reason::MemberExpired(id) => format!("member {id:?} was not heard of in time"),
+        Reason::MembersDidNotSync(ids) => {
+            format!("members {ids:?} did not ask for their assignments in time")
+        }
+        Reason::JoinEnded(gone) if gone.is_empty() => "all members joined".into(),
+        Reason::JoinEnded(gone) => format!("members {gone:?} did not join in time"),
+        Reason::Assigned(leader) => format!("leader {leader:?} assigned"),
+        Reason::AssignmentTooLarge(leader) => {
+            format!("what leader {leader:?} assigned is too large for a record")
+        }
+        Reason::OverCapacity => "it was loaded with more members than it may have".into(),
     }
 }
 

@@ -7,6 +7,7 @@ pub const LOGGER_ROOT: &str = "root";
 pub const LOGGERS: &[&str] = &[
     LOGGER_ROOT,
     "highwater.connection",
+    "highwater.group",
     "highwater.http",
     "highwater.log",
     "highwater.metadata",

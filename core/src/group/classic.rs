@@ -12,9 +12,9 @@ use alloc::vec::Vec;
 
 use self::member::Member;
 use super::command::{CommitOffsets, Described, DescribedMember, GroupError, GroupKind, GroupState, Listed};
+use super::offsets::Aging;
 use super::out::{GroupEvent, Out, Reason};
 use super::record::{ClassicMember, ClassicValue, GroupRecord};
-use crate::coordinator::Token;
 use crate::time::{Duration, Instant, Now, Timestamp};
 
 mod join;
@@ -78,14 +78,6 @@ struct Initial {
     remaining: Duration,
     /// A member came since the delay began.
     joined: bool,
-}
-
-/// From when on the retention of an offset counts, of a topic to which the group is not subscribed (KIP-211).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OffsetRetention {
-    Since(Timestamp),
-    SinceCommit,
-    Unlimited,
 }
 
 impl ClassicGroup {
@@ -153,16 +145,14 @@ impl ClassicGroup {
         self.subscribed.as_ref().map_or_else(|| self.has_consumers(), |topics| topics.contains(topic))
     }
 
-    pub fn offset_retention(&self) -> OffsetRetention {
+    pub fn aging(&self) -> Aging {
         if self.protocol_type.is_none() {
-            return OffsetRetention::SinceCommit;
+            return Aging::SinceCommit;
         }
         match self.phase {
-            Phase::Empty => self.since.map_or(OffsetRetention::SinceCommit, OffsetRetention::Since),
-            Phase::Stable if self.has_consumers() && self.subscribed.is_some() => {
-                OffsetRetention::SinceCommit
-            }
-            Phase::Stable | Phase::Preparing(_) | Phase::Completing => OffsetRetention::Unlimited,
+            Phase::Empty => self.since.map_or(Aging::SinceCommit, Aging::Since),
+            Phase::Stable if self.has_consumers() && self.subscribed.is_some() => Aging::SinceCommit,
+            Phase::Stable | Phase::Preparing(_) | Phase::Completing => Aging::Never,
         }
     }
 
@@ -183,10 +173,6 @@ impl ClassicGroup {
             Phase::Completing => Err(GroupError::RebalanceInProgress),
             Phase::Empty | Phase::Preparing(_) | Phase::Stable => Ok(()),
         }
-    }
-
-    pub fn check_delete(&self) -> Result<(), GroupError> {
-        if self.is_empty() { Ok(()) } else { Err(GroupError::NonEmpty) }
     }
 
     /// Whether offsets of topics may be deleted to which the group [is not subscribed](Self::is_subscribed).
@@ -333,15 +319,6 @@ impl ClassicGroup {
         }
         if self.members.len() > out.settings.size_max {
             self.rebalance(out, Reason::OverCapacity);
-        }
-    }
-
-    /// Nobody waits for this answer any more. Its member goes on as if somebody did.
-    pub fn forget(&mut self, token: Token) {
-        for member in self.members.values_mut() {
-            for waiting in [&mut member.join, &mut member.sync].into_iter().flatten() {
-                waiting.forget(token);
-            }
         }
     }
 }

@@ -47,6 +47,24 @@ pub enum GroupCommand {
     ConsumerDescribe(String),
 }
 
+impl GroupCommand {
+    /// The group that it is about; empty where it is about all.
+    pub fn group(&self) -> &str {
+        match self {
+            Self::Join(join) => &join.group,
+            Self::Sync(sync) => &sync.group,
+            Self::Heartbeat(heartbeat) => &heartbeat.group,
+            Self::Leave(leave) => &leave.group,
+            Self::CommitOffsets(commit) => &commit.group,
+            Self::FetchOffsets(fetch) => &fetch.group,
+            Self::DeleteOffsets(delete) => &delete.group,
+            Self::List => "",
+            Self::Describe(group) | Self::Delete(group) | Self::ConsumerDescribe(group) => group,
+            Self::ConsumerHeartbeat(heartbeat) => &heartbeat.group,
+        }
+    }
+}
+
 /// JoinGroup.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Join {

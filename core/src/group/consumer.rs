@@ -24,7 +24,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use self::timers::Timers;
-use super::command::{GroupError, GroupState, TopicPartitions};
+use super::command::{GroupState, TopicPartitions};
 use super::out::Out;
 use super::record::{
     ConsumerValue, CurrentValue, GroupRecord, MemberState, MemberValue, RegexValue, TargetEpochValue,
@@ -207,18 +207,14 @@ impl ConsumerGroup {
     }
 
     /// Tombstones of all that the group keeps. Its offsets are not its own.
-    pub fn delete(&self, out: &mut Out<'_>) -> Result<(), GroupError> {
-        if !self.is_empty() {
-            return Err(GroupError::NonEmpty);
-        }
+    pub fn bury(&self, records: &mut Vec<GroupRecord>) {
+        assert!(self.is_empty(), "a group with members is not buried");
         let group = || self.id.clone();
-        let records = &mut out.decision.records;
         for regex in self.kept.regexes.keys() {
             records.push(GroupRecord::Regex { group: group(), regex: regex.clone(), value: None });
         }
         records.push(GroupRecord::TargetEpoch { group: group(), value: None });
         records.push(GroupRecord::Consumer { group: group(), value: None });
-        Ok(())
     }
 }
 

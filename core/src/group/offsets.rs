@@ -30,14 +30,12 @@ struct Topic {
 
 /// From when on the offsets of a group grow old (KIP-211). Those with a time of their own always expire at that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Aging {
+pub enum Aging {
     /// It has members that may yet commit.
-    #[cfg_attr(not(test), expect(dead_code, reason = "groups with members say it"))]
     Never,
     /// From the commit of each.
     SinceCommit,
     /// From when the last member had gone.
-    #[cfg_attr(not(test), expect(dead_code, reason = "groups that had members say it"))]
     Since(Timestamp),
 }
 

@@ -1,7 +1,7 @@
 //! The settings that a group lives by, resolved from what is set for it and for the broker. Reads none of them itself.
 
 use alloc::string::String;
-use alloc::vec::Vec;
+use alloc::sync::Arc;
 
 use crate::time::Duration;
 
@@ -32,7 +32,7 @@ pub struct ConsumerSettings {
     /// `group.consumer.max.size`
     pub size_max: usize,
     /// `group.consumer.assignors`, the default first.
-    pub assignors: Vec<String>,
+    pub assignors: Arc<[String]>,
     pub migration: Migration,
 }
 
@@ -75,7 +75,7 @@ impl Default for ConsumerSettings {
             session_timeout: Duration::from_secs(45),
             heartbeat_interval: Duration::from_secs(5),
             size_max: usize::MAX,
-            assignors: ["uniform", "range"].map(String::from).to_vec(),
+            assignors: Arc::from(["uniform", "range"].map(String::from)),
             migration: Migration::Bidirectional,
         }
     }

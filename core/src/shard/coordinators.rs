@@ -13,7 +13,7 @@ pub(super) use self::around::Around;
 use self::host::{Answers, Host, Phase};
 use super::message::{CallId, ShardMessage};
 use super::owner::Owner;
-use super::{Config, placement};
+use super::{Config, Event, placement};
 use crate::batch::Scratch;
 use crate::controller::Image;
 use crate::coordinator::{Machine, Token, Turn, Unavailable};
@@ -38,6 +38,14 @@ pub(super) struct Coordinate {
     pub(super) command: GroupCommand,
 }
 
+/// Who waits for an answer.
+#[derive(Debug)]
+struct Asker {
+    partition: PartitionId,
+    from: ShardId,
+    call: CallId,
+}
+
 type Surrounded = <Groups as Machine>::Surroundings;
 
 /// The slot of calls that are no request's: homes have far fewer requests.
@@ -58,7 +66,7 @@ pub(super) struct Coordinators {
     unread: VecDeque<PartitionId>,
     reads: BTreeMap<u32, PartitionId>,
     next_read: u32,
-    askers: BTreeMap<Token, (ShardId, CallId)>,
+    askers: BTreeMap<Token, Asker>,
     next_token: u64,
     early: Vec<Coordinate>,
     scratch: Scratch,
@@ -69,7 +77,7 @@ impl Coordinators {
     pub(super) fn new(config: Arc<Config>, id: ShardId, seed: u64) -> Self {
         Self {
             id,
-            around: Around::new(config, Arc::new(Image::empty())),
+            around: Around::new(config, Arc::new(Image::empty()), 0),
             // Homes draw from the keys of all shards.
             prng: Prng::keyed(seed, u64::from(u16::MAX) + 1 + u64::from(id.0)),
             hosts: BTreeMap::new(),
@@ -91,7 +99,8 @@ impl Coordinators {
     pub(super) fn on_image(&mut self, image: Arc<Image>) {
         let config = Arc::clone(&self.around.config);
         let shards = config.shards;
-        let before = core::mem::replace(&mut self.around, Around::new(config, Arc::clone(&image))).image;
+        let around = Around::new(config, Arc::clone(&image), self.around.topics_version);
+        let before = core::mem::replace(&mut self.around, around).image;
         let changes = image.changes(&before);
         for topic in changes.gone.iter().filter(|topic| &*topic.name == OFFSETS_TOPIC) {
             topic.partitions().for_each(|(partition, _)| self.give_up(partition));
@@ -106,6 +115,7 @@ impl Coordinators {
             }
         }
         if !(changes.gone.is_empty() && changes.fresh.is_empty()) {
+            self.around.topics_version = image.version;
             self.hosts.values_mut().for_each(Host::on_surroundings);
             self.busy.extend(self.hosts.keys());
         }
@@ -115,11 +125,15 @@ impl Coordinators {
     }
 
     fn give_up(&mut self, partition: PartitionId) {
-        let Some(host) = self.hosts.remove(&partition) else { return };
+        if self.hosts.remove(&partition).is_none() {
+            return;
+        }
         self.busy.remove(&partition);
         self.unread.retain(|unread| *unread != partition);
         self.set_timer(partition, None);
-        for token in host.into_tokens() {
+        let waiting = self.askers.iter().filter(|(_, asker)| asker.partition == partition);
+        let waiting: Vec<Token> = waiting.map(|(token, _)| *token).collect();
+        for token in waiting {
             self.reply(token, Groups::unavailable(Unavailable::Elsewhere));
         }
     }
@@ -135,7 +149,8 @@ impl Coordinators {
     fn start(&mut self, asked: Coordinate) {
         let token = Token(self.next_token);
         self.next_token += 1;
-        self.askers.insert(token, (asked.from, asked.call));
+        let asker = Asker { partition: asked.partition, from: asked.from, call: asked.call };
+        self.askers.insert(token, asker);
         let refused = match self.hosts.get_mut(&asked.partition) {
             Some(host) => host.on_command(token, asked.command),
             None => Some(Groups::unavailable(Unavailable::Elsewhere)),
@@ -149,8 +164,8 @@ impl Coordinators {
     }
 
     fn reply(&mut self, token: Token, reply: GroupReply) {
-        let (to, call) = self.askers.remove(&token).expect("each command is answered once");
-        self.messages.push((to, ShardMessage::Coordinated { call, reply: Box::new(reply) }));
+        let Asker { from, call, .. } = self.askers.remove(&token).expect("each command is answered once");
+        self.messages.push((from, ShardMessage::Coordinated { call, reply: Box::new(reply) }));
     }
 
     /// Whether a reply of the owner is to a question from here.
@@ -185,15 +200,18 @@ impl Coordinators {
             let mut answers = Answers::<Groups>::new();
             let mut turn = Turn { now, prng: &mut self.prng, surroundings: &self.around as &Surrounded };
             moved |= host.work(&mut turn, owner, &mut answers);
-            self.settle(partition, answers);
+            self.settle(partition, owner, answers);
         }
         (moved, core::mem::take(&mut self.messages))
     }
 
     /// After a host has worked: its answers go out, its next time is noted.
-    fn settle(&mut self, partition: PartitionId, answers: Answers<Groups>) {
+    fn settle(&mut self, partition: PartitionId, owner: &mut Owner, answers: Answers<Groups>) {
         answers.into_iter().for_each(|(token, reply)| self.reply(token, reply));
-        let host = &self.hosts[&partition];
+        let host = self.hosts.get_mut(&partition).expect("it has just worked");
+        for event in host.take_events() {
+            owner.tell(Event::GroupChanged(Box::new(event)));
+        }
         let (deadline, is_busy) = (host.deadline(), host.is_busy());
         self.set_timer(partition, deadline);
         if is_busy {
@@ -233,7 +251,7 @@ impl Coordinators {
                 let mut answers = Answers::<Groups>::new();
                 let mut turn = Turn { now, prng: &mut self.prng, surroundings: &self.around as &Surrounded };
                 host.on_loaded(&mut turn, owner, &mut answers);
-                self.settle(partition, answers);
+                self.settle(partition, owner, answers);
                 continue;
             }
             host.set_phase(Phase::Loading(from));

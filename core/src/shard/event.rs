@@ -1,6 +1,9 @@
 //! What a shard lets others see: log lines, metrics, checker hooks and coverage marks are all made of these. Never an order.
 
+use alloc::boxed::Box;
+
 use crate::config::LogLevel;
+use crate::group::out::GroupEvent;
 use crate::id::{ConnId, LeaderEpoch, Offset, PartitionId, ProducerEpoch, ProducerId, StreamId};
 use crate::shard::{CloseReason, Halt};
 use crate::time::{Duration, Timestamp};
@@ -178,6 +181,8 @@ pub enum Event {
         log_start: Offset,
         log_end: Offset,
     },
+    /// A group came to another state.
+    GroupChanged(Box<GroupEvent>),
     StorageFull,
     StorageRoomAgain,
     Halted(Halt),
@@ -202,7 +207,7 @@ macro_rules! names {
 names! {
     /// Every kind of event; a coverage mark each.
     Event:
-    Connected Disconnected ConnectionRefused Answered TopicCreated TopicDeleted LogLevelSet Appended DuplicateAnswered GroupCommitted DurableAdvanced HighWatermarkAdvanced Destaged SegmentRolled SegmentSealed SegmentDeleted SegmentCleaned LogCleaned CleaningGivenUp WalFileCreated WalFileRecycled Checkpointed SealWritten CarriedForward TornTail Rot Faulty CheckpointLost ProducersLost LogStartMoved LogStartLost SuperblockRepaired FooterRebuilt Recovered StorageFull StorageRoomAgain Halted Marked
+    Connected Disconnected ConnectionRefused Answered TopicCreated TopicDeleted LogLevelSet Appended DuplicateAnswered GroupCommitted DurableAdvanced HighWatermarkAdvanced Destaged SegmentRolled SegmentSealed SegmentDeleted SegmentCleaned LogCleaned CleaningGivenUp WalFileCreated WalFileRecycled Checkpointed SealWritten CarriedForward TornTail Rot Faulty CheckpointLost ProducersLost LogStartMoved LogStartLost SuperblockRepaired FooterRebuilt Recovered GroupChanged StorageFull StorageRoomAgain Halted Marked
 }
 
 /// A branch of the core that tests should have been through.

@@ -1,9 +1,10 @@
 //! Events as log lines: which are told, at which level, by which logger.
 
+use highwater_core::group::out::GroupEvent;
 use highwater_core::id::{Offset, PartitionId, ShardId};
 use highwater_core::shard::{Event, Halt};
 
-use crate::logs::{CONNECTION, LOG, METADATA, NODE, RECOVERY, REQUEST, STORAGE};
+use crate::logs::{CONNECTION, GROUP, LOG, METADATA, NODE, RECOVERY, REQUEST, STORAGE};
 use crate::words;
 
 fn storage_full(shard: u16) {
@@ -63,6 +64,7 @@ pub(super) fn log(shard: ShardId, event: &Event) {
         Event::Connected { .. } | Event::Disconnected { .. } | Event::ConnectionRefused { .. } => {
             tracing::debug!(target: CONNECTION, shard, ?event);
         }
+        Event::GroupChanged(event) => group_changed(shard, event),
         Event::WalFileCreated { .. }
         | Event::WalFileRecycled { .. }
         | Event::Checkpointed { .. }
@@ -85,6 +87,12 @@ pub(super) fn log(shard: ShardId, event: &Event) {
             tracing::trace!(target: STORAGE, shard, ?event);
         }
     }
+}
+
+fn group_changed(shard: u16, event: &GroupEvent) {
+    let GroupEvent { group, generation, from, to, .. } = event;
+    let why = words::group_reason(&event.reason);
+    tracing::info!(target: GROUP, shard, group, generation, ?from, ?to, "{why}");
 }
 
 /// What recovery could not read and goes on without.

@@ -29,9 +29,9 @@ impl ClassicGroup {
     /// whatever comes of the join.
     pub fn create(out: &mut Out<'_>, from: Token, join: Join) -> Self {
         let mut group = Self::new(join.group.clone(), out.now);
-        let record = group.value();
+        let (record, before) = (group.value(), out.decision.records.len());
         group.join(out, from, join);
-        if out.decision.records.is_empty() {
+        if out.decision.records.len() == before {
             group.write(out, record);
         }
         group

@@ -34,23 +34,17 @@ pub(super) struct Member {
     pub(super) watched_at: Option<Instant>,
 }
 
-/// An answer that is owed, though perhaps to nobody any more.
+/// An answer that is owed, though perhaps nobody listens any more.
 #[derive(Debug)]
-pub(super) struct Waiting(Option<Token>);
+pub(super) struct Waiting(Token);
 
 impl Waiting {
     pub(super) fn new(token: Token) -> Self {
-        Self(Some(token))
-    }
-
-    pub(super) fn forget(&mut self, token: Token) {
-        self.0 = self.0.filter(|known| *known != token);
+        Self(token)
     }
 
     pub(super) fn answer(self, out: &mut Out<'_>, reply: GroupReply, when: When) {
-        if let Some(token) = self.0 {
-            out.answer(token, reply, when);
-        }
+        out.answer(self.0, reply, when);
     }
 
     pub(super) fn fail(self, out: &mut Out<'_>, error: GroupError) {

@@ -5,7 +5,7 @@ use alloc::string::{String, ToString};
 use alloc::vec;
 use alloc::vec::Vec;
 
-use super::{ClassicGroup, OffsetRetention, Phase, subscription};
+use super::{Aging, ClassicGroup, Phase, subscription};
 use crate::coordinator::{Answer, Decision, Token, When};
 use crate::group::command::{
     Client, CommitOffsets, Described, GroupError, GroupReply, GroupState, Heartbeat, Join, Joined, Leave,
@@ -155,11 +155,6 @@ impl Host {
         self.step(|group, out| group.as_mut().unwrap().leave(out, token, leave));
         let GroupReply::Left(left) = self.reply(token) else { panic!("{:?}", self.reply(token)) };
         left.clone()
-    }
-
-    fn forget(&mut self, token: Token) {
-        self.forgotten.insert(token);
-        self.group.as_mut().unwrap().forget(token);
     }
 
     /// Lets time pass, one deadline after the other.

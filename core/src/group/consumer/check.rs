@@ -12,47 +12,50 @@ use crate::group::record::MemberState;
 use crate::group::settings::ConsumerSettings;
 use crate::group::topics::Surroundings;
 
-/// What is wrong with a heartbeat whatever the state of its group.
-pub(super) fn request(settings: &ConsumerSettings, heartbeat: &ConsumerHeartbeat) -> Result<(), GroupError> {
-    let invalid = |what: &str| Err(GroupError::InvalidRequest(what.to_string()));
-    let is_empty = |text: &Option<String>| text.as_ref().is_some_and(String::is_empty);
-    if heartbeat.group.is_empty() {
-        return invalid("the group id is empty");
-    }
-    if is_empty(&heartbeat.instance) {
-        return invalid("the instance id is empty");
-    }
-    if is_empty(&heartbeat.rack) {
-        return invalid("the rack id is empty");
-    }
-    if heartbeat.member.is_empty() && heartbeat.member_epoch != 0 {
-        return invalid("the member id is empty, which only a member that joins may leave to the broker");
-    }
-    match heartbeat.member_epoch {
-        ..AWAY_EPOCH => return invalid("the member epoch is less than -2"),
-        AWAY_EPOCH if heartbeat.instance.is_none() => {
-            return invalid("a member leaves for a while without an instance id to come back with");
-        }
-        0 if heartbeat.rebalance_timeout.is_none() => {
-            return invalid("a member joins without a rebalance timeout");
-        }
-        0 if heartbeat.owned.as_ref().is_none_or(|owned| !owned.is_empty()) => {
-            return invalid("a member joins with partitions, or without saying that it has none");
-        }
-        0 if heartbeat.topics.is_none() && heartbeat.regex.is_none() => {
-            return invalid("a member joins with neither topic names nor a regular expression");
-        }
-        _ => {}
-    }
-    match &heartbeat.assignor {
-        Some(name) if !settings.assignors.contains(name) || Assignor::named(name).is_none() => {
-            Err(GroupError::UnsupportedAssignor)
-        }
-        _ => Ok(()),
-    }
-}
-
 impl ConsumerGroup {
+    /// What is wrong with a heartbeat whatever the state of its group.
+    pub fn check_request(
+        heartbeat: &ConsumerHeartbeat,
+        settings: &ConsumerSettings,
+    ) -> Result<(), GroupError> {
+        let invalid = |what: &str| Err(GroupError::InvalidRequest(what.to_string()));
+        let is_empty = |text: &Option<String>| text.as_ref().is_some_and(String::is_empty);
+        if heartbeat.group.is_empty() {
+            return invalid("the group id is empty");
+        }
+        if is_empty(&heartbeat.instance) {
+            return invalid("the instance id is empty");
+        }
+        if is_empty(&heartbeat.rack) {
+            return invalid("the rack id is empty");
+        }
+        if heartbeat.member.is_empty() && heartbeat.member_epoch != 0 {
+            return invalid("the member id is empty, which only a member that joins may leave to the broker");
+        }
+        match heartbeat.member_epoch {
+            ..AWAY_EPOCH => return invalid("the member epoch is less than -2"),
+            AWAY_EPOCH if heartbeat.instance.is_none() => {
+                return invalid("a member leaves for a while without an instance id to come back with");
+            }
+            0 if heartbeat.rebalance_timeout.is_none() => {
+                return invalid("a member joins without a rebalance timeout");
+            }
+            0 if heartbeat.owned.as_ref().is_none_or(|owned| !owned.is_empty()) => {
+                return invalid("a member joins with partitions, or without saying that it has none");
+            }
+            0 if heartbeat.topics.is_none() && heartbeat.regex.is_none() => {
+                return invalid("a member joins with neither topic names nor a regular expression");
+            }
+            _ => {}
+        }
+        match &heartbeat.assignor {
+            Some(name) if !settings.assignors.contains(name) || Assignor::named(name).is_none() => {
+                Err(GroupError::UnsupportedAssignor)
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Whether a member may go on with the epoch that it names. A join always may: it says that the member has nothing. The epoch before
     /// the last one may as well, if the member has nothing but what it was to have: then an answer was lost.
     pub(super) fn check_epoch(&self, heartbeat: &ConsumerHeartbeat) -> Result<(), GroupError> {

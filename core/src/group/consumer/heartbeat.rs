@@ -8,7 +8,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::mem;
 
-use super::check::{invalid_regex, request};
+use super::check::invalid_regex;
 use super::describe::without_epochs;
 use super::reconcile::{Step, Subscription};
 use super::target::{Seated, View, resolve};
@@ -40,6 +40,7 @@ impl Seat {
 }
 
 impl ConsumerGroup {
+    /// Takes a heartbeat that was [checked](Self::check_request).
     pub fn heartbeat(
         &mut self,
         out: &mut Out<'_>,
@@ -47,9 +48,6 @@ impl ConsumerGroup {
         from: Token,
         heartbeat: ConsumerHeartbeat,
     ) {
-        if let Err(error) = request(&out.settings.consumer, &heartbeat) {
-            return out.answer(from, GroupReply::Failed(error), When::AtOnce);
-        }
         let decided = if heartbeat.member_epoch < 0 {
             self.leave(out, topics, heartbeat)
         } else {
@@ -225,7 +223,7 @@ impl ConsumerGroup {
 
     /// A static member goes on where it left under another id: its records move.
     fn replace(&self, out: &mut Out<'_>, seat: &Seat, before: &MemberValue, base: &CurrentValue) {
-        self.bury(out, seat.was());
+        self.bury_member(out, seat.was());
         let (value, target) = (Some(before.clone()), Some(self.kept.target(seat.was()).to_vec()));
         self.record(out, seat, |group, member| GroupRecord::Member { group, member, value });
         self.record(out, seat, |group, member| GroupRecord::TargetMember { group, member, value: target });

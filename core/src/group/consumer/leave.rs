@@ -71,7 +71,7 @@ impl ConsumerGroup {
         let group = || self.id.clone();
         for member in gone {
             self.timers.remove(member);
-            self.bury(out, member);
+            self.bury_member(out, member);
         }
         let view = View { kept: &self.kept, gone, seated: None, regexes: BTreeMap::new() };
         let left: BTreeSet<&str> = view.members().filter_map(|member| regex_of(member.value)).collect();
@@ -93,7 +93,7 @@ impl ConsumerGroup {
     }
 
     /// Tombstones of a member, in the order in which its records hang on each other.
-    pub(super) fn bury(&self, out: &mut Out<'_>, member: &str) {
+    pub(super) fn bury_member(&self, out: &mut Out<'_>, member: &str) {
         let (group, member) = (|| self.id.clone(), || String::from(member));
         let records = &mut out.decision.records;
         records.push(GroupRecord::CurrentMember { group: group(), member: member(), value: None });

@@ -136,7 +136,7 @@ impl<'a> View<'a> {
     /// What most members ask for; the earlier of the settings where as many ask for another; the first where nobody asks.
     pub(super) fn assignor<'b>(&self, settings: &'b ConsumerSettings) -> &'b str {
         let mut best = (settings.assignors.first().map_or("uniform", String::as_str), 0);
-        for name in &settings.assignors {
+        for name in settings.assignors.iter() {
             let asked = self.members().filter(|member| member.value.assignor.as_ref() == Some(name)).count();
             if asked > best.1 {
                 best = (name, asked);

@@ -150,6 +150,7 @@ impl Host {
     }
 
     fn heartbeat(&mut self, heartbeat: ConsumerHeartbeat) -> Result<ConsumerAssigned, GroupError> {
+        ConsumerGroup::check_request(&heartbeat, &self.settings.consumer)?;
         let answers = self.step(|group, out, topics| group.heartbeat(out, topics, Token(1), heartbeat));
         let [Answer { to: Token(1), reply, .. }] = <[_; 1]>::try_from(answers).unwrap() else { panic!() };
         if let GroupReply::Failed(error) = reply {

@@ -16,14 +16,16 @@ use crate::time::Duration;
 pub(in crate::shard) struct Around {
     pub(super) config: Arc<Config>,
     pub(super) image: Arc<Image>,
+    /// The version of the metadata in which topics last changed.
+    pub(super) topics_version: u64,
     /// Of groups that set nothing.
     settings: GroupSettings,
 }
 
 impl Around {
-    pub(in crate::shard) fn new(config: Arc<Config>, image: Arc<Image>) -> Self {
+    pub(in crate::shard) fn new(config: Arc<Config>, image: Arc<Image>, topics_version: u64) -> Self {
         let settings = resolve(&config, &image);
-        Self { config, image, settings }
+        Self { config, image, topics_version, settings }
     }
 }
 
@@ -43,7 +45,7 @@ impl Surroundings for Around {
     }
 
     fn version(&self) -> u64 {
-        self.image.version
+        self.topics_version
     }
 
     fn settings(&self, group: &str) -> GroupSettings {
@@ -90,6 +92,6 @@ fn resolve(config: &Config, image: &Image) -> GroupSettings {
     }
 }
 
-fn assignors(list: &str) -> Vec<String> {
+fn assignors(list: &str) -> Arc<[String]> {
     parse_list(list).map(|name| name.to_string()).collect()
 }

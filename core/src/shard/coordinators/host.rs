@@ -96,6 +96,10 @@ impl<M: Machine + Default> Host<M> {
         self.machine.deadline()
     }
 
+    pub(super) fn take_events(&mut self) -> Vec<M::Event> {
+        self.machine.take_events()
+    }
+
     pub(super) fn on_surroundings(&mut self) {
         self.surroundings_changed = true;
     }
@@ -112,13 +116,6 @@ impl<M: Machine + Default> Host<M> {
         }
         self.commands.push_back((token, command));
         None
-    }
-
-    /// All who wait, for whom there is nothing any more.
-    pub(super) fn into_tokens(self) -> impl Iterator<Item = Token> {
-        let waiting = self.waiting.into_iter().flat_map(|waiting| waiting.answers).map(|answer| answer.to);
-        let commands = self.commands.into_iter().map(|(token, _)| token);
-        self.pending.into_iter().map(|(_, token, _)| token).chain(waiting).chain(commands)
     }
 
     /// Replays what was read of the log, and says how much further there is to read.

@@ -317,7 +317,8 @@ impl World {
         if let Some(error) = &self.group_error {
             return GroupReply::Failed(error.clone());
         }
-        let around = Around::new(Arc::clone(&self.config), self.controller.image());
+        let around =
+            Around::new(Arc::clone(&self.config), self.controller.image(), self.controller.image().version);
         let mut turn =
             Turn { now: self.now, prng: &mut self.prng, surroundings: &around as &dyn Surroundings };
         let groups = self.groups.entry(partition).or_default();

@@ -69,17 +69,15 @@ fn a_member_that_waits_needs_no_heartbeats_unless_it_is_new() {
 fn the_last_member_leaves_an_empty_group() {
     let mut host = Host::new();
     let leader = host.stable(vec![join("a")]).remove(0);
-    assert_eq!(host.group().check_delete(), Err(GroupError::NonEmpty));
-    assert_eq!(host.group().offset_retention(), OffsetRetention::SinceCommit);
+    assert_eq!(host.group().aging(), Aging::SinceCommit);
     host.pass(Duration::from_secs(5));
     host.leave(vec![leaving(&leader.member)]);
     assert_eq!(host.state(), GroupState::Empty);
     let last = host.log.last().unwrap();
     assert_eq!((last.generation, &last.protocol, &last.leader), (2, &None, &None));
     assert_eq!((last.protocol_type.as_str(), last.since), ("consumer", Some(host.wall())));
-    assert_eq!(host.group().offset_retention(), OffsetRetention::Since(host.wall()));
+    assert_eq!(host.group().aging(), Aging::Since(host.wall()));
     assert!(!host.group().is_subscribed("topic"));
-    assert_eq!(host.group().check_delete(), Ok(()));
     assert_eq!(host.group().check_commit(&commit(-1, "")), Ok(()));
     assert_eq!(host.group().check_commit(&commit(1, &leader.member)), Err(GroupError::UnknownMember));
     assert_eq!(host.group().deadline(), None);
@@ -88,7 +86,7 @@ fn the_last_member_leaves_an_empty_group() {
     let back = host.stable(vec![Join { protocol_type: String::from("connect"), ..join("a") }]);
     assert_eq!(back[0].generation, 3);
     assert_eq!(host.group().check_delete_offsets(), Err(GroupError::NonEmpty));
-    assert_eq!(host.group().offset_retention(), OffsetRetention::Unlimited);
+    assert_eq!(host.group().aging(), Aging::Never);
 }
 
 #[test]
@@ -181,28 +179,11 @@ fn a_record_that_makes_no_sense_is_loaded_without_harm() {
 }
 
 #[test]
-fn who_is_forgotten_is_not_answered_and_stays_a_member() {
-    let mut host = Host::new();
-    let tokens = ["a", "b"].map(|client| host.join(join(client)));
-    host.forget(tokens[1]);
-    host.pass(Duration::from_secs(6));
-    assert_eq!(host.joined(tokens[0]).members.len(), 2);
-    assert!(!host.is_answered(tokens[1]));
-    let leader = host.joined(tokens[0]).clone();
-    let follower = leader.members.iter().find(|member| member.id != leader.member).unwrap().id.clone();
-    let waiting = host.sync(Sync { member: follower, assignments: Vec::new(), ..sync(&leader) });
-    host.forget(waiting);
-    host.sync(sync(&leader));
-    assert!(!host.is_answered(waiting));
-    assert_eq!(host.state(), GroupState::Stable);
-}
-
-#[test]
 fn a_commit_without_a_group_makes_one_that_can_be_joined() {
     let mut host = Host::new();
     host.group = Some(ClassicGroup::new(String::from(GROUP), Now { mono: host.now, wall: host.wall() }));
     assert_eq!(host.group().check_commit(&commit(-1, "")), Ok(()));
-    assert_eq!(host.group().offset_retention(), OffsetRetention::SinceCommit);
+    assert_eq!(host.group().aging(), Aging::SinceCommit);
     assert!(!host.group().is_subscribed("topic"));
     host.stable(vec![join("a")]);
 }
@@ -212,7 +193,7 @@ fn consumers_that_cannot_be_read_are_subscribed_to_everything() {
     let mut host = Host::new();
     host.stable(vec![Join { protocols: vec![("range".to_string(), vec![0xff])], ..join("a") }]);
     assert!(host.group().is_subscribed("anything"));
-    assert_eq!(host.group().offset_retention(), OffsetRetention::Unlimited);
+    assert_eq!(host.group().aging(), Aging::Never);
     assert_eq!(host.group().check_delete_offsets(), Ok(()));
 }
 

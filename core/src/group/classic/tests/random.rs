@@ -137,17 +137,10 @@ impl Crowd {
         }
     }
 
-    /// The member starts anew; its connection may be seen to end.
+    /// The member starts anew.
     fn crash(&mut self, index: usize) {
         let actor = core::mem::take(&mut self.actors[index]);
         self.actors[index].instance = actor.instance;
-        if self.dice.below(2) == 0 {
-            for token in [actor.join, actor.sync].into_iter().flatten() {
-                if !self.host.is_answered(token) {
-                    self.host.forget(token);
-                }
-            }
-        }
     }
 
     fn restart(&mut self) {

@@ -126,18 +126,16 @@ fn static_member_takes_its_place_in_a_full_group() {
 }
 
 #[test]
-fn only_an_empty_group_is_deleted() {
+fn an_empty_group_leaves_nothing_when_it_is_buried() {
     let mut host = Host::new(1);
     host.topics.create("t", 1);
     let regex = ConsumerHeartbeat { regex: Some("t.*".to_string()), ..joining("a", &[]) };
     host.heartbeat(regex).unwrap();
-    let mut deleted = Ok(());
-    host.step(|group, out, _| deleted = group.delete(out));
-    assert_eq!(deleted, Err(GroupError::NonEmpty));
+    assert!(!host.group.is_empty());
     host.beat_briefly("a", -1).unwrap();
+    assert!(host.group.is_empty());
     let from = host.log.len();
-    host.step(|group, out, _| deleted = group.delete(out));
-    assert_eq!(deleted, Ok(()));
+    host.step(|group, out, _| group.bury(&mut out.decision.records));
     assert!(host.log[from..].iter().all(|record| matches!(
         record,
         GroupRecord::TargetEpoch { value: None, .. } | GroupRecord::Consumer { value: None, .. }

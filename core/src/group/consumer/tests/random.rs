@@ -142,7 +142,8 @@ impl World {
             world.host.topics.create(name, 3);
         }
         if world.prng.chance(300_000) {
-            world.host.settings.consumer.assignors.reverse();
+            let assignors = &mut world.host.settings.consumer.assignors;
+            *assignors = assignors.iter().rev().cloned().collect();
         }
         world
     }
