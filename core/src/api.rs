@@ -7,6 +7,8 @@ mod alter_replica_log_dirs;
 mod api_versions;
 mod client_quotas;
 mod config_resource;
+mod consumer_group_describe;
+mod consumer_group_heartbeat;
 mod create_partitions;
 mod create_topics;
 mod delegation_tokens;
@@ -15,17 +17,22 @@ mod delete_records;
 mod delete_topics;
 mod describe_cluster;
 mod describe_configs;
+mod describe_groups;
 mod describe_log_dirs;
 mod describe_producers;
 mod describe_quorum;
 mod describe_topic_partitions;
+mod described;
 mod elect_leaders;
 mod error;
 mod fetch;
 mod fetch_session;
 mod find_coordinator;
 mod group;
+mod heartbeat;
 mod init_producer_id;
+mod join_group;
+mod leave_group;
 mod list_config_resources;
 mod list_groups;
 mod list_offsets;
@@ -38,13 +45,14 @@ mod produce;
 mod reassignments;
 mod scram;
 mod spread;
+mod sync_group;
 mod topic;
 mod transactions;
 mod update_features;
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::net::SocketAddr;
+use core::net::{IpAddr, SocketAddr};
 
 use self::fetch_session::Sessions;
 use self::init_producer_id::ProducerIds;
@@ -67,6 +75,8 @@ pub(crate) struct Context<'a> {
     pub(crate) now: Now,
     /// The address that the client dialled.
     pub(crate) local: SocketAddr,
+    /// Where it is.
+    pub(crate) peer: IpAddr,
     pub(crate) shared: &'a mut Shared,
     /// What the request wants to be asked.
     pub(crate) asks: &'a mut Vec<Ask>,
@@ -197,6 +207,13 @@ pub(crate) enum Work {
     OffsetDelete(offset_delete::OffsetDelete),
     ListGroups(list_groups::ListGroups),
     DeleteGroups(delete_groups::DeleteGroups),
+    JoinGroup(join_group::JoinGroup),
+    SyncGroup(sync_group::SyncGroup),
+    Heartbeat(heartbeat::Heartbeat),
+    LeaveGroup(leave_group::LeaveGroup),
+    DescribeGroups(describe_groups::DescribeGroups),
+    ConsumerGroupHeartbeat(consumer_group_heartbeat::ConsumerGroupHeartbeat),
+    ConsumerGroupDescribe(consumer_group_describe::ConsumerGroupDescribe),
 }
 
 impl Work {
@@ -222,6 +239,13 @@ impl Work {
             Self::OffsetDelete(work) => work.head,
             Self::ListGroups(work) => work.head,
             Self::DeleteGroups(work) => work.head,
+            Self::JoinGroup(work) => work.head,
+            Self::SyncGroup(work) => work.head,
+            Self::Heartbeat(work) => work.head,
+            Self::LeaveGroup(work) => work.head,
+            Self::DescribeGroups(work) => work.head,
+            Self::ConsumerGroupHeartbeat(work) => work.head,
+            Self::ConsumerGroupDescribe(work) => work.head,
         }
     }
 
@@ -254,6 +278,15 @@ impl Work {
             (Self::ListGroups(work), News::Group(reply)) => work.on_reply(reply),
             (Self::DeleteGroups(work), News::Group(reply)) => work.on_reply(part, &reply),
             (Self::DeleteGroups(work), News::Deadline) => Some(work.answer()),
+            (Self::JoinGroup(work), News::Group(reply)) => Some(work.on_reply(&reply)),
+            (Self::SyncGroup(work), News::Group(reply)) => Some(work.on_reply(&reply)),
+            (Self::Heartbeat(work), News::Group(reply)) => Some(work.on_reply(&reply)),
+            (Self::LeaveGroup(work), News::Group(reply)) => Some(work.on_reply(reply)),
+            (Self::LeaveGroup(work), News::Deadline) => Some(work.on_deadline()),
+            (Self::DescribeGroups(work), News::Group(reply)) => work.on_reply(context, part, reply),
+            (Self::ConsumerGroupHeartbeat(work), News::Group(reply)) => Some(work.on_reply(reply)),
+            (Self::ConsumerGroupHeartbeat(work), News::Deadline) => Some(work.on_deadline()),
+            (Self::ConsumerGroupDescribe(work), News::Group(reply)) => work.on_reply(context, part, reply),
             (work, news) => panic!("{work:?} did not ask for {news:?}"),
         }
     }
@@ -276,6 +309,11 @@ pub(crate) const SERVED: &[(ApiKey, i16, i16)] = &[
     (ApiKey::OffsetCommit, 2, 10),
     (ApiKey::OffsetFetch, 1, 10),
     (ApiKey::FindCoordinator, 0, 6),
+    (ApiKey::JoinGroup, 0, 9),
+    (ApiKey::Heartbeat, 0, 4),
+    (ApiKey::LeaveGroup, 0, 5),
+    (ApiKey::SyncGroup, 0, 5),
+    (ApiKey::DescribeGroups, 0, 6),
     (ApiKey::ListGroups, 0, 5),
     (ApiKey::ApiVersions, 0, 4),
     (ApiKey::CreateTopics, 2, 7),
@@ -311,6 +349,8 @@ pub(crate) const SERVED: &[(ApiKey, i16, i16)] = &[
     (ApiKey::DescribeProducers, 0, 0),
     (ApiKey::DescribeTransactions, 0, 0),
     (ApiKey::ListTransactions, 0, 2),
+    (ApiKey::ConsumerGroupHeartbeat, 0, 1),
+    (ApiKey::ConsumerGroupDescribe, 0, 1),
     (ApiKey::ListConfigResources, 0, 1),
     (ApiKey::DescribeTopicPartitions, 0, 0),
 ];
@@ -335,7 +375,7 @@ pub(crate) fn begin(context: &mut Context<'_>, frame: &Slice) -> Begun {
     if !(min..=max).contains(&head.version) || !key.versions().contains(&head.version) {
         return Begun::Done { head, done: Done::Close(Refusal::Unsupported) };
     }
-    let begun = take_up(context, key, head, reader, frame);
+    let begun = take_up(context, key, head, header.client_id.unwrap_or_default(), reader, frame);
     begun.unwrap_or(Begun::Done { head, done: Done::Close(Refusal::Malformed) })
 }
 
@@ -344,6 +384,7 @@ fn take_up(
     context: &mut Context<'_>,
     key: ApiKey,
     head: Head,
+    client_id: &str,
     reader: Reader<'_>,
     frame: &Slice,
 ) -> Beginning {
@@ -358,6 +399,13 @@ fn take_up(
         ApiKey::OffsetFetch => offset_fetch::begin(context, head, reader),
         ApiKey::OffsetDelete => offset_delete::begin(context, head, reader),
         ApiKey::DeleteGroups => delete_groups::begin(context, head, reader),
+        ApiKey::JoinGroup => join_group::begin(context, head, client_id, reader),
+        ApiKey::SyncGroup => sync_group::begin(context, head, reader),
+        ApiKey::Heartbeat => heartbeat::begin(context, head, reader),
+        ApiKey::LeaveGroup => leave_group::begin(context, head, reader),
+        ApiKey::DescribeGroups => describe_groups::begin(context, head, reader),
+        ApiKey::ConsumerGroupHeartbeat => consumer_group_heartbeat::begin(context, head, client_id, reader),
+        ApiKey::ConsumerGroupDescribe => consumer_group_describe::begin(context, head, reader),
         ApiKey::CreateTopics => create_topics::begin(context, head, reader),
         ApiKey::DeleteTopics => delete_topics::begin(context, head, reader),
         ApiKey::DeleteRecords => delete_records::begin(context, head, reader),

@@ -100,6 +100,18 @@ pub const CONFIG_ENTRIES_MAX: usize = 1_000;
 /// Bytes of settings that one answer describes, about.
 pub const DESCRIBED_BYTES_MAX: usize = 32 * 1024 * 1024;
 
+/// Groups that one request may ask to have described.
+pub const DESCRIBE_GROUPS_MAX: usize = 262_144;
+
+/// Bytes of groups that one answer describes, about.
+pub const DESCRIBE_GROUPS_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// Groups that one request asks about at once.
+pub const DESCRIBE_GROUPS_ASKS_MAX: usize = 16;
+
+/// As much of a client's id as its member keeps, and the longest instance id: ids of members, made of either, are strings too.
+pub const MEMBER_NAME_BYTES_MAX: usize = 1_024;
+
 /// Partitions that one CreateTopics may create, as Kafka's controller.
 pub const CREATE_PARTITIONS_MAX: usize = 10_000;
 

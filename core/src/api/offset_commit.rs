@@ -6,7 +6,9 @@ use alloc::vec::Vec;
 use super::group::{code_of, owned, place_of};
 use super::topic::{Naming, TopicKey};
 use super::{Ask, Beginning, Begun, Context, Done, Head, Work, decode_body, respond};
-use crate::group::command::{CommitOffsets, Committing, GroupCommand, GroupReply, TopicPartition};
+use crate::group::command::{
+    CommitOffsets, Committing, GroupCommand, GroupError, GroupReply, TopicPartition,
+};
 use crate::time::Duration;
 use crate::wire::messages::offset_commit_request::{OffsetCommitRequest, OffsetCommitRequestPartition};
 use crate::wire::messages::offset_commit_response::{
@@ -16,6 +18,9 @@ use crate::wire::{ErrorCode, Reader};
 
 /// How long a coordinator may take, as in Kafka: `offsets.commit.timeout.ms`.
 pub(super) const WAIT: Duration = Duration::from_secs(5);
+
+/// Since this version a commit names the epoch of a member of the consumer protocol, or the generation of one of the classic.
+const MEMBER_EPOCHS_FROM: i16 = 9;
 
 /// A request in work: its answer, to which the coordinator's results are put.
 #[derive(Debug)]
@@ -69,7 +74,7 @@ pub(super) fn begin(context: &mut Context<'_>, head: Head, reader: Reader<'_>) -
         generation: request.generation_id_or_member_epoch,
         member: String::from(request.member_id),
         instance: owned(request.group_instance_id),
-        knows_member_epochs: head.version >= 9,
+        knows_member_epochs: head.version >= MEMBER_EPOCHS_FROM,
         retention,
         offsets,
     });
@@ -100,6 +105,10 @@ impl OffsetCommit {
                     self.topics[topic].1[partition].error_code = code.code();
                 }
                 self.answer()
+            }
+            // A member of the consumer protocol has to use a version that knows its errors.
+            GroupReply::Failed(GroupError::StaleMemberEpoch) if self.head.version < MEMBER_EPOCHS_FROM => {
+                self.failed(ErrorCode::UnsupportedVersion)
             }
             GroupReply::Failed(error) => self.failed(code_of(&error)),
             other => panic!("{other:?} does not answer OffsetCommit"),

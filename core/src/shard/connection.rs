@@ -7,7 +7,7 @@
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
-use core::net::SocketAddr;
+use core::net::{IpAddr, SocketAddr};
 
 use crate::buf::{PageMut, Pool, Slice};
 use crate::limits::{
@@ -282,6 +282,7 @@ struct Unsent {
 #[derive(Debug)]
 pub(super) struct Connection {
     pub(super) local: SocketAddr,
+    pub(super) peer: IpAddr,
     pub(super) inbox: Inbox,
     answers: VecDeque<Answer>,
     /// Place of the first of `answers`.
@@ -305,9 +306,10 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub(super) fn new(now: Instant, local: SocketAddr) -> Self {
+    pub(super) fn new(now: Instant, local: SocketAddr, peer: IpAddr) -> Self {
         Self {
             local,
+            peer,
             inbox: Inbox::new(now),
             answers: VecDeque::new(),
             first: 0,

@@ -10,7 +10,7 @@ use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::net::SocketAddr;
+use core::net::{IpAddr, SocketAddr};
 
 use self::requests::{Request, Requests};
 use super::connection::{Connection, Outcome, Place, Stuck};
@@ -85,8 +85,8 @@ impl Home {
         }
     }
 
-    pub(crate) fn on_accepted(&mut self, now: Now, conn: ConnId, local: SocketAddr) {
-        let mut connection = Connection::new(now.mono, local);
+    pub(crate) fn on_accepted(&mut self, now: Now, conn: ConnId, local: SocketAddr, peer: IpAddr) {
+        let mut connection = Connection::new(now.mono, local, peer);
         let refusal = if self.stopping {
             Some(CloseReason::Stopping)
         } else {
@@ -449,6 +449,7 @@ impl Home {
             image: &self.image,
             now,
             local: connection.local,
+            peer: connection.peer,
             shared: &mut self.shared,
             asks: &mut asks,
         };
@@ -473,6 +474,7 @@ impl Home {
             image: &self.image,
             now,
             local: connection.local,
+            peer: connection.peer,
             shared: &mut self.shared,
             asks: &mut asks,
         };

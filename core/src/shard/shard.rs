@@ -125,7 +125,7 @@ impl Shard {
         assert!(now.mono >= self.last, "time does not go back");
         self.last = now.mono;
         match input {
-            Input::Accepted { conn, local, .. } => self.home.on_accepted(now, conn, local),
+            Input::Accepted { conn, local, peer } => self.home.on_accepted(now, conn, local, peer.ip()),
             Input::Received { conn, page, len } => self.home.on_received(now, conn, page, len),
             Input::Sent { conn } => self.home.on_sent(now, conn),
             Input::Closed { conn, page } => self.home.on_closed(conn, page),

@@ -1,5 +1,6 @@
 use alloc::vec;
 use alloc::vec::Vec;
+use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use super::{Connection, Inbox, Outcome, Stuck};
 use crate::buf::{Pool, Slice};
@@ -11,6 +12,8 @@ use crate::prng::Prng;
 use crate::time::{Duration, Instant};
 
 const NOW: Instant = Instant::from_nanos(7);
+const LOCAL: SocketAddr = SocketAddr::new(PEER, 9092);
+const PEER: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 fn frame(body: &[u8]) -> Vec<u8> {
     let mut bytes = i32::try_from(body.len()).expect("a small body").to_be_bytes().to_vec();
@@ -233,7 +236,7 @@ fn outcome(parts: Vec<Slice>) -> Outcome {
 fn answers_go_out_in_the_order_of_requests() {
     let mut prng = Prng::new(3);
     for _ in 0..200 {
-        let mut connection = Connection::new(NOW, "127.0.0.1:9092".parse().expect("an address"));
+        let mut connection = Connection::new(NOW, LOCAL, PEER);
         let count = 1 + prng.below(20);
         let mut places: Vec<_> = (0..count).map(|n| (n, connection.take_place(0))).collect();
         let mut sent = Vec::new();
@@ -252,7 +255,7 @@ fn answers_go_out_in_the_order_of_requests() {
 
 #[test]
 fn limits_leave_no_room() {
-    let mut connection = Connection::new(NOW, "127.0.0.1:9092".parse().expect("an address"));
+    let mut connection = Connection::new(NOW, LOCAL, PEER);
     let places: Vec<_> = (0..CONNECTION_REQUESTS_MAX).map(|_| connection.take_place(0)).collect();
     assert!(!connection.has_room(), "as many requests as may be");
     connection.answer(places[0], outcome(vec![Slice::from_vec(vec![0; CONNECTION_SEND_BYTES_MAX])]));
@@ -273,7 +276,7 @@ fn limits_leave_no_room() {
 
 #[test]
 fn answers_go_out_in_sends_that_are_bounded() {
-    let mut connection = Connection::new(NOW, "127.0.0.1:9092".parse().expect("an address"));
+    let mut connection = Connection::new(NOW, LOCAL, PEER);
     let (first, second) = (connection.take_place(0), connection.take_place(0));
     let page =
         Slice::from_vec((0..3 * SEND_BYTES_MAX).map(|at| u8::try_from(at % 251).expect("small")).collect());

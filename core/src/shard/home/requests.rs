@@ -100,7 +100,13 @@ impl Requests {
         let request = self.slots.get(index(call.slot)).and_then(|slot| slot.request.as_ref());
         match request.map(|request| &request.work) {
             Some(Work::Produce(_)) => Timer::Produce,
-            Some(Work::OffsetCommit(_) | Work::OffsetDelete(_) | Work::DeleteGroups(_)) => Timer::Coordinator,
+            Some(
+                Work::OffsetCommit(_)
+                | Work::OffsetDelete(_)
+                | Work::DeleteGroups(_)
+                | Work::LeaveGroup(_)
+                | Work::ConsumerGroupHeartbeat(_),
+            ) => Timer::Coordinator,
             _ => Timer::Fetch,
         }
     }

@@ -6,6 +6,7 @@ mod configs;
 mod connections;
 mod fetching;
 mod groups;
+mod members;
 mod noise;
 mod partitions;
 mod producing;
@@ -127,6 +128,10 @@ struct World {
     logs: BTreeMap<PartitionId, FakeLog>,
     groups: BTreeMap<PartitionId, Groups>,
     group_error: Option<GroupError>,
+    /// What the next questions to coordinators are answered, whatever they are.
+    group_replies: VecDeque<GroupReply>,
+    /// What coordinators were asked and told to answer.
+    group_commands: Vec<GroupCommand>,
     /// Questions that nobody answered yet, while `holds`.
     held: VecDeque<(ShardId, ShardMessage)>,
     holds: bool,
@@ -154,6 +159,8 @@ impl World {
             logs: BTreeMap::new(),
             groups: BTreeMap::new(),
             group_error: None,
+            group_replies: VecDeque::new(),
+            group_commands: Vec::new(),
             held: VecDeque::new(),
             holds: false,
             sends: true,
@@ -204,7 +211,8 @@ impl World {
 
     fn accept(&mut self, conn: ConnId) {
         self.clients.insert(conn, Client::default());
-        self.home.on_accepted(self.now, conn, "127.0.0.1:9092".parse().expect("an address"));
+        let local = "127.0.0.1:9092".parse().expect("an address");
+        self.home.on_accepted(self.now, conn, local, "10.1.2.3".parse().expect("an address"));
         self.run();
     }
 
@@ -317,8 +325,13 @@ impl World {
         if let Some(error) = &self.group_error {
             return GroupReply::Failed(error.clone());
         }
-        let around =
-            Around::new(Arc::clone(&self.config), self.controller.image(), self.controller.image().version);
+        if let Some(reply) = self.group_replies.pop_front() {
+            self.group_commands.push(command);
+            return reply;
+        }
+        let image = self.controller.image();
+        let version = image.version;
+        let around = Around::new(Arc::clone(&self.config), image, version);
         let mut turn =
             Turn { now: self.now, prng: &mut self.prng, surroundings: &around as &dyn Surroundings };
         let groups = self.groups.entry(partition).or_default();

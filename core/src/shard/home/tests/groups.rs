@@ -31,7 +31,7 @@ use crate::wire::messages::offset_fetch_request::{
 };
 use crate::wire::messages::offset_fetch_response::OffsetFetchResponse;
 
-fn versions(key: ApiKey) -> core::ops::RangeInclusive<i16> {
+pub(super) fn versions(key: ApiKey) -> core::ops::RangeInclusive<i16> {
     let (_, min, max) = SERVED.iter().find(|(served, _, _)| *served == key).expect("served");
     *min..=*max
 }
@@ -55,13 +55,13 @@ fn find(world: &mut World, version: i16, key_type: i8, keys: &[&str]) -> Vec<(i1
 }
 
 /// A world with a topic `t` of two partitions and the one of groups.
-fn world() -> World {
+pub(super) fn world() -> World {
     let mut world = World::with_topic();
     find(&mut world, 4, 0, &["g"]);
     world
 }
 
-fn topic_id(world: &World) -> Uuid {
+pub(super) fn topic_id(world: &World) -> Uuid {
     world.controller.image().topic("t").map_or(Uuid([9; 16]), |topic| topic.id.0)
 }
 
@@ -267,6 +267,18 @@ fn coordinators_errors_are_told() {
     assert_eq!(delete_offsets(&mut world, "g", "t", 0), (14, vec![]));
     assert_eq!(list(&mut world, 5, &ListGroupsRequest::default()), (14, vec![]));
     assert_eq!(delete_groups(&mut world, 2, &["g"]), [14]);
+}
+
+/// A member of the consumer protocol has to use a version that knows its errors.
+#[test]
+fn stale_member_epochs_are_told_to_who_knows_them() {
+    let mut world = world();
+    let topic = ("t", topic_id(&world));
+    world.group_error = Some(GroupError::StaleMemberEpoch);
+    for version in versions(ApiKey::OffsetCommit) {
+        let error = if version >= 9 { 113 } else { 35 };
+        assert_eq!(commit(&mut world, version, &commit_request("g", topic, &[(0, 7)])), [error]);
+    }
 }
 
 #[test]

@@ -1,0 +1,86 @@
+//! Groups that a request asks to have described: asked a few at once, so that what is in work stays small however many they are and
+//! however often one of them is named.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::group::{code_of, place_of};
+use super::{Ask, Context};
+use crate::group::command::{GroupCommand, GroupError};
+use crate::limits::{DESCRIBE_GROUPS_ASKS_MAX, DESCRIBE_GROUPS_BYTES_MAX, DESCRIBE_GROUPS_MAX};
+use crate::wire::ErrorCode;
+
+/// What is known of each group, in the order of the request.
+#[derive(Debug)]
+pub(super) struct Descriptions<T> {
+    groups: Vec<(String, Known<T>)>,
+    command: fn(String) -> GroupCommand,
+    /// How many of them were asked for, or cannot be.
+    asked: usize,
+    outstanding: usize,
+    bytes: usize,
+}
+
+#[derive(Debug)]
+pub(super) enum Known<T> {
+    Nothing,
+    Described(T),
+    Failed(ErrorCode),
+}
+
+/// A group as it was described, and about how many bytes that takes.
+pub(super) struct Weighed<T> {
+    pub(super) group: T,
+    pub(super) bytes: usize,
+}
+
+impl<T> Descriptions<T> {
+    /// Nothing if there are too many names.
+    pub(super) fn new(names: &[&str], command: fn(String) -> GroupCommand) -> Option<Self> {
+        let groups = names.iter().map(|name| (String::from(*name), Known::Nothing));
+        (names.len() <= DESCRIBE_GROUPS_MAX).then(|| Self {
+            groups: groups.collect(),
+            command,
+            asked: 0,
+            outstanding: 0,
+            bytes: 0,
+        })
+    }
+
+    /// Asks on. Tells whether all is known.
+    pub(super) fn ask(&mut self, context: &mut Context<'_>) -> bool {
+        while self.asked < self.groups.len() && self.outstanding < DESCRIBE_GROUPS_ASKS_MAX {
+            let part = u32::try_from(self.asked).expect("groups of a request are bounded");
+            let (name, known) = &mut self.groups[self.asked];
+            self.asked += 1;
+            if self.bytes > DESCRIBE_GROUPS_BYTES_MAX {
+                // Clients ask for these again.
+                *known = Known::Failed(ErrorCode::CoordinatorNotAvailable);
+            } else if let Some(partition) = place_of(context, name) {
+                let command = (self.command)(name.clone());
+                context.asks.push(Ask::Group { part, partition, command });
+                self.outstanding += 1;
+            } else {
+                *known = Known::Failed(ErrorCode::NotCoordinator);
+            }
+        }
+        self.outstanding == 0
+    }
+
+    pub(super) fn on_reply(&mut self, part: u32, reply: Result<Weighed<T>, GroupError>) {
+        let group = usize::try_from(part).ok().and_then(|part| self.groups.get_mut(part));
+        let (_, known) = group.expect("replies are to parts that were asked");
+        *known = match reply {
+            Ok(Weighed { group, bytes }) => {
+                self.bytes += bytes;
+                Known::Described(group)
+            }
+            Err(error) => Known::Failed(code_of(&error)),
+        };
+        self.outstanding -= 1;
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &Known<T>)> {
+        self.groups.iter().map(|(name, known)| (name.as_str(), known))
+    }
+}
