@@ -43,11 +43,12 @@ const LEANS: [(&str, Profile, &str); 10] = [
 ];
 
 /// What no run is expected to reach, and why.
-const NEVER: [(&str, &str); 3] = [
+const NEVER: [(&str, &str); 4] = [
     (
         "CallBeforeImage",
         "messages between shards all take the same time, so that no call overtakes the metadata",
     ),
+    ("GroupChanged", "no client of a run is a member of a group"),
     ("LogLevelSet", "loggers are the process's, and a run has none"),
     (
         "WatchRipe",
