@@ -100,6 +100,9 @@ pub const CONFIG_ENTRIES_MAX: usize = 1_000;
 /// Bytes of settings that one answer describes, about.
 pub const DESCRIBED_BYTES_MAX: usize = 32 * 1024 * 1024;
 
+/// What the leader of a classic group may be told of its members.
+pub const JOINED_BYTES_MAX: usize = 64 * 1024 * 1024;
+
 /// Groups that one request may ask to have described.
 pub const DESCRIBE_GROUPS_MAX: usize = 262_144;
 

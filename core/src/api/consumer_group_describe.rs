@@ -14,11 +14,15 @@ use crate::controller::Image;
 use crate::group::command::{
     ConsumerDescribed, ConsumerDescribedMember, GroupCommand, GroupKind, GroupReply, TopicPartitions,
 };
+use crate::limits::TOPIC_NAME_BYTES_MAX;
 use crate::wire::messages::consumer_group_describe_request::ConsumerGroupDescribeRequest;
 use crate::wire::messages::consumer_group_describe_response::{
     self as response, Assignment, ConsumerGroupDescribeResponse, DescribedGroup, Member,
 };
 use crate::wire::{ErrorCode, Reader};
+
+/// A topic of an assignment, with its name.
+const TOPIC_BYTES: usize = size_of::<TopicPartitions>() + TOPIC_NAME_BYTES_MAX;
 
 /// A request in work: what is known so far.
 #[derive(Debug)]
@@ -134,7 +138,7 @@ fn assignment<'a>(topics: &[TopicPartitions], image: &'a Image) -> Assignment<'a
 
 fn bytes_of(group: &ConsumerDescribed) -> usize {
     let topics = |topics: &[TopicPartitions]| {
-        topics.iter().map(|topic| size_of::<TopicPartitions>() + 4 * topic.partitions.len()).sum::<usize>()
+        topics.iter().map(|topic| TOPIC_BYTES + 4 * topic.partitions.len()).sum::<usize>()
     };
     let bytes = |member: &ConsumerDescribedMember| {
         let names = member.topics.iter().map(|name| size_of::<String>() + name.len());

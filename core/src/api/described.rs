@@ -10,6 +10,12 @@ use crate::group::command::{GroupCommand, GroupError};
 use crate::limits::{DESCRIBE_GROUPS_ASKS_MAX, DESCRIBE_GROUPS_BYTES_MAX, DESCRIBE_GROUPS_MAX};
 use crate::wire::ErrorCode;
 
+/// What an answer has of each group beside its name and description, about.
+const GROUP_BYTES: usize = 64;
+
+/// Clients ask again for groups that had no room in an answer.
+const NO_ROOM: ErrorCode = ErrorCode::CoordinatorNotAvailable;
+
 /// What is known of each group, in the order of the request.
 #[derive(Debug)]
 pub(super) struct Descriptions<T> {
@@ -19,6 +25,8 @@ pub(super) struct Descriptions<T> {
     asked: usize,
     outstanding: usize,
     bytes: usize,
+    /// A description had no room any more.
+    is_full: bool,
 }
 
 #[derive(Debug)]
@@ -35,16 +43,15 @@ pub(super) struct Weighed<T> {
 }
 
 impl<T> Descriptions<T> {
-    /// Nothing if there are too many names.
+    /// Nothing if there are too many names, or more of them than an answer repeats.
     pub(super) fn new(names: &[&str], command: fn(String) -> GroupCommand) -> Option<Self> {
-        let groups = names.iter().map(|name| (String::from(*name), Known::Nothing));
-        (names.len() <= DESCRIBE_GROUPS_MAX).then(|| Self {
-            groups: groups.collect(),
-            command,
-            asked: 0,
-            outstanding: 0,
-            bytes: 0,
-        })
+        // An answer has each twice where it says that there is no such group.
+        let bytes = names.iter().map(|name| GROUP_BYTES + 2 * name.len()).sum();
+        if names.len() > DESCRIBE_GROUPS_MAX || bytes > DESCRIBE_GROUPS_BYTES_MAX {
+            return None;
+        }
+        let groups = names.iter().map(|name| (String::from(*name), Known::Nothing)).collect();
+        Some(Self { groups, command, asked: 0, outstanding: 0, bytes, is_full: false })
     }
 
     /// Asks on. Tells whether all is known.
@@ -53,9 +60,8 @@ impl<T> Descriptions<T> {
             let part = u32::try_from(self.asked).expect("groups of a request are bounded");
             let (name, known) = &mut self.groups[self.asked];
             self.asked += 1;
-            if self.bytes > DESCRIBE_GROUPS_BYTES_MAX {
-                // Clients ask for these again.
-                *known = Known::Failed(ErrorCode::CoordinatorNotAvailable);
+            if self.is_full {
+                *known = Known::Failed(NO_ROOM);
             } else if let Some(partition) = place_of(context, name) {
                 let command = (self.command)(name.clone());
                 context.asks.push(Ask::Group { part, partition, command });
@@ -72,8 +78,13 @@ impl<T> Descriptions<T> {
         let (_, known) = group.expect("replies are to parts that were asked");
         *known = match reply {
             Ok(Weighed { group, bytes }) => {
-                self.bytes += bytes;
-                Known::Described(group)
+                if self.bytes + bytes > DESCRIBE_GROUPS_BYTES_MAX {
+                    self.is_full = true;
+                    Known::Failed(NO_ROOM)
+                } else {
+                    self.bytes += bytes;
+                    Known::Described(group)
+                }
             }
             Err(error) => Known::Failed(code_of(&error)),
         };

@@ -5,8 +5,8 @@ use alloc::vec::Vec;
 
 use super::group::{client, code_of, millis, owned, place_of_members};
 use super::{Ask, Beginning, Begun, Context, Done, Head, Work, decode_body, respond};
-use crate::group::command::{GroupCommand, GroupReply, Join, Joined};
-use crate::limits::MEMBER_NAME_BYTES_MAX;
+use crate::group::command::{GroupCommand, GroupReply, Join, Joined, JoinedMember};
+use crate::limits::{JOINED_BYTES_MAX, MEMBER_NAME_BYTES_MAX};
 use crate::wire::messages::join_group_request::JoinGroupRequest;
 use crate::wire::messages::join_group_response::{JoinGroupResponse, JoinGroupResponseMember};
 use crate::wire::{ErrorCode, Reader};
@@ -64,6 +64,15 @@ impl JoinGroup {
     }
 
     fn joined(&self, joined: &Joined) -> Done {
+        let bytes = |member: &JoinedMember| {
+            size_of::<JoinedMember>()
+                + member.id.len()
+                + member.instance.as_ref().map_or(0, String::len)
+                + member.metadata.len()
+        };
+        if joined.members.iter().map(bytes).sum::<usize>() > JOINED_BYTES_MAX {
+            return self.failed(ErrorCode::GroupMaxSizeReached);
+        }
         let members = joined.members.iter().map(|member| JoinGroupResponseMember {
             member_id: &member.id,
             group_instance_id: member.instance.as_deref(),

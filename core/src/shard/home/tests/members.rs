@@ -161,6 +161,19 @@ fn refused_joins_name_the_member() {
     }
 }
 
+/// The members of a group may say more, all together, than one answer holds.
+#[test]
+fn a_leader_is_told_no_more_than_fits_an_answer() {
+    let mut world = world();
+    let mut large = joined();
+    large.members.iter_mut().for_each(|member| member.metadata = vec![7; 70 * 1024 * 1024]);
+    let (_, error) =
+        exchange!(world, JoinGroup, 9, join(9), JoinGroupResponse, GroupReply::Joined(large), |answer| {
+            (answer.error_code, answer.members.len())
+        });
+    assert_eq!(error, (81, 0));
+}
+
 #[test]
 fn negative_times_are_none() {
     let mut world = world();
@@ -495,9 +508,16 @@ fn descriptions_are_bounded() {
         answer.groups.iter().map(|group| group.error_code).collect::<Vec<_>>()
     });
     let errors = errors.expect("an answer");
-    let described = errors.iter().take_while(|error| **error == 0).count();
-    assert!((17..=32).contains(&described), "{described} of four MiB each");
-    assert_eq!(errors[described..], vec![15; 100 - described]);
+    let told = |code| errors.iter().filter(|error| **error == code).count();
+    assert_eq!((told(0), told(15)), (15, 85), "four MiB each, and a little");
+    // An answer repeats names, and could not hold these.
+    let long = "x".repeat(32_767);
+    let named = DescribeGroupsRequest { groups: vec![&long; 1_100], ..DescribeGroupsRequest::default() };
+    let frame = request(ApiKey::DescribeGroups, 6, 5, &body(|writer| named.encode(6, writer)));
+    let other = ConnId { slot: 1, generation: 0 };
+    world.accept(other);
+    world.send(other, &frame);
+    assert!(matches!(world.clients[&other].closed, Some(CloseReason::Malformed)));
     world.send(CONN, &request_of(DESCRIBE_GROUPS_MAX + 1));
     assert!(matches!(world.closed(), Some(CloseReason::Malformed)));
 }
