@@ -14,6 +14,7 @@ mod connection;
 mod consumer;
 mod event;
 mod fetched;
+mod group;
 mod links;
 mod producer;
 mod queue;
@@ -35,8 +36,14 @@ pub use config::{
     Acks, ClientConfig, ConsumerConfig, Idempotence, ProducerConfig, ResetPolicy, Retries, TopicCreation,
 };
 pub use consumer::StartAt;
-pub use event::{ClientError, ClientEvent, ProduceError, ProduceFailure, Receipt, Token, Written};
+pub use event::{
+    ClientError, ClientEvent, MemberEvent, ProduceError, ProduceFailure, Receipt, Token, Written,
+};
 pub use fetched::Fetched;
+pub use group::{
+    Assignor, CommittedOffset, GroupConfig, MemberProtocol, OffsetToCommit, Subscription, decode_assignment,
+    decode_subscription,
+};
 pub use producer::ProduceRecord;
 
 use crate::buf::Slice;

@@ -297,6 +297,9 @@ pub const CLIENT_EVENTS_MAX: usize = 262_144;
 /// Admin calls that may wait in one client.
 pub const CLIENT_CALLS_MAX: usize = 64;
 
+/// Commits of a member that may wait in one client.
+pub const CLIENT_COMMITS_MAX: usize = 64;
+
 const _: () = assert!(REQUEST_BYTES_MAX <= PAGE_BYTES_MAX, "a request fits one page");
 const _: () = assert!(BATCH_BYTES_MAX < REQUEST_BYTES_MAX, "a batch fits a request");
 const _: () = assert!(PAGE_BYTES_MIN.is_power_of_two() && PAGE_BYTES_MAX.is_power_of_two());

@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 use super::admin::{self, Admin, AdminCall, Destination, Mode, PartitionCall, Partitions};
 use super::cluster::Cluster;
 use super::consumer::{Asked, Consumer};
+use super::group::{self, GroupConfig, Membership, OffsetToCommit, Turn};
 use super::links::{Links, Outcome};
 use super::producer::{self, Flight, Producer};
 use super::{
@@ -14,7 +15,7 @@ use super::{
     StartAt, Token, TopicPartition,
 };
 use crate::id::Offset;
-use crate::limits::{CLIENT_CALLS_MAX, CLIENT_EVENTS_MAX};
+use crate::limits::{CLIENT_CALLS_MAX, CLIENT_COMMITS_MAX, CLIENT_EVENTS_MAX};
 use crate::time::{Instant, Now};
 
 /// What a request was sent for.
@@ -27,6 +28,7 @@ pub(super) enum Call {
     Fetch(Address),
     Admin(admin::Sent),
     Partitions(admin::Asked),
+    Group(group::Asked),
 }
 
 /// A Kafka client. After any call or input, poll it until `None`; then come back with an input, or at its deadline.
@@ -38,6 +40,7 @@ pub struct Client {
     consumer: Consumer,
     admin: Admin,
     partitions: Partitions,
+    membership: Membership,
     events: VecDeque<ClientEvent>,
     /// Something happened since the last turn.
     dirty: bool,
@@ -55,6 +58,7 @@ impl Client {
             consumer: Consumer::new(config),
             admin: Admin::new(config),
             partitions: Partitions::new(config),
+            membership: Membership::new(config, seed),
             events: VecDeque::new(),
             dirty: false,
             deadline: None,
@@ -82,8 +86,11 @@ impl Client {
 
     /// What came of calls, oldest first.
     pub fn poll_event(&mut self) -> Option<ClientEvent> {
+        self.membership.on_polled();
+        self.dirty |= self.membership.awaits_poll();
         while let Some(event) = self.events.pop_front() {
             self.dirty = true;
+            self.membership.on_taken(&event);
             if let ClientEvent::Fetched(fetched) = &event
                 && !self.consumer.on_taken(fetched)
             {
@@ -128,6 +135,51 @@ impl Client {
     /// The next offset to be fetched, once it is known.
     pub fn position(&self, partition: &TopicPartition) -> Option<Offset> {
         self.consumer.position(partition)
+    }
+
+    /// Becomes a member of a group and reads what it is given there. Panics if it is in one already, or if the config makes no
+    /// sense.
+    ///
+    /// What is taken from [`Self::poll_event`] counts as consumed once the client is polled again: with
+    /// [`GroupConfig::auto_commit`] it may be committed from then on.
+    pub fn join_group(&mut self, now: Now, config: GroupConfig) {
+        self.dirty = true;
+        self.consumer.reset_to(config.auto_offset_reset);
+        self.membership.join(now.mono, config);
+    }
+
+    /// Gives everything up and leaves; [`super::MemberEvent::Left`] says when that is done. A static member leaves for a while only.
+    pub fn leave_group(&mut self, now: Now) {
+        self.dirty = true;
+        self.membership.leave(now.mono);
+    }
+
+    /// Commits as a member; the answer is an event with `token`. While the group agrees anew it is refused. `false` means that as
+    /// many commits wait as may.
+    #[must_use]
+    pub fn commit(&mut self, now: Now, token: Token, offsets: Vec<OffsetToCommit>) -> bool {
+        let waiting = self.membership.member().map_or(0, |member| member.commits_waiting());
+        let room = waiting < CLIENT_COMMITS_MAX && self.events.len() < CLIENT_EVENTS_MAX;
+        if room {
+            self.dirty = true;
+            self.membership.commit(now.mono, (token, offsets), &mut self.events);
+        }
+        room
+    }
+
+    /// How it is known in its group: its id, and the generation or member epoch; −1 while it has none.
+    pub fn member(&self) -> Option<(&str, i32)> {
+        self.membership.member().map(|member| (member.id(), member.epoch()))
+    }
+
+    /// What it has in its group, with what it is giving up.
+    pub fn owned(&self) -> impl Iterator<Item = &TopicPartition> {
+        self.membership.member().into_iter().flat_map(|member| member.owned())
+    }
+
+    /// The first offset of a partition of which no event was taken, once it is known where reading began.
+    pub fn taken(&self, partition: &TopicPartition) -> Option<Offset> {
+        self.consumer.taken(partition)
     }
 
     /// How many partitions of a topic have a leader; known once it was produced to or read.
@@ -192,7 +244,8 @@ impl Client {
             while let Some(outcome) = self.links.poll_outcome() {
                 self.on_outcome(now, outcome);
             }
-            let Self { links, cluster, producer, consumer, admin, partitions, events, .. } = self;
+            let Self { links, cluster, producer, consumer, admin, partitions, membership, events, .. } = self;
+            membership.turn(&mut Turn { now, links, cluster, consumer, events });
             producer.turn(now, links, cluster, events);
             consumer.turn(now, links, cluster, events);
             admin.turn(now, links, cluster, events);
@@ -205,7 +258,7 @@ impl Client {
         }
         let deadlines = self.links.deadline(now).into_iter();
         let deadlines = deadlines.chain(self.cluster.deadline()).chain(self.admin.deadline());
-        let deadlines = deadlines.chain(self.partitions.deadlines());
+        let deadlines = deadlines.chain(self.partitions.deadlines()).chain(self.membership.deadlines());
         let deadlines = deadlines.chain(self.producer.deadlines()).chain(self.consumer.deadlines());
         // What is due and not done waits for something else: for a connection, or for an answer.
         self.deadline = deadlines.filter(|&at| at > now).min();
@@ -228,6 +281,7 @@ impl Client {
                 Call::Partitions(asked) => {
                     self.partitions.on_outcome(now, asked, Ok((answer.version, &answer.body)))
                 }
+                Call::Group(asked) => self.on_group(now, asked, Ok((answer.version, &answer.body))),
                 Call::Metadata | Call::InitProducerId | Call::Fetch(_) => self.on_whole(now, Ok(answer)),
             },
             Err(lost) => {
@@ -243,6 +297,7 @@ impl Client {
                         false
                     }
                     Call::Partitions(asked) => self.partitions.on_outcome(now, asked, Err(lost.error)),
+                    Call::Group(asked) => self.on_group(now, asked, Err(lost.error)),
                     Call::Metadata | Call::InitProducerId | Call::Fetch(_) => self.on_whole(now, Err(lost)),
                 }
             }
@@ -250,6 +305,11 @@ impl Client {
         if stale {
             self.cluster.stale(now);
         }
+    }
+
+    fn on_group(&mut self, now: Instant, asked: group::Asked, outcome: group::Outcome<'_>) -> bool {
+        let Self { links, cluster, consumer, membership, events, .. } = self;
+        membership.on_outcome(&mut Turn { now, links, cluster, consumer, events }, asked, outcome)
     }
 
     /// The calls that carry nothing to be given back.
@@ -271,7 +331,11 @@ impl Client {
                 let address = address.clone();
                 self.consumer.on_fetched(now, &address, &outcome, &mut self.events)
             }
-            Call::Produce(_) | Call::ListOffsets(_) | Call::Admin(_) | Call::Partitions(_) => {
+            Call::Produce(_)
+            | Call::ListOffsets(_)
+            | Call::Admin(_)
+            | Call::Partitions(_)
+            | Call::Group(_) => {
                 panic!("these calls are handed out with what they carry")
             }
         }

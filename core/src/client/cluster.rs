@@ -52,6 +52,8 @@ pub(super) struct Cluster {
     brokers: BTreeMap<i32, Address>,
     topics: BTreeMap<Arc<str>, Topic>,
     wanted: BTreeSet<Arc<str>>,
+    /// Topics of which only the id is known. Bounded by what a coordinator assigns in one frame.
+    wanted_ids: BTreeSet<Uuid>,
     refresh: Refresh,
     /// No question before this, so that a wrong answer is not asked for in a circle.
     earliest: Instant,
@@ -67,6 +69,7 @@ impl Cluster {
             brokers: BTreeMap::new(),
             topics: BTreeMap::new(),
             wanted: BTreeSet::new(),
+            wanted_ids: BTreeSet::new(),
             refresh: Refresh::At(now),
             earliest: now,
         }
@@ -81,10 +84,7 @@ impl Cluster {
     /// Who leads the partition, if that is known. Asks for topics that were never asked for.
     pub(super) fn leader(&mut self, now: Instant, partition: &TopicPartition) -> Option<Leader> {
         let Some(topic) = self.topics.get(&partition.topic) else {
-            if self.wanted.insert(Arc::clone(&partition.topic)) {
-                self.earliest = now;
-                self.stale(now);
-            }
+            self.want(now, &partition.topic);
             return None;
         };
         let leader = topic.partitions.get(&partition.index)?;
@@ -110,6 +110,33 @@ impl Cluster {
         (count > 0).then_some(count)
     }
 
+    /// How many partitions a topic has: none if it does not exist. `None` if that is not known at present. Asks for topics that
+    /// were never asked for.
+    pub(super) fn count(&mut self, now: Instant, name: &Arc<str>) -> Option<usize> {
+        let Some(topic) = self.topics.get(name) else {
+            self.want(now, name);
+            return None;
+        };
+        let passes = topic.error == Some(ClientError::Broker(ErrorCode::LeaderNotAvailable));
+        if passes && topic.count == 0 { None } else { Some(topic.count) }
+    }
+
+    /// The name of a topic, if it is known. Asks for it otherwise.
+    pub(super) fn name_of(&mut self, now: Instant, id: Uuid) -> Option<Arc<str>> {
+        let found = self.topics.iter().find(|(_, topic)| topic.id == id).map(|(name, _)| Arc::clone(name));
+        if found.is_none() && self.wanted_ids.insert(id) {
+            self.stale(now);
+        }
+        found
+    }
+
+    fn want(&mut self, now: Instant, name: &Arc<str>) {
+        if self.wanted.insert(Arc::clone(name)) {
+            self.earliest = now;
+            self.stale(now);
+        }
+    }
+
     /// Something said here was wrong: ask again, but not in a hurry.
     pub(super) fn stale(&mut self, now: Instant) {
         if let Refresh::At(at) = self.refresh {
@@ -119,25 +146,29 @@ impl Cluster {
 
     pub(super) fn deadline(&self) -> Option<Instant> {
         match self.refresh {
-            Refresh::At(at) if !self.wanted.is_empty() => Some(at),
+            Refresh::At(at) if !self.wanted.is_empty() || !self.wanted_ids.is_empty() => Some(at),
             Refresh::At(_) | Refresh::Asking => None,
         }
     }
 
     pub(super) fn turn(&mut self, now: Instant, links: &mut Links<Call>) {
         let due = matches!(self.refresh, Refresh::At(at) if at <= now);
-        if !due || self.wanted.is_empty() {
+        if !due || (self.wanted.is_empty() && self.wanted_ids.is_empty()) {
             return;
         }
         let Some(peer) = links.want_any(now, &self.addresses()) else { return };
-        let names: Vec<Arc<str>> = self.wanted.iter().cloned().collect();
+        // A broker answers for ids or for names, not for both.
+        let ids = self.wanted_ids.clone();
+        let names: Vec<Arc<str>> =
+            if ids.is_empty() { self.wanted.iter().cloned().collect() } else { Vec::new() };
         let create = self.creation == TopicCreation::Automatic;
         self.refresh = Refresh::Asking;
         links.send(now, (&peer, Sending::new(ApiKey::Metadata)), Call::Metadata, |version, writer| {
             let topics = names
                 .iter()
-                .map(|name| MetadataRequestTopic { name: Some(name), ..MetadataRequestTopic::default() })
-                .collect();
+                .map(|name| MetadataRequestTopic { name: Some(name), ..MetadataRequestTopic::default() });
+            let ids = ids.iter().map(|&topic_id| MetadataRequestTopic { topic_id, ..Default::default() });
+            let topics = topics.chain(ids).collect();
             let request = MetadataRequest {
                 topics: Some(topics),
                 allow_auto_topic_creation: create,
@@ -174,6 +205,10 @@ impl Cluster {
             .collect();
         let mut complete = response.error_code == 0;
         for topic in &response.topics {
+            let was_wanted = self.wanted_ids.remove(&topic.topic_id);
+            if let Some(name) = topic.name.filter(|_| was_wanted) {
+                self.wanted.insert(Arc::from(name));
+            }
             let Some(name) = topic.name.and_then(|name| self.wanted.get(name)) else { continue };
             let partitions: BTreeMap<i32, PartitionLeader> = topic
                 .partitions

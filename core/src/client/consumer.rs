@@ -58,9 +58,20 @@ enum Position {
     Stopped,
 }
 
+impl Position {
+    fn known(self) -> Option<Offset> {
+        match self {
+            Self::At(offset) => Some(offset),
+            Self::Unknown(_) | Self::Asking(_) | Self::Stopped => None,
+        }
+    }
+}
+
 #[derive(Debug)]
 struct Partition {
     position: Position,
+    /// The first offset that nobody has taken, once it is known where reading begins.
+    taken: Option<Offset>,
     generation: u64,
     retry_at: Instant,
 }
@@ -99,7 +110,8 @@ impl Consumer {
             StartAt::Earliest | StartAt::Latest | StartAt::Timestamp(_) => Position::Unknown(start),
         };
         let generation = self.generation;
-        self.partitions.insert(partition, Partition { position, generation, retry_at: now });
+        self.partitions
+            .insert(partition, Partition { position, taken: position.known(), generation, retry_at: now });
     }
 
     pub(super) fn unassign(&mut self, partition: &TopicPartition) {
@@ -108,16 +120,28 @@ impl Consumer {
 
     /// The next offset to be fetched, once it is known.
     pub(super) fn position(&self, partition: &TopicPartition) -> Option<Offset> {
-        match self.partitions.get(partition)?.position {
-            Position::At(offset) => Some(offset),
-            Position::Unknown(_) | Position::Asking(_) | Position::Stopped => None,
-        }
+        self.partitions.get(partition)?.position.known()
     }
 
     /// An event is being taken: whether it is still for the present assignment.
     pub(super) fn on_taken(&mut self, fetched: &Fetched) -> bool {
         self.bytes -= fetched.batches.len();
-        self.partitions.get(&fetched.partition).is_some_and(|p| p.generation == fetched.generation)
+        let partition = self.partitions.get_mut(&fetched.partition);
+        let Some(partition) = partition.filter(|p| p.generation == fetched.generation) else { return false };
+        // Data from before it was reset to another offset do not tell how far one is from there.
+        if partition.taken == Some(fetched.from) {
+            partition.taken = Some(fetched.next);
+        }
+        true
+    }
+
+    /// The first offset of which no event was taken, once it is known where reading begins.
+    pub(super) fn taken(&self, partition: &TopicPartition) -> Option<Offset> {
+        self.partitions.get(partition)?.taken
+    }
+
+    pub(super) fn reset_to(&mut self, policy: ResetPolicy) {
+        self.config.out_of_range = policy;
     }
 
     pub(super) fn deadlines(&self) -> impl Iterator<Item = Instant> {
@@ -234,6 +258,7 @@ impl Consumer {
                     Position::Unknown(start)
                 }
             };
+            partition.taken = partition.position.known().or(partition.taken);
         }
         stale
     }

@@ -1,6 +1,7 @@
 //! What comes of calls, and why they fail.
 
 use alloc::boxed::Box;
+use alloc::vec::Vec;
 
 use super::{AdminAnswer, Fetched, TopicPartition};
 use crate::id::Offset;
@@ -20,8 +21,27 @@ pub enum ClientEvent {
     /// A partition cannot be read at present. It is tried again, unless the offset is out of range and
     /// [`super::ResetPolicy::Fail`] stops it.
     FetchFailed { partition: TopicPartition, error: ClientError },
+    /// What the client's membership of a group came to.
+    Member(MemberEvent),
     /// What became of an admin call.
     Answered { token: Token, answer: AdminAnswer },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MemberEvent {
+    /// The client, in a group, has these beside what it had, and begins to read them. `epoch` is the generation of a classic group.
+    Assigned { epoch: i32, partitions: Vec<TopicPartition> },
+    /// These are not read any more. They are given up once the client is polled after this event is taken, and what is
+    /// committed until then, or was before, is through.
+    Revoked { epoch: i32, partitions: Vec<TopicPartition> },
+    /// These belong to others by now, perhaps: the client is no member any more. It joins again.
+    Lost { epoch: i32, partitions: Vec<TopicPartition> },
+    /// What became of a commit, partition by partition.
+    Committed { token: Token, results: Vec<(TopicPartition, Result<(), ClientError>)> },
+    /// The group will not have this member, however often it asks. It is in no group any more.
+    Failed { error: ClientError },
+    /// The client is in no group any more, as it was told.
+    Left,
 }
 
 /// A record's place.
@@ -67,6 +87,8 @@ pub enum ClientError {
     UnsupportedVersion,
     /// The producer's epochs are used up.
     EpochExhausted,
+    /// The group has committed nothing of a partition, and nobody said where else to begin.
+    NoOffset,
 }
 
 impl ClientError {
@@ -83,9 +105,11 @@ impl ClientError {
         match self {
             Self::Broker(code) => code.retriable(),
             Self::TimedOut | Self::Disconnected | Self::Malformed | Self::CorruptBatch => true,
-            Self::UnknownCode(_) | Self::BatchTooLarge | Self::UnsupportedVersion | Self::EpochExhausted => {
-                false
-            }
+            Self::UnknownCode(_)
+            | Self::BatchTooLarge
+            | Self::UnsupportedVersion
+            | Self::EpochExhausted
+            | Self::NoOffset => false,
         }
     }
 }

@@ -18,6 +18,8 @@ use crate::wire::{ApiKey, EncodeError, Writer};
 pub(super) enum Lane {
     Main,
     Fetch,
+    /// To the coordinator of a group, which lets a join wait for other members.
+    Coordinator,
 }
 
 /// The other end of a connection.
@@ -275,7 +277,7 @@ impl<C> Links<C> {
         }
     }
 
-    fn is_down(&self, peer: &Peer) -> bool {
+    pub(super) fn is_down(&self, peer: &Peer) -> bool {
         self.links.get(peer).is_none_or(|link| matches!(link.state, State::Down { .. }))
     }
 

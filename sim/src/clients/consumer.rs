@@ -116,7 +116,8 @@ pub(super) fn on_fetch_failed(place: Place, error: ClientError, desk: &mut Desk<
         | ClientError::Disconnected
         | ClientError::Malformed
         | ClientError::UnsupportedVersion
-        | ClientError::EpochExhausted => desk.operations.add("fetch-failed"),
+        | ClientError::EpochExhausted
+        | ClientError::NoOffset => desk.operations.add("fetch-failed"),
     }
 }
 
@@ -156,7 +157,7 @@ impl Task for Consumer {
                 None => turn.desk.complain("client", format!("{fetched:?} was never assigned")),
             },
             ClientEvent::FetchFailed { partition, error } => self.on_failed(&partition, error, turn),
-            ClientEvent::Produced { .. } | ClientEvent::Answered { .. } => {
+            ClientEvent::Produced { .. } | ClientEvent::Answered { .. } | ClientEvent::Member(_) => {
                 turn.desk.complain("client", format!("a consumer is told {event:?}"));
             }
         }

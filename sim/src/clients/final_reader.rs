@@ -128,7 +128,7 @@ impl Task for FinalReader {
                     }
                 }
             }
-            ClientEvent::Produced { .. } | ClientEvent::Answered { .. } => {
+            ClientEvent::Produced { .. } | ClientEvent::Answered { .. } | ClientEvent::Member(_) => {
                 turn.desk.complain("client", format!("a reader is told {event:?}"));
             }
         }

@@ -155,7 +155,10 @@ impl Task for Producer {
             ClientEvent::Produced { token, result } => {
                 self.on_produced(token, result, turn.process, turn.desk);
             }
-            ClientEvent::Fetched(_) | ClientEvent::FetchFailed { .. } | ClientEvent::Answered { .. } => {
+            ClientEvent::Fetched(_)
+            | ClientEvent::FetchFailed { .. }
+            | ClientEvent::Answered { .. }
+            | ClientEvent::Member(_) => {
                 turn.desk.complain("client", format!("a producer is told {event:?}"));
             }
         }

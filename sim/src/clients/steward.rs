@@ -364,7 +364,7 @@ impl Task for Steward {
             }
             ClientEvent::Produced { token, result } => self.on_produced(token, result, turn.desk),
             ClientEvent::Answered { .. } => {}
-            ClientEvent::Fetched(_) | ClientEvent::FetchFailed { .. } => {
+            ClientEvent::Fetched(_) | ClientEvent::FetchFailed { .. } | ClientEvent::Member(_) => {
                 turn.desk.complain("client", format!("a steward is told {event:?}"));
             }
         }

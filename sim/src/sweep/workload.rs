@@ -278,7 +278,8 @@ impl Load {
                 ClientEvent::Answered { .. } => *calls = calls.saturating_sub(1),
                 other @ (ClientEvent::Produced { .. }
                 | ClientEvent::Fetched(_)
-                | ClientEvent::FetchFailed { .. }) => {
+                | ClientEvent::FetchFailed { .. }
+                | ClientEvent::Member(_)) => {
                     self.failed = Some(format!("the load meets {other:?}"));
                 }
             }

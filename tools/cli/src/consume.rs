@@ -57,7 +57,10 @@ pub(crate) fn run(args: &ConsumeArgs, out: &mut impl Write) -> Result<(), Ended>
                 return Err(Attempt { place: &place, ..attempt }.failed(error).into());
             }
             Step::Event(
-                ClientEvent::FetchFailed { .. } | ClientEvent::Produced { .. } | ClientEvent::Answered { .. },
+                ClientEvent::FetchFailed { .. }
+                | ClientEvent::Produced { .. }
+                | ClientEvent::Answered { .. }
+                | ClientEvent::Member(_),
             )
             | Step::Woken
             | Step::Late => {}

@@ -150,7 +150,10 @@ impl Producing<'_> {
                     }
                 }
                 Step::Event(
-                    ClientEvent::Fetched(_) | ClientEvent::FetchFailed { .. } | ClientEvent::Answered { .. },
+                    ClientEvent::Fetched(_)
+                    | ClientEvent::FetchFailed { .. }
+                    | ClientEvent::Answered { .. }
+                    | ClientEvent::Member(_),
                 )
                 | Step::Woken
                 | Step::Late => {}

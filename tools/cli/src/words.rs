@@ -37,6 +37,7 @@ pub(crate) fn why(error: ClientError) -> String {
             "the broker does not offer this request in a version that we know".into()
         }
         ClientError::EpochExhausted => "the producer's epochs are used up".into(),
+        ClientError::NoOffset => "the group has committed nothing of this partition".into(),
     }
 }
 
@@ -75,6 +76,7 @@ fn fix(error: ClientError) -> &'static str {
         | ClientError::UnknownCode(_)
         | ClientError::CorruptBatch
         | ClientError::BatchTooLarge
+        | ClientError::NoOffset
         | ClientError::EpochExhausted => "try again; if it stays so, look at the log of the node",
     }
 }

@@ -246,7 +246,8 @@ fn is_passing(error: ClientError) -> bool {
         | ClientError::CorruptBatch
         | ClientError::BatchTooLarge
         | ClientError::UnsupportedVersion
-        | ClientError::EpochExhausted => false,
+        | ClientError::EpochExhausted
+        | ClientError::NoOffset => false,
     }
 }
 

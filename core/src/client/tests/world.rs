@@ -217,7 +217,10 @@ impl World {
     pub(super) fn produced(&self) -> Vec<(Token, Result<Receipt, ProduceFailure>)> {
         let produced = self.events.iter().filter_map(|event| match event {
             ClientEvent::Produced { token, result } => Some((*token, *result)),
-            ClientEvent::Fetched(_) | ClientEvent::FetchFailed { .. } | ClientEvent::Answered { .. } => None,
+            ClientEvent::Fetched(_)
+            | ClientEvent::FetchFailed { .. }
+            | ClientEvent::Answered { .. }
+            | ClientEvent::Member(_) => None,
         });
         produced.collect()
     }
@@ -231,9 +234,10 @@ impl World {
     pub(super) fn fetched(&self) -> Vec<&Fetched> {
         let fetched = self.events.iter().filter_map(|event| match event {
             ClientEvent::Fetched(fetched) => Some(&**fetched),
-            ClientEvent::Produced { .. } | ClientEvent::FetchFailed { .. } | ClientEvent::Answered { .. } => {
-                None
-            }
+            ClientEvent::Produced { .. }
+            | ClientEvent::FetchFailed { .. }
+            | ClientEvent::Answered { .. }
+            | ClientEvent::Member(_) => None,
         });
         fetched.collect()
     }
@@ -254,7 +258,10 @@ impl World {
     pub(super) fn failures(&self) -> Vec<crate::client::ClientError> {
         let failures = self.events.iter().filter_map(|event| match event {
             ClientEvent::FetchFailed { error, .. } => Some(*error),
-            ClientEvent::Produced { .. } | ClientEvent::Fetched(_) | ClientEvent::Answered { .. } => None,
+            ClientEvent::Produced { .. }
+            | ClientEvent::Fetched(_)
+            | ClientEvent::Answered { .. }
+            | ClientEvent::Member(_) => None,
         });
         failures.collect()
     }

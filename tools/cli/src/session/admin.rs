@@ -68,7 +68,10 @@ impl Drive {
                 }
                 Step::Event(ClientEvent::Answered { answer, .. }) => return Ok(answer),
                 Step::Event(
-                    ClientEvent::Produced { .. } | ClientEvent::Fetched(_) | ClientEvent::FetchFailed { .. },
+                    ClientEvent::Produced { .. }
+                    | ClientEvent::Fetched(_)
+                    | ClientEvent::FetchFailed { .. }
+                    | ClientEvent::Member(_),
                 )
                 | Step::Woken => {}
             }
