@@ -106,6 +106,12 @@ pub const JOINED_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Groups that one request may ask to have described.
 pub const DESCRIBE_GROUPS_MAX: usize = 262_144;
 
+/// Partitions whose offsets one request may name. Each costs the request a few bytes, and the question the name of its topic.
+pub const OFFSETS_PER_REQUEST_MAX: usize = 65_536;
+
+/// Groups that one request may delete, or ask for their offsets.
+pub const GROUPS_PER_REQUEST_MAX: usize = 16_384;
+
 /// Bytes of groups that one answer describes, about.
 pub const DESCRIBE_GROUPS_BYTES_MAX: usize = 64 * 1024 * 1024;
 
@@ -267,6 +273,9 @@ pub const GROUP_PENDING_MEMBERS_MAX: usize = 10_000;
 /// A new member of a classic group that waits this long for the others is taken for dead: it cannot send heartbeats, and asks again
 /// if it is alive.
 pub const GROUP_NEW_MEMBER_WAIT: Duration = Duration::from_secs(300);
+
+/// All that the members of a classic group say of themselves, in every protocol that they support.
+pub const GROUP_METADATA_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// What all members of a classic group say and are given may take this much of its record, about. It is one batch.
 pub const GROUP_RECORD_BYTES_MAX: usize = 16 * 1024 * 1024;

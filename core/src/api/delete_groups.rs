@@ -7,6 +7,7 @@ use super::group::{code_of, place_of};
 use super::offset_commit::WAIT;
 use super::{Ask, Beginning, Begun, Context, Done, Head, Work, decode_body, respond};
 use crate::group::command::{GroupCommand, GroupReply};
+use crate::limits::GROUPS_PER_REQUEST_MAX;
 use crate::wire::messages::delete_groups_request::DeleteGroupsRequest;
 use crate::wire::messages::delete_groups_response::{DeletableGroupResult, DeleteGroupsResponse};
 use crate::wire::{ErrorCode, Reader};
@@ -26,7 +27,9 @@ pub(super) fn begin(context: &mut Context<'_>, head: Head, reader: Reader<'_>) -
         let part = u32::try_from(work.groups.len()).expect("a frame holds fewer groups");
         let group = String::from(*name);
         let mut error = ErrorCode::NotCoordinator;
-        if let Some(partition) = place_of(context, name) {
+        if work.outstanding >= GROUPS_PER_REQUEST_MAX {
+            error = ErrorCode::InvalidRequest;
+        } else if let Some(partition) = place_of(context, name) {
             error = ErrorCode::CoordinatorNotAvailable;
             work.outstanding += 1;
             context.asks.push(Ask::Group { part, partition, command: GroupCommand::Delete(group.clone()) });

@@ -9,6 +9,7 @@ use super::{Ask, Beginning, Begun, Context, Done, Head, Work, decode_body, respo
 use crate::group::command::{
     CommitOffsets, Committing, GroupCommand, GroupError, GroupReply, TopicPartition,
 };
+use crate::limits::OFFSETS_PER_REQUEST_MAX;
 use crate::time::Duration;
 use crate::wire::messages::offset_commit_request::{OffsetCommitRequest, OffsetCommitRequestPartition};
 use crate::wire::messages::offset_commit_response::{
@@ -47,6 +48,9 @@ pub(super) fn begin(context: &mut Context<'_>, head: Head, reader: Reader<'_>) -
                 ..OffsetCommitResponsePartition::default()
             };
             match image {
+                Some(_) if offsets.len() >= OFFSETS_PER_REQUEST_MAX => {
+                    answer.error_code = ErrorCode::InvalidCommitOffsetSize.code();
+                }
                 Some(image) if image.partition(index).is_some() => {
                     work.places.push((work.topics.len(), answers.len()));
                     let partition = committing(partition, &key);

@@ -7,6 +7,7 @@ use super::group::{code_of, partition, place_of};
 use super::offset_commit::WAIT;
 use super::{Ask, Beginning, Begun, Context, Done, Head, Work, decode_body, respond};
 use crate::group::command::{DeleteOffsets, GroupCommand, GroupReply};
+use crate::limits::OFFSETS_PER_REQUEST_MAX;
 use crate::wire::messages::offset_delete_request::OffsetDeleteRequest;
 use crate::wire::messages::offset_delete_response::{
     OffsetDeleteResponse, OffsetDeleteResponsePartition, OffsetDeleteResponseTopic,
@@ -32,7 +33,9 @@ pub(super) fn begin(context: &mut Context<'_>, head: Head, reader: Reader<'_>) -
         for asked in &topic.partitions {
             let index = asked.partition_index;
             let mut answer = OffsetDeleteResponsePartition { partition_index: index, error_code: 0 };
-            if image.is_some_and(|image| image.partition(index).is_some()) {
+            if partitions.len() >= OFFSETS_PER_REQUEST_MAX {
+                answer.error_code = ErrorCode::InvalidRequest.code();
+            } else if image.is_some_and(|image| image.partition(index).is_some()) {
                 work.places.push((work.topics.len(), answers.len()));
                 partitions.push(partition(topic.name, index));
             } else {

@@ -8,6 +8,7 @@ use super::topic::{Naming, TopicKey};
 use super::{Ask, Beginning, Begun, Context, Done, Head, Work, decode_body, respond};
 use crate::group::command::{FetchOffsets, Fetched, GroupCommand, GroupReply, TopicPartition};
 use crate::id::Uuid;
+use crate::limits::{GROUPS_PER_REQUEST_MAX, OFFSETS_PER_REQUEST_MAX};
 use crate::wire::messages::offset_fetch_request::{OffsetFetchRequest, OffsetFetchRequestGroup};
 use crate::wire::messages::offset_fetch_response::{
     OffsetFetchResponse, OffsetFetchResponseGroup, OffsetFetchResponsePartition,
@@ -21,6 +22,8 @@ pub(crate) struct OffsetFetch {
     pub(super) head: Head,
     groups: Vec<Group>,
     outstanding: usize,
+    /// Partitions that the groups asked so far name.
+    named: usize,
 }
 
 #[derive(Debug)]
@@ -69,7 +72,7 @@ impl Found {
 
 pub(super) fn begin(context: &mut Context<'_>, head: Head, reader: Reader<'_>) -> Beginning {
     let request = decode_body!(OffsetFetchRequest<'_>, head, reader);
-    let mut work = OffsetFetch { head, groups: Vec::new(), outstanding: 0 };
+    let mut work = OffsetFetch { head, groups: Vec::new(), outstanding: 0, named: 0 };
     if head.version >= 8 {
         for group in &request.groups {
             let asked = group.topics.as_ref().map(|topics| {
@@ -129,13 +132,16 @@ impl OffsetFetch {
                     .iter()
                     .map(|partition| TopicPartition { topic: topic.clone(), partition: *partition })
             });
-            all.collect()
+            all.take(OFFSETS_PER_REQUEST_MAX + 1).collect::<Vec<_>>()
         });
         let part = u32::try_from(self.groups.len()).expect("a frame holds fewer groups");
         let group = String::from(name);
         let mut known =
             Group { name: group.clone(), topics, found: Vec::new(), error: ErrorCode::NotCoordinator };
-        if let Some(partition) = place_of(context, name) {
+        self.named += asked.as_ref().map_or(0, Vec::len);
+        if self.named > OFFSETS_PER_REQUEST_MAX || self.outstanding >= GROUPS_PER_REQUEST_MAX {
+            known.error = ErrorCode::InvalidRequest;
+        } else if let Some(partition) = place_of(context, name) {
             known.error = ErrorCode::None;
             let fetch = FetchOffsets { group, member, partitions: asked, require_stable };
             let command = GroupCommand::FetchOffsets(fetch);

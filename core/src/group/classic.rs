@@ -11,6 +11,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use self::member::Member;
+use self::protocols::Supported;
 use super::command::{CommitOffsets, Described, DescribedMember, GroupError, GroupKind, GroupState, Listed};
 use super::offsets::Aging;
 use super::out::{GroupEvent, Out, Reason};
@@ -44,8 +45,7 @@ pub struct ClassicGroup {
     instances: BTreeMap<String, String>,
     /// Ids that were given out and have not joined yet (KIP-394), and when they expire.
     pending: BTreeMap<String, Instant>,
-    /// How many members support each protocol.
-    supported: BTreeMap<String, usize>,
+    supported: Supported,
     /// Of all members of this generation, where their metadata are those of consumers.
     subscribed: Option<BTreeSet<String>>,
     /// Members that wait for the answer to a join.
@@ -94,7 +94,7 @@ impl ClassicGroup {
             members: BTreeMap::new(),
             instances: BTreeMap::new(),
             pending: BTreeMap::new(),
-            supported: BTreeMap::new(),
+            supported: Supported::default(),
             subscribed: None,
             joining: 0,
             unsynced: 0,
@@ -291,7 +291,7 @@ impl ClassicGroup {
         self.instances = members.iter().filter_map(instance).collect();
         self.joining = members.values().filter(|member| member.join.is_some()).count();
         self.unsynced = members.values().filter(|member| member.owes_sync).count();
-        self.supported = protocols::count(members.values());
+        self.supported = Supported::of(members.values());
         self.subscribed = self.subscriptions();
     }
 

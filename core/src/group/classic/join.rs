@@ -47,6 +47,9 @@ impl ClassicGroup {
             return out.fail(from, GroupError::MaxSizeReached);
         }
         protocols::without_repetition(&mut join.protocols);
+        if !self.supported.has_room(&join.protocols, self.members.get(&join.member)) {
+            return out.fail(from, GroupError::MaxSizeReached);
+        }
         if !self.supports(&join.protocol_type, &join.protocols) {
             return out.fail(from, GroupError::InconsistentProtocol);
         }
@@ -141,7 +144,7 @@ impl ClassicGroup {
         let mut member = Member::new(&mut join);
         member.join = Some(Waiting::new(from));
         self.joining += 1;
-        protocols::add(&mut self.supported, &member);
+        self.supported.add(&member);
         if let Phase::Preparing(preparing) = &mut self.phase
             && let Some(initial) = &mut preparing.initial
         {
@@ -162,11 +165,11 @@ impl ClassicGroup {
     /// A known member waits for the next generation, with what it says of itself now.
     fn update(&mut self, out: &mut Out<'_>, from: Token, join: Join) {
         let member = self.members.get_mut(&join.member).expect("it was looked up");
-        protocols::subtract(&mut self.supported, member);
+        self.supported.subtract(member);
         member.protocols = join.protocols;
         member.rebalance_timeout = join.rebalance_timeout;
         member.session_timeout = join.session_timeout;
-        protocols::add(&mut self.supported, member);
+        self.supported.add(member);
         match member.join.replace(Waiting::new(from)) {
             Some(earlier) => earlier.fail(out, GroupError::RebalanceInProgress),
             None => self.joining += 1,

@@ -1,4 +1,4 @@
-//! Which protocols the members of a group support, and which one they vote for.
+//! Which protocols the members of a group support, how much they say in them, and which one they vote for.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
@@ -6,35 +6,58 @@ use alloc::vec::Vec;
 
 use super::member::Member;
 use super::{ClassicGroup, Phase};
+use crate::limits::GROUP_METADATA_BYTES_MAX;
 
-/// How many members support each protocol.
-pub(super) fn count<'a>(members: impl Iterator<Item = &'a Member>) -> BTreeMap<String, usize> {
-    let mut counts = BTreeMap::new();
-    for member in members {
-        add(&mut counts, member);
-    }
-    counts
+/// The protocols of all members.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Supported {
+    /// How many members support each.
+    counts: BTreeMap<String, usize>,
+    /// Of names and metadata.
+    bytes: usize,
 }
 
-pub(super) fn add(counts: &mut BTreeMap<String, usize>, member: &Member) {
-    for (name, _) in &member.protocols {
-        match counts.get_mut(name) {
-            Some(count) => *count += 1,
-            None => {
-                counts.insert(name.clone(), 1);
+impl Supported {
+    pub(super) fn of<'a>(members: impl Iterator<Item = &'a Member>) -> Self {
+        let mut supported = Self::default();
+        members.for_each(|member| supported.add(member));
+        supported
+    }
+
+    pub(super) fn add(&mut self, member: &Member) {
+        self.bytes += bytes_of(&member.protocols);
+        for (name, _) in &member.protocols {
+            match self.counts.get_mut(name) {
+                Some(count) => *count += 1,
+                None => {
+                    self.counts.insert(name.clone(), 1);
+                }
             }
         }
     }
-}
 
-pub(super) fn subtract(counts: &mut BTreeMap<String, usize>, member: &Member) {
-    for (name, _) in &member.protocols {
-        let count = counts.get_mut(name).expect("all protocols of all members are counted");
-        *count -= 1;
-        if *count == 0 {
-            counts.remove(name);
+    pub(super) fn subtract(&mut self, member: &Member) {
+        self.bytes -= bytes_of(&member.protocols);
+        for (name, _) in &member.protocols {
+            let count = self.counts.get_mut(name).expect("all protocols of all members are counted");
+            *count -= 1;
+            if *count == 0 {
+                self.counts.remove(name);
+            }
         }
     }
+
+    /// Whether there is room for a member that says this, and for what `known` says no more.
+    pub(super) fn has_room(&self, said: &Protocols, known: Option<&Member>) -> bool {
+        let before = known.map_or(0, |member| bytes_of(&member.protocols));
+        self.bytes - before + bytes_of(said) <= GROUP_METADATA_BYTES_MAX
+    }
+}
+
+type Protocols = [(String, Vec<u8>)];
+
+fn bytes_of(protocols: &Protocols) -> usize {
+    protocols.iter().map(|(name, metadata)| name.len() + metadata.len()).sum()
 }
 
 /// A protocol counts once for each member: the first one of a name stands.
@@ -67,7 +90,7 @@ impl ClassicGroup {
     }
 
     fn supporters(&self, protocol: &str) -> usize {
-        self.supported.get(protocol).copied().unwrap_or_default()
+        self.supported.counts.get(protocol).copied().unwrap_or_default()
     }
 
     /// Of the protocols that all members support, the one that most of them prefer to the others.

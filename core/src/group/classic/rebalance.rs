@@ -136,7 +136,7 @@ impl ClassicGroup {
     pub(super) fn remove(&mut self, out: &mut Out<'_>, id: &str) {
         let Some(mut member) = self.members.remove(id) else { return };
         self.unwatch(id, &member);
-        super::protocols::subtract(&mut self.supported, &member);
+        self.supported.subtract(&member);
         self.joining -= usize::from(member.join.is_some());
         self.unsynced -= usize::from(member.owes_sync);
         for waiting in [member.join.take(), member.sync.take()].into_iter().flatten() {

@@ -305,7 +305,7 @@ impl ClassicGroup {
         let members = || self.members.values();
         assert_eq!(self.joining, members().filter(|member| member.join.is_some()).count());
         assert_eq!(self.unsynced, members().filter(|member| member.owes_sync).count());
-        assert_eq!(self.supported, super::protocols::count(members()));
+        assert_eq!(self.supported, super::protocols::Supported::of(members()));
         assert_eq!(self.sync_until.is_some(), self.unsynced > 0, "a sync that is owed has its time");
         let statics = members().filter(|member| member.instance.is_some()).count();
         assert_eq!(self.instances.len(), statics);

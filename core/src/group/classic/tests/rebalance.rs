@@ -1,5 +1,5 @@
 use super::*;
-use crate::limits::{GROUP_PENDING_MEMBERS_MAX, GROUP_RECORD_BYTES_MAX};
+use crate::limits::{GROUP_METADATA_BYTES_MAX, GROUP_PENDING_MEMBERS_MAX, GROUP_RECORD_BYTES_MAX};
 
 #[test]
 fn three_members_rebalance_eagerly() {
@@ -413,4 +413,21 @@ fn a_group_that_gives_way_answers_who_waits() {
     group.dismiss(&mut Out { now, prng, settings, decision: &mut decision, events: &mut events });
     let error = GroupReply::Failed(GroupError::RebalanceInProgress);
     assert_eq!(decision.answers, [Answer { to: syncing, reply: error, when: When::AtOnce }]);
+}
+
+#[test]
+fn members_say_no_more_than_a_group_keeps() {
+    let mut host = Host::new();
+    // In a protocol that nobody votes for, which no record has.
+    let saying = |bytes: usize, of: Join| {
+        let spare = vec![0; bytes - "range".len() - 10 - "spare".len()];
+        Join { protocols: vec![("range".to_string(), vec![0; 10]), ("spare".to_string(), spare)], ..of }
+    };
+    let leader = host.stable(vec![saying(GROUP_METADATA_BYTES_MAX / 2, join("a"))]).remove(0);
+    let token = host.join(saying(GROUP_METADATA_BYTES_MAX / 2 + 1, join("b")));
+    assert_eq!(host.error(token), GroupError::MaxSizeReached);
+    // What it said before makes room for what it says now.
+    let again = Join { member: leader.member, ..join("a") };
+    let token = host.join(saying(GROUP_METADATA_BYTES_MAX, again));
+    assert_eq!(host.joined(token).generation, 2);
 }

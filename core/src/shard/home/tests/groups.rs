@@ -10,6 +10,7 @@ use crate::config::Cleanup;
 use crate::group::OFFSETS_TOPIC;
 use crate::group::command::GroupError;
 use crate::id::Uuid;
+use crate::limits::{GROUPS_PER_REQUEST_MAX, OFFSETS_PER_REQUEST_MAX};
 use crate::time::Duration;
 use crate::wire::ApiKey;
 use crate::wire::messages::delete_groups_request::DeleteGroupsRequest;
@@ -354,4 +355,15 @@ fn list_groups_filters_by_state_and_type() {
             assert_eq!(list(&mut world, version, &types(vec!["consumer"])), (0, vec![]));
         }
     }
+}
+
+#[test]
+fn requests_name_no_more_than_their_answers_cost() {
+    let mut world = world();
+    let names = vec!["g"; GROUPS_PER_REQUEST_MAX + 1];
+    let results = delete_groups(&mut world, 2, &names);
+    assert_eq!((results[GROUPS_PER_REQUEST_MAX - 1], results[GROUPS_PER_REQUEST_MAX]), (69, 42));
+    let (topic, many) = (("t", topic_id(&world)), vec![(0, 7); OFFSETS_PER_REQUEST_MAX + 1]);
+    let results = commit(&mut world, 8, &commit_request("g", topic, &many));
+    assert_eq!(results[OFFSETS_PER_REQUEST_MAX], 28);
 }
