@@ -22,6 +22,7 @@ import with_configs
 import with_confluent
 import with_confluent_admin
 import with_full_disk
+import with_groups
 import with_hostile
 import with_kafka_python
 import with_kcat
