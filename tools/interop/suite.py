@@ -24,6 +24,7 @@ import with_confluent_admin
 import with_full_disk
 import with_groups
 import with_hostile
+import with_hostile_groups
 import with_kafka_python
 import with_kcat
 import with_limits
