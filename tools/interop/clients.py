@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """Runs client libraries of other languages against Apache Kafka and against our broker: what the one takes, the other takes.
+Then members of groups with each of them live through what groups.py has for them.
 
     clients.py --binary PATH [--only WORD]
 
@@ -17,12 +18,16 @@ import sys
 import tempfile
 import threading
 import time
+import traceback
 
+import groups
 import java
 from broker import Broker
 from kafka_broker import HERE, kafka, libraries
 
 CLIENT_SECONDS = 120
+
+GO_PROGRAMS = ["./franz", "./sarama", "./franzmember", "./saramamember"]
 
 Client = collections.namedtuple("Client", "name command")
 
@@ -36,7 +41,7 @@ def built():
 
 def go():
     home = os.path.join(built(), "go", "")
-    subprocess.run([os.environ.get("GO", "go"), "build", "-o", home, "./franz", "./sarama"], cwd=os.path.join(HERE, "go"), check=True)
+    subprocess.run([os.environ.get("GO", "go"), "build", "-o", home, *GO_PROGRAMS], cwd=os.path.join(HERE, "go"), check=True)
     return home
 
 
@@ -50,8 +55,9 @@ def javascript():
         shutil.copy(os.path.join(source, "package.json"), home)
         shutil.copy(lock, home)
         subprocess.run(["npm", "ci", "--silent", "--no-audit", "--no-fund"], cwd=home, check=True)
-    shutil.copy(os.path.join(source, "kafkajs.js"), home)
-    return os.path.join(home, "kafkajs.js")
+    for program in ["kafkajs.js", "member.js"]:
+        shutil.copy(os.path.join(source, program), home)
+    return home
 
 
 def read(path):
@@ -60,14 +66,29 @@ def read(path):
 
 
 def clients(directory):
-    binaries = go()
-    return [
+    binaries, scripts = go(), javascript()
+    plain = [
         Client("java", java.command(directory, "Clients")),
-        Client("kafkajs", ["node", javascript()]),
+        Client("kafkajs", ["node", os.path.join(scripts, "kafkajs.js")]),
         Client("franz-go", [os.path.join(binaries, "franz")]),
         Client("sarama", [os.path.join(binaries, "sarama")]),
         *([Client("rdkafka", [os.environ["RDKAFKA_CLIENT"]])] if "RDKAFKA_CLIENT" in os.environ else []),
     ]
+    place, timing = ["{address}", "{group}", "{topic}"], [str(groups.SESSION_MS), str(groups.HEARTBEAT_MS)]
+    member = [*java.command(directory, "Member"), *place]
+    classic = [*member, f"session.timeout.ms={timing[0]}", f"heartbeat.interval.ms={timing[1]}"]
+    franz, sarama = ([os.path.join(binaries, name), *place, *timing] for name in ["franzmember", "saramamember"])
+    kafkajs = ["node", os.path.join(scripts, "member.js"), *place, *timing]
+    kinds = [
+        groups.recruit("java", *classic),
+        groups.recruit("java-consumer", *member, "group.protocol=consumer"),
+        groups.recruit("kafkajs", *kafkajs, tells_times=False),
+        groups.recruit("franz-go", *franz),
+        groups.recruit("franz-go-consumer", *franz, "consumer"),
+        groups.recruit("sarama", *sarama),
+        groups.recruit("sarama-sticky", *sarama, "sticky"),
+    ]
+    return plain, kinds
 
 
 def read_back(bootstrap, topic, count):
@@ -119,17 +140,73 @@ def restart(broker):
     broker.start()
 
 
-def run_side(name, broker, chosen, results):
+class Restart:
+    """One restart of a broker in which many stories take part: it comes when none of them goes on without it."""
+
+    def __init__(self, broker, count):
+        self.broker, self.missing, self.is_done, self.condition = broker, count, False, threading.Condition()
+
+    def arrive(self):
+        with self.condition:
+            self.missing -= 1
+            if self.missing == 0:
+                restart(self.broker)
+                self.is_done = True
+                self.condition.notify_all()
+
+    def __call__(self):
+        self.arrive()
+        with self.condition:
+            self.condition.wait_for(lambda: self.is_done)
+
+
+def live_in_group(kind, broker, common, results):
+    is_in_time = []
+
+    def together():
+        is_in_time.append(True)
+        common()
+
+    begun, failure = time.monotonic(), None
+    try:
+        groups.live(groups.Story(broker.bootstrap, kind.name), [kind] * 4, together)
+    except BaseException:
+        failure = traceback.format_exc()
+    finally:
+        if not is_in_time:
+            common.arrive()
+    results.append((kind.name, ["group"], failure, time.monotonic() - begun))
+
+
+def run_groups(name, broker, kinds, results):
+    """So many groups at once: what they do most is to wait."""
+    common, found = Restart(broker, len(kinds)), []
+    threads = [threading.Thread(target=live_in_group, args=(kind, broker, common, found)) for kind in kinds]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for kind, shown, failure, seconds in sorted(found):
+        results.append((f"group of {kind}", shown, failure))
+        say(f"group of {kind}", name, failure, seconds)
+
+
+def say(client, broker, failure, seconds):
+    print(f"{'FAILED' if failure else 'ok':6} {client} against {broker} {seconds:.1f} s", flush=True)
+    if failure:
+        print(failure, flush=True)
+
+
+def run_side(name, broker, chosen, kinds, results):
     try:
         broker.start()
         for client in chosen:
             begun = time.monotonic()
             shown, failure = run_client(client, broker)
             results.append((client.name, shown, failure))
-            word = "FAILED" if failure else "ok"
-            print(f"{word:6} {client.name} against {name} {time.monotonic() - begun:.1f} s", flush=True)
-            if failure:
-                print(failure, flush=True)
+            say(client.name, name, failure, time.monotonic() - begun)
+        if kinds:
+            run_groups(name, broker, kinds, results)
     except Exception as error:
         results.append(("broker", [], repr(error)))
         print(f"FAILED {name}: {error!r}", flush=True)
@@ -139,23 +216,27 @@ def run_side(name, broker, chosen, results):
 
 
 def run(options, directory):
-    chosen = [client for client in clients(directory) if options.only in client.name]
+    chosen, kinds = ([each for each in those if options.only in each.name] for those in clients(directory))
+    if options.groups:
+        chosen = []
     flags = ["--listen", "{listen}", "--http", "127.0.0.1:0", "--data-dir", "{dir}", "--io", options.io, "{settings}"]
     homes = [tempfile.mkdtemp(dir=directory) for _ in range(2)]
-    ours = Broker([os.path.abspath(options.binary), "dev", *flags], homes[0])
-    sides = [("highwater", ours, []), ("kafka", kafka(homes[1]), [])]
-    threads = [threading.Thread(target=run_side, args=(name, broker, chosen, results)) for name, broker, results in sides]
+    ours = Broker([os.path.abspath(options.binary), "dev", *flags], homes[0], groups.SETTINGS)
+    sides = [("highwater", ours, []), ("kafka", kafka(homes[1], groups.SETTINGS), [])]
+    sides = [side for side in sides if options.side in side[0]]
+    threads = [threading.Thread(target=run_side, args=(name, broker, chosen, kinds, results)) for name, broker, results in sides]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     failed = [f"{client}@{name}" for name, _, results in sides for client, _, failure in results if failure]
     shown = [[(client, lines) for client, lines, _ in results] for _, _, results in sides]
-    if not failed and shown[0] != shown[1]:
+    if not failed and any(each != shown[0] for each in shown):
         failed = ["what was shown differs"]
         print(shown)
-    print(f"clients: {2 * len(chosen) - len(failed)} passed, {len(failed)} failed {' '.join(failed)}")
-    return 1 if failed or not chosen else 0
+    count = len(sides) * (len(chosen) + len(kinds))
+    print(f"clients: {count - len(failed)} passed, {len(failed)} failed {' '.join(failed)}")
+    return 1 if failed or not count else 0
 
 
 def main():
@@ -163,6 +244,8 @@ def main():
     parser.add_argument("--binary", required=True)
     parser.add_argument("--io", default="auto")
     parser.add_argument("--only", default="", help="run the clients whose name contains this")
+    parser.add_argument("--groups", action="store_true", help="run the groups alone")
+    parser.add_argument("--side", default="", help="run against one of highwater and kafka alone")
     directory = tempfile.mkdtemp(prefix="highwater-clients-")
     try:
         return run(parser.parse_args(), directory)

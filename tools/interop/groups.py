@@ -331,16 +331,16 @@ def is_complete(handled, end):
 
 
 def is_once(handled, members):
-    """Each record at most once in a generation, and in order as long as a member has the partition."""
-    of_generation = collections.defaultdict(list)
-    for each in handled:
-        if each.generation >= 0:
-            of_generation[each.generation].append(each)
-    for generation, those in of_generation.items():
-        those.sort(key=lambda each: each.first)
-        for one, two in zip(those, those[1:]):
-            twice = f"{one.partition}: {two.first} twice in generation {generation}, by {one.member.name} and {two.member.name}"
-            that(two.first > one.last, twice)
+    """Each record by at most one member in a generation, and once and in order as long as a member has the partition: one that joins
+    again may get the generation that it had."""
+    # Up to where each member has come in a generation.
+    reached = collections.defaultdict(dict)
+    for each in sorted(handled, key=lambda each: each.first):
+        of_generation = reached[each.generation]
+        for other, last in of_generation.items():
+            twice = f"{each.partition}: {each.first} twice in generation {each.generation}, by {other.name} and {each.member.name}"
+            that(other is each.member or each.generation < 0 or each.first > last, twice)
+        of_generation[each.member] = max(each.last, of_generation.get(each.member, -1))
     for member in members:
         own = [each for each in handled if each.member is member]
         for one, two in zip(own, own[1:]):
