@@ -145,6 +145,9 @@ struct Entry {
     source: Source,
 }
 
+/// How long the first member of a classic group waits for others.
+const REBALANCE_DELAY: &str = "group.initial.rebalance.delay.ms";
+
 /// The settings of `highwater dev`: defaults that suit a desk, then the flags.
 pub(crate) fn for_dev(args: DevArgs) -> Result<Settings, Failure> {
     let flags = [
@@ -158,7 +161,10 @@ pub(crate) fn for_dev(args: DevArgs) -> Result<Settings, Failure> {
     for (name, flag, value) in flags {
         entries.extend(value.map(|text| Entry { name: name.into(), text, source: Source::Flag(flag) }));
     }
-    let written = collect(entries)?;
+    let mut written = collect(entries)?;
+    // At a desk a group is complete with its first member.
+    let at_once = Entry { name: REBALANCE_DELAY.into(), text: "0".into(), source: Source::Flag("dev") };
+    written.entry(REBALANCE_DELAY).or_insert(at_once);
     let mut settings = defaults();
     if !written.contains_key("http.listen") {
         settings.http_if_busy = HttpIfBusy::UseFreePort;

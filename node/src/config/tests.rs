@@ -34,6 +34,15 @@ fn dev_needs_nothing() {
 }
 
 #[test]
+fn dev_has_a_group_wait_for_no_more_members_unless_asked_to() {
+    let delay = |settings: Settings| {
+        settings.written.into_iter().find(|each| each.name == REBALANCE_DELAY).map(|each| each.value)
+    };
+    assert_eq!(delay(dev(&[]).unwrap()).as_deref(), Some("0"));
+    assert_eq!(delay(dev(&[(REBALANCE_DELAY, "7")]).unwrap()).as_deref(), Some("7"));
+}
+
+#[test]
 fn dev_fails_on_a_busy_http_port_that_was_asked_for() {
     assert_eq!(dev(&[("http.listen", "127.0.0.1:1")]).unwrap().http_if_busy, HttpIfBusy::Fail);
 }
