@@ -45,11 +45,13 @@ TOOLS = {
     "kafka-configs": "kafka.admin.ConfigCommand",
     "kafka-console-consumer": "org.apache.kafka.tools.consumer.ConsoleConsumer",
     "kafka-console-producer": "org.apache.kafka.tools.ConsoleProducer",
+    "kafka-consumer-groups": "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand",
     "kafka-delegation-tokens": "org.apache.kafka.tools.DelegationTokenCommand",
     "kafka-delete-records": "org.apache.kafka.tools.DeleteRecordsCommand",
     "kafka-dump-log": "org.apache.kafka.tools.DumpLogSegments",
     "kafka-features": "org.apache.kafka.tools.FeatureCommand",
     "kafka-get-offsets": "org.apache.kafka.tools.GetOffsetShell",
+    "kafka-groups": "org.apache.kafka.tools.GroupsCommand",
     "kafka-leader-election": "org.apache.kafka.tools.LeaderElectionCommand",
     "kafka-log-dirs": "org.apache.kafka.tools.LogDirsCommand",
     "kafka-metadata-quorum": "org.apache.kafka.tools.MetadataQuorumCommand",
@@ -57,6 +59,7 @@ TOOLS = {
     "kafka-reassign-partitions": "org.apache.kafka.tools.reassign.ReassignPartitionsCommand",
     "kafka-topics": "org.apache.kafka.tools.TopicCommand",
     "kafka-transactions": "org.apache.kafka.tools.TransactionsCommand",
+    "kafka-verifiable-consumer": "org.apache.kafka.tools.VerifiableConsumer",
     "kafka-verifiable-producer": "org.apache.kafka.tools.VerifiableProducer",
 }
 
@@ -77,7 +80,17 @@ MASKS = [
     (re.compile(r"clientId=adminclient-\d+"), "clientId=adminclient-N"),
     (re.compile(r"(\"directoryId\": \"|^\d+\s+)[\w-]{22}\b", re.MULTILINE), r"\1DIRECTORY-ID"),
     (re.compile(r"\d+ ms ago"), "N ms ago"),
+    (re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"), "UUID"),
+    (re.compile(r"console-consumer-\d+"), "console-consumer-N"),
+    (re.compile(r"(\"topicId\":\")[\w-]{22}"), r"\1TOPIC-ID"),
 ]
+
+# What is written to the log of groups: as often as clients came to commit. What counts is the last word on each key.
+RECORDS = re.compile(r"OffsetsMessageFormatter|GroupMetadataMessageFormatter")
+PROCESSED = re.compile(r"Processed a total of \d+ messages")
+
+# Names in the order of a hash table.
+NAMES = re.compile(r"(?<=successfully: )'.+'")
 
 # A producer's id and the times of its records; the rest of a segment is the same to the byte.
 SEGMENT = re.compile(r"(producerId: |crc: |Dumping )\S+")
@@ -171,6 +184,11 @@ class Side:
             self.ids[topic] = topic_id
         lines = [f"exit {found['status']}" if found["status"] >= 0 else f"not done within {COMMAND_SECONDS} s"]
         messages = sorted(set(MESSAGE.findall(found["out"] + "\n" + found["err"])), key=len, reverse=True)
+        if RECORDS.search(line.text):
+            found["out"] = last_words(found["out"])
+            found["err"] = PROCESSED.sub("Processed a total of N messages", found["err"])
+        if tool == "kafka-verifiable-consumer":
+            found["out"] = in_sum(found["out"])
         for stream in ["out", "err"]:
             for message in messages:
                 found[stream] = found[stream].replace(message, "MESSAGE")
@@ -223,6 +241,7 @@ class Side:
             text = METADATA_LOG.sub(r"\1N", text)
         if tool in WITH_FIGURES:
             text = FIGURES.sub("N", text)
+        text = NAMES.sub(lambda names: ", ".join(sorted(names[0].split(", "))), text)
         text = CONFIGS.sub(lambda configs: ",".join(sorted(configs[0].split(","))), text)
         lines = [line.rstrip() for line in text.splitlines()]
         return [line for line in lines if line and not re.match(r"\s+(at |\.\.\. \d+ more)", line)]
@@ -238,6 +257,37 @@ def log_dirs(line):
             lines.append(json.dumps({"broker": broker["broker"], **log_dir}))
             lines += [json.dumps(partition) for partition in sorted(partitions, key=lambda each: each["partition"])]
     return "\n".join(lines)
+
+
+def last_words(text):
+    """The last value of each key that has one, of the objects that a formatter of Kafka's prints without anything between them."""
+    decoder, last, at = json.JSONDecoder(), {}, 0
+    while at < len(text.rstrip()):
+        found, at = decoder.raw_decode(text, at)
+        # The readers are in groups themselves.
+        if not found["key"]["data"]["group"].startswith("console-consumer-"):
+            last[json.dumps(found["key"])] = found
+    lines = [json.dumps(found, separators=(",", ":")) for found in last.values() if found["value"] is not None]
+    return "".join(f"{line}\n" for line in sorted(lines))
+
+
+def in_sum(text):
+    """What a verifiable consumer tells, however many answers its records came in."""
+    lines, ranges, committed = [], {}, {}
+    for line in text.splitlines():
+        event = json.loads(line) if line.startswith("{") else {}
+        if event.get("name") == "records_consumed":
+            for each in event["partitions"]:
+                place = (each["topic"], each["partition"])
+                first, last, count = ranges.get(place, (each["minOffset"], 0, 0))
+                ranges[place] = (min(first, each["minOffset"]), max(last, each["maxOffset"]), count + each["count"])
+        elif event.get("name") == "offsets_committed" and event["success"]:
+            committed |= {(each["topic"], each["partition"]): each["offset"] for each in event["offsets"]}
+        else:
+            lines.append(line)
+    lines += [f"consumed {place}: {span}" for place, span in sorted(ranges.items())]
+    lines += [f"committed {place}: {offset}" for place, offset in sorted(committed.items())]
+    return "".join(f"{line}\n" for line in lines)
 
 
 def only(lines, others):
