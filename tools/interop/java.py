@@ -29,7 +29,7 @@ def classes():
     stamp = os.path.join(home, "stamp")
     if not os.path.exists(stamp) or any(os.path.getmtime(source) > os.path.getmtime(stamp) for source in sources):
         os.makedirs(home, exist_ok=True)
-        subprocess.run(["javac", "-nowarn", "-d", home, "-cp", f"{libraries()}/*", *sources], check=True)
+        subprocess.run(["javac", "-nowarn", "-XDignore.symbol.file", "-d", home, "-cp", f"{libraries()}/*", *sources], check=True)
         open(stamp, "w").close()
     return home
 
