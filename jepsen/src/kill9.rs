@@ -1,6 +1,7 @@
-//! Rounds of load, kill -9, restart and reading back. Owns the order of things and the story of a violation.
+//! Rounds of load, kill -9, restart and reading back, and groups that consume all the while. Owns the order of things and the story of a violation.
 
 mod broker;
+mod groups;
 mod load;
 mod random;
 mod readback;
@@ -14,6 +15,7 @@ use highwater_jepsen::checker::{self, Anomaly};
 use highwater_jepsen::writes::{History, Outcome, Value};
 
 use broker::Broker;
+use groups::Groups;
 use load::Load;
 use random::Random;
 use readback::Reader;
@@ -82,6 +84,7 @@ struct Test {
     random: Random,
     load: Load,
     reader: Reader,
+    groups: Groups,
     history: History,
     /// The first write of each round, to tell in which round a value was written.
     round_begins: Vec<u64>,
@@ -98,6 +101,7 @@ impl Test {
         Ok(Self {
             load: Load::new(&address, origin)?,
             reader: Reader::new(&address, origin),
+            groups: Groups::new(&address)?,
             broker,
             random: Random(options.seed),
             history: History::default(),
@@ -119,6 +123,7 @@ impl Test {
         }
         self.round_begins.push(self.load.next_value());
         self.load.begin_round()?;
+        self.groups.begin_round(self.load.topics())?;
         let millis = self.random.between(LOAD_MS_MIN, LOAD_MS_MAX);
         let until = Instant::now() + Duration::from_millis(millis);
         while Instant::now() < until {
@@ -134,9 +139,10 @@ impl Test {
         self.broker.restart()?;
         let writes = self.load.finish_round()?;
         let mut of_round = History { writes, reads: self.reader.read_new(self.load.topics())? };
+        let committed = self.groups.finish_round(self.reader.ends())?;
         let anomalies = checker::check(&of_round);
         println!(
-            "round {round}: killed after {millis} ms, {} writes, {} acknowledged, {} read, {} anomalies",
+            "round {round}: killed after {millis} ms, {} writes, {} acknowledged, {} read, {committed} committed by groups, {} anomalies",
             of_round.writes.len(),
             acknowledged(&of_round),
             of_round.reads.len(),

@@ -10,7 +10,8 @@ const USAGE: &str = "\
 usage: highwater-jepsen kill9 --rounds N --binary PATH [--io auto|uring|epoll] [--data-dir DIR] [--seed S] [--set KEY=VALUE]..
        highwater-jepsen check FILE
 
-kill9  starts the broker, loads it, kills it with signal 9 at a random moment, starts it again and reads everything back, N times.
+kill9  starts the broker, loads it, kills it with signal 9 at a random moment, starts it again and reads everything back, N times;
+       groups consume through it, and neither skip a record nor lose what they committed.
 check  judges a history that has an operation's invocation or completion on each line, in JSON.
 ";
 

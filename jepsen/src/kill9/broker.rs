@@ -8,6 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::Options;
+use super::groups::SETTINGS;
 use super::load::PARTITIONS;
 
 const START_TIMEOUT: Duration = Duration::from_secs(30);
@@ -31,8 +32,9 @@ impl Broker {
             [&binary, "dev", "--data-dir", &data, "--io", &options.io, "--http", "127.0.0.1:0"]
                 .map(String::from)
                 .to_vec();
-        for set in [format!("num.partitions={PARTITIONS}")].iter().chain(&options.sets) {
-            command.extend(["--set".into(), set.clone()]);
+        let own = [format!("num.partitions={PARTITIONS}")].into_iter().chain(SETTINGS.map(String::from));
+        for set in own.chain(options.sets.iter().cloned()) {
+            command.extend(["--set".into(), set]);
         }
         let mut broker = Self { command, log: directory.join("broker.log"), port: 0, child: None };
         broker.restart()?;

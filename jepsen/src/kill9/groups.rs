@@ -15,7 +15,7 @@ use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::topic_partition_list::{Offset as At, TopicPartitionList};
 
-use super::load::{PARTITIONS, topic_name};
+use super::load::topic_name;
 
 /// A group for each protocol, and the settings of its members.
 const GROUPS: [(&str, &[(&str, &str)]); 2] = [
@@ -30,9 +30,13 @@ const GROUPS: [(&str, &[(&str, &str)]); 2] = [
     ("consumer", &[("group.protocol", "consumer")]),
 ];
 
-/// What the broker is set to, lest members learn of one another only each few seconds.
-pub(crate) const SETTINGS: [&str; 2] =
-    ["group.consumer.min.heartbeat.interval.ms=100", "group.consumer.heartbeat.interval.ms=200"];
+/// What the broker is set to, lest members learn of one another only each few seconds, and of one that could not leave in a minute.
+pub(crate) const SETTINGS: [&str; 4] = [
+    "group.consumer.min.heartbeat.interval.ms=100",
+    "group.consumer.heartbeat.interval.ms=200",
+    "group.consumer.min.session.timeout.ms=1000",
+    "group.consumer.session.timeout.ms=6000",
+];
 
 /// Records between two commits.
 const COMMIT_RECORDS: usize = 200;
@@ -111,6 +115,7 @@ fn key(topic: &str, partition: i32) -> Option<Key> {
 
 /// A thread that is a member until it is told to leave.
 struct Member {
+    consumer: Arc<BaseConsumer<Pending>>,
     over: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
@@ -121,6 +126,8 @@ impl Member {
         let consumer: BaseConsumer<Pending> = config
             .create_with_context(pending.clone())
             .map_err(|error| format!("cannot create a member: {error}"))?;
+        let consumer = Arc::new(consumer);
+        let shown = Arc::clone(&consumer);
         let over = Arc::new(AtomicBool::new(false));
         let told = Arc::clone(&over);
         let thread = std::thread::spawn(move || {
@@ -136,7 +143,13 @@ impl Member {
                 turn(&consumer, &pending, &shared);
             }
         });
-        Ok(Self { over, thread: Some(thread) })
+        Ok(Self { consumer: shown, over, thread: Some(thread) })
+    }
+
+    /// What it has and where it stands.
+    fn shown(&self) -> String {
+        let assigned = self.consumer.assignment().map(|list| list.count());
+        format!("{assigned:?} partitions, at {:?}", self.consumer.position())
     }
 }
 
@@ -297,8 +310,9 @@ impl Group {
             }
             if Instant::now() > until {
                 return Err(format!(
-                    "stuck: group {} has handled {key} up to {next} of {end} {CATCH_UP_TIMEOUT:?} after the restart",
-                    self.name
+                    "stuck: group {} has handled {key} up to {next} of {end} {CATCH_UP_TIMEOUT:?} after the restart; its member has {}",
+                    self.name,
+                    self.long.shown(),
                 ));
             }
             std::thread::sleep(Duration::from_millis(5));

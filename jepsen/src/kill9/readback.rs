@@ -40,6 +40,11 @@ impl Reader {
         Self { address: address.into(), origin, next: BTreeMap::new() }
     }
 
+    /// Where each partition ended at the last call.
+    pub(crate) fn ends(&self) -> &BTreeMap<Key, i64> {
+        &self.next
+    }
+
     /// What came since the last call.
     pub(crate) fn read_new(&mut self, topics: u32) -> Result<Vec<Read>, String> {
         let from = self.next.clone();
