@@ -167,7 +167,11 @@ impl Cluster {
             let topics = names
                 .iter()
                 .map(|name| MetadataRequestTopic { name: Some(name), ..MetadataRequestTopic::default() });
-            let ids = ids.iter().map(|&topic_id| MetadataRequestTopic { topic_id, ..Default::default() });
+            let ids = ids.iter().map(|&topic_id| MetadataRequestTopic {
+                topic_id,
+                name: None,
+                ..MetadataRequestTopic::default()
+            });
             let topics = topics.chain(ids).collect();
             let request = MetadataRequest {
                 topics: Some(topics),

@@ -5,5 +5,7 @@ mod administering;
 mod connecting;
 mod consuming;
 mod fake;
+mod grouping;
+mod party;
 mod producing;
 mod world;

@@ -1,6 +1,7 @@
 //! A small broker of several nodes in one place, which does what its script says and else the right thing.
 
 mod administered;
+mod coordinating;
 
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::string::{String, ToString};
@@ -13,7 +14,7 @@ use crate::batch::{
 use crate::buf::Slice;
 use crate::client::Address;
 use crate::id::{LeaderEpoch, Offset, Uuid};
-use crate::time::{Duration, Timestamp};
+use crate::time::{Duration, Instant, Now, Timestamp};
 use crate::wire::messages::api_versions_response::{ApiVersion, ApiVersionsResponse};
 use crate::wire::messages::create_topics_request::CreateTopicsRequest;
 use crate::wire::messages::create_topics_response::{CreatableTopicResult, CreateTopicsResponse};
@@ -93,6 +94,9 @@ pub(super) struct Fake {
     pub(super) sessions: bool,
     /// What was altered, by kind and name of the resource.
     pub(super) configs: BTreeMap<(i8, String), BTreeMap<String, String>>,
+    pub(super) coordinating: coordinating::Coordinating,
+    /// The coordinator's time.
+    now: Now,
     session: BTreeMap<i32, Session>,
     session_next: i32,
     producer_next: i64,
@@ -102,6 +106,8 @@ pub(super) enum Reply {
     /// After this long.
     Bytes(Vec<u8>, Duration),
     Nothing,
+    /// The coordinator answers under this number, in time; whether the connection breaks then instead.
+    Later(u64),
     /// From now on.
     Silence,
     Close,
@@ -122,6 +128,8 @@ impl Fake {
             fetches: Vec::new(),
             sessions: true,
             configs: BTreeMap::new(),
+            coordinating: coordinating::Coordinating::new(),
+            now: Now { mono: Instant::from_nanos(0), wall: Timestamp(0) },
             session: BTreeMap::new(),
             session_next: 100,
             producer_next: 1000,
@@ -166,6 +174,12 @@ impl Fake {
             Some(Twist::CloseAfter | Twist::DoneBut(_)) | None => None,
         };
         let mut body = reader;
+        let instead = if let Some(Twist::DoneBut(error)) = twist { Some(error) } else { None };
+        let what = (key, version, node, header.correlation_id);
+        if let Some(number) = self.coordinate(what, &mut body, (error, instead)) {
+            body.finish().unwrap();
+            return if twist == Some(Twist::CloseAfter) { Reply::Close } else { Reply::Later(number) };
+        }
         let mut writer = Writer::frame();
         let response = ResponseHeader::new(header.correlation_id);
         response.encode(key, version, &mut writer).unwrap();
@@ -225,6 +239,7 @@ impl Fake {
             "DeleteTopics" => {
                 self.delete(&DeleteTopicsRequest::decode(version, body).unwrap(), version, out);
             }
+            "FindCoordinator" => self.find_coordinator(body, (version, errors.0), out),
             _ => self.administer((key, version, node), body, errors.0, out),
         }
         Some(wait)
@@ -257,6 +272,12 @@ impl Fake {
             .collect();
         let names: Vec<&str> = match &request.topics {
             None => self.topics.keys().map(String::as_str).collect(),
+            // As in Kafka, ids are all that counts where there is one.
+            Some(topics) if topics.iter().any(|topic| !topic.topic_id.is_zero()) => {
+                let known = |id| self.topics.iter().find(move |(_, topic)| topic.id == id);
+                let found = topics.iter().filter_map(|topic| known(topic.topic_id));
+                found.map(|(name, _)| name.as_str()).collect()
+            }
             Some(topics) => topics.iter().map(|topic| topic.name.unwrap()).collect(),
         };
         let topics = names
@@ -551,7 +572,7 @@ impl Log {
     }
 }
 
-fn bytes_of(writer: Writer) -> Vec<u8> {
+pub(super) fn bytes_of(writer: Writer) -> Vec<u8> {
     writer.into_parts().iter().flat_map(|part| part.to_vec()).collect()
 }
 

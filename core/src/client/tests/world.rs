@@ -181,6 +181,7 @@ impl World {
                     wire.down.push_back((after.max(self.now.mono + wait), bytes));
                 }
                 Reply::Nothing => {}
+                Reply::Later(_) => panic!("groups are tested with several clients"),
                 Reply::Silence => self.wires.get_mut(&conn).unwrap().silent = true,
                 Reply::Close => {
                     self.wires.remove(&conn);
