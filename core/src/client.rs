@@ -27,9 +27,10 @@ use alloc::vec::Vec;
 pub use admin::{
     ActiveProducer, AdminAnswer, AdminCall, ApiRange, BrokerVersions, ClusterDescription, ConfigChange,
     ConfigEdit, ConfigEntry, ConfigKind, ConfigOperation, ConfigQuery, ConfigResource, ConfigSource,
-    ConfigSynonym, Destination, Feature, ListedOffset, LogDir, LogDirReplica, Mode, Mutability, NewTopic,
-    NodeDescription, OffsetAt, PartitionCall, PartitionCount, PartitionDescription, ResourceConfigs,
-    ResourceKind, ResourceResult, Secrecy, TopicDescription, TopicResult,
+    ConfigSynonym, Destination, Feature, GroupCall, GroupDescription, GroupEpochs, GroupMember, ListedGroup,
+    ListedOffset, LogDir, LogDirReplica, Mode, Mutability, NewTopic, NodeDescription, OffsetAt,
+    PartitionCall, PartitionCount, PartitionDescription, ResourceConfigs, ResourceKind, ResourceResult,
+    Secrecy, TopicDescription, TopicResult,
 };
 pub use client::Client;
 pub use config::{

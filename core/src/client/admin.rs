@@ -3,6 +3,7 @@
 
 mod cluster;
 mod configs;
+mod groups;
 mod partitions;
 mod topics;
 
@@ -13,7 +14,7 @@ use alloc::vec::Vec;
 use super::client::Call;
 use super::cluster::Cluster;
 use super::links::{Lane, Links, Peer, Readiness, Sending};
-use super::{Address, ClientConfig, ClientError, ClientEvent, Token, TopicPartition};
+use super::{Address, ClientConfig, ClientError, ClientEvent, CommittedOffset, Token, TopicPartition};
 use crate::buf::Slice;
 use crate::id::Offset;
 use crate::time::{Duration, Instant};
@@ -26,9 +27,11 @@ pub use configs::{
     ConfigChange, ConfigEdit, ConfigEntry, ConfigKind, ConfigOperation, ConfigQuery, ConfigResource,
     ConfigSource, ConfigSynonym, Mutability, ResourceConfigs, ResourceKind, ResourceResult, Secrecy,
 };
+pub use groups::{GroupCall, GroupDescription, GroupEpochs, GroupMember, ListedGroup};
 pub use partitions::{ActiveProducer, ListedOffset, OffsetAt, PartitionCall};
 pub use topics::{NewTopic, PartitionCount, PartitionDescription, TopicDescription, TopicResult};
 
+pub(super) use groups::{Asked as GroupAsked, Groups};
 pub(super) use partitions::{Asked, Partitions};
 
 /// Whether to do something, or only to find out whether it could be done.
@@ -90,6 +93,13 @@ pub enum AdminAnswer {
     /// Where each log begins now.
     Trimmed(Vec<(TopicPartition, Result<Offset, ClientError>)>),
     Producers(Vec<(TopicPartition, Result<Vec<ActiveProducer>, ClientError>)>),
+    Groups(Vec<ListedGroup>),
+    GroupsDescribed(Vec<(String, Result<GroupDescription, ClientError>)>),
+    GroupsDeleted(Vec<(String, Result<(), ClientError>)>),
+    /// Of each partition what was committed, if anything was.
+    GroupOffsets(Vec<(TopicPartition, Result<Option<CommittedOffset>, ClientError>)>),
+    /// Committed or deleted.
+    OffsetsChanged(Vec<(TopicPartition, Result<(), ClientError>)>),
     /// There is no answer. What was asked for may have been done unless the error is a missing version.
     Failed(ClientError),
 }

@@ -29,6 +29,7 @@ pub(super) enum Call {
     Admin(admin::Sent),
     Partitions(admin::Asked),
     Group(group::Asked),
+    Groups(admin::GroupAsked),
 }
 
 /// A Kafka client. After any call or input, poll it until `None`; then come back with an input, or at its deadline.
@@ -40,6 +41,7 @@ pub struct Client {
     consumer: Consumer,
     admin: Admin,
     partitions: Partitions,
+    groups: admin::Groups,
     membership: Membership,
     events: VecDeque<ClientEvent>,
     /// Something happened since the last turn.
@@ -58,6 +60,7 @@ impl Client {
             consumer: Consumer::new(config),
             admin: Admin::new(config),
             partitions: Partitions::new(config),
+            groups: admin::Groups::new(config),
             membership: Membership::new(config, seed),
             events: VecDeque::new(),
             dirty: false,
@@ -233,8 +236,20 @@ impl Client {
         room
     }
 
+    /// Asks the coordinators of groups; one event with `token` answers for all. `false` means that as many calls wait as may.
+    #[must_use]
+    pub fn group_admin(&mut self, now: Now, token: Token, call: admin::GroupCall) -> bool {
+        let room = self.has_room();
+        if room {
+            self.dirty = true;
+            self.groups.call(now.mono, token, call);
+        }
+        room
+    }
+
     fn has_room(&self) -> bool {
-        self.admin.len() + self.partitions.len() < CLIENT_CALLS_MAX && self.events.len() < CLIENT_EVENTS_MAX
+        let calls = self.admin.len() + self.partitions.len() + self.groups.len();
+        calls < CLIENT_CALLS_MAX && self.events.len() < CLIENT_EVENTS_MAX
     }
 
     fn turn(&mut self, now: Instant) {
@@ -244,12 +259,24 @@ impl Client {
             while let Some(outcome) = self.links.poll_outcome() {
                 self.on_outcome(now, outcome);
             }
-            let Self { links, cluster, producer, consumer, admin, partitions, membership, events, .. } = self;
+            let Self {
+                links,
+                cluster,
+                producer,
+                consumer,
+                admin,
+                partitions,
+                groups,
+                membership,
+                events,
+                ..
+            } = self;
             membership.turn(&mut Turn { now, links, cluster, consumer, events });
             producer.turn(now, links, cluster, events);
             consumer.turn(now, links, cluster, events);
             admin.turn(now, links, cluster, events);
             partitions.turn(now, links, cluster, events);
+            groups.turn(now, links, cluster, events);
             // Last, because the others say which topics they need.
             cluster.turn(now, links);
             if !links.has_outcome() {
@@ -259,6 +286,7 @@ impl Client {
         let deadlines = self.links.deadline(now).into_iter();
         let deadlines = deadlines.chain(self.cluster.deadline()).chain(self.admin.deadline());
         let deadlines = deadlines.chain(self.partitions.deadlines()).chain(self.membership.deadlines());
+        let deadlines = deadlines.chain(self.groups.deadlines());
         let deadlines = deadlines.chain(self.producer.deadlines()).chain(self.consumer.deadlines());
         // What is due and not done waits for something else: for a connection, or for an answer.
         self.deadline = deadlines.filter(|&at| at > now).min();
@@ -282,6 +310,10 @@ impl Client {
                     self.partitions.on_outcome(now, asked, Ok((answer.version, &answer.body)))
                 }
                 Call::Group(asked) => self.on_group(now, asked, Ok((answer.version, &answer.body))),
+                Call::Groups(asked) => {
+                    self.groups.on_outcome(now, asked, Ok((answer.version, &answer.body)));
+                    false
+                }
                 Call::Metadata | Call::InitProducerId | Call::Fetch(_) => self.on_whole(now, Ok(answer)),
             },
             Err(lost) => {
@@ -298,6 +330,10 @@ impl Client {
                     }
                     Call::Partitions(asked) => self.partitions.on_outcome(now, asked, Err(lost.error)),
                     Call::Group(asked) => self.on_group(now, asked, Err(lost.error)),
+                    Call::Groups(asked) => {
+                        self.groups.on_outcome(now, asked, Err(lost.error));
+                        false
+                    }
                     Call::Metadata | Call::InitProducerId | Call::Fetch(_) => self.on_whole(now, Err(lost)),
                 }
             }
@@ -335,7 +371,8 @@ impl Client {
             | Call::ListOffsets(_)
             | Call::Admin(_)
             | Call::Partitions(_)
-            | Call::Group(_) => {
+            | Call::Group(_)
+            | Call::Groups(_) => {
                 panic!("these calls are handed out with what they carry")
             }
         }

@@ -6,10 +6,10 @@
 
 mod assign;
 mod classic;
-mod commits;
+pub(super) mod commits;
 mod consumer;
-mod coordinator;
-mod offsets;
+pub(super) mod coordinator;
+pub(super) mod offsets;
 mod subscription;
 #[cfg(test)]
 mod tests;
@@ -37,6 +37,7 @@ use crate::time::{Duration, Instant};
 use crate::wire::ErrorCode;
 
 pub use commits::OffsetToCommit;
+pub(super) use commits::Results;
 pub use offsets::CommittedOffset;
 pub use subscription::{Subscription, decode_assignment, decode_subscription};
 

@@ -156,7 +156,12 @@ impl Task for Admin {
             | AdminAnswer::Versions(_)
             | AdminAnswer::Offsets(_)
             | AdminAnswer::Trimmed(_)
-            | AdminAnswer::Producers(_) => {
+            | AdminAnswer::Producers(_)
+            | AdminAnswer::Groups(_)
+            | AdminAnswer::GroupsDescribed(_)
+            | AdminAnswer::GroupsDeleted(_)
+            | AdminAnswer::GroupOffsets(_)
+            | AdminAnswer::OffsetsChanged(_) => {
                 turn.desk.complain("client", format!("nobody asked for {answer:?}"));
             }
         }
