@@ -9,6 +9,7 @@ use super::{Ask, Beginning, Begun, Context, Done, Head, Work, decode_body, respo
 use crate::group::command::{
     CommitOffsets, Committing, GroupCommand, GroupError, GroupReply, TopicPartition,
 };
+use crate::id::TopicId;
 use crate::limits::OFFSETS_PER_REQUEST_MAX;
 use crate::time::Duration;
 use crate::wire::messages::offset_commit_request::{OffsetCommitRequest, OffsetCommitRequestPartition};
@@ -53,7 +54,7 @@ pub(super) fn begin(context: &mut Context<'_>, head: Head, reader: Reader<'_>) -
                 }
                 Some(image) if image.partition(index).is_some() => {
                     work.places.push((work.topics.len(), answers.len()));
-                    let partition = committing(partition, &key);
+                    let partition = committing(partition, image.id);
                     offsets.push((
                         TopicPartition { topic: String::from(&*image.name), partition: index },
                         partition,
@@ -86,13 +87,11 @@ pub(super) fn begin(context: &mut Context<'_>, head: Head, reader: Reader<'_>) -
     Ok(Begun::Working { work: Work::OffsetCommit(work), wait: Some(WAIT) })
 }
 
-fn committing(partition: &OffsetCommitRequestPartition<'_>, topic: &TopicKey) -> Committing {
+/// The topic's id says of which one it is, should another take its name.
+fn committing(partition: &OffsetCommitRequestPartition<'_>, topic: TopicId) -> Committing {
     let epoch = partition.committed_leader_epoch;
     Committing {
-        topic: match topic {
-            TopicKey::Id(id) => Some(*id),
-            TopicKey::Name(_) => None,
-        },
+        topic: Some(topic),
         offset: partition.committed_offset,
         leader_epoch: (epoch >= 0).then_some(epoch),
         metadata: String::from(partition.committed_metadata.unwrap_or_default()),

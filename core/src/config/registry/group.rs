@@ -1,6 +1,6 @@
 //! The settings of groups.
 
-use super::groups::{GROUPS, SHARES, STREAMS};
+use super::groups::{AT_ONCE, SHARES, STREAMS};
 use super::{Definition, Kind, Standing, Update, Valid, definitions};
 use Valid::{Any, AtLeast, OneOf};
 
@@ -24,11 +24,11 @@ pub(super) const DEFAULTS: [(&str, &[&str]); 14] = [
 
 pub(super) static DEFINITIONS: &[Definition] = definitions! {
     "consumer.assignment.interval.ms" Int "1000" ClusterWide (AtLeast(0))
-        "The least time between two assignments of the group." NoEffect(GROUPS);
+        "The least time between two assignments of the group." NoEffect(AT_ONCE);
     "consumer.heartbeat.interval.ms" Int "5000" ClusterWide (AtLeast(1))
-        "How often members of the group are told to report." NoEffect(GROUPS);
+        "How often members of the group are told to report." InForce("Raise it where many members are idle and may take longer to follow a change.");
     "consumer.session.timeout.ms" Int "45000" ClusterWide (AtLeast(1))
-        "How long a member of the group may be silent before it is gone." NoEffect(GROUPS);
+        "How long a member of the group may be silent before it is gone." InForce("Raise it for members that pause for long; lower it to have their partitions handed on sooner.");
     "share.assignment.interval.ms" Int "1000" ClusterWide (AtLeast(0))
         "The least time between two assignments of the group." NoEffect(SHARES);
     "share.auto.offset.reset" String "latest" ClusterWide (Any)

@@ -3,7 +3,10 @@
 use super::{Definition, Kind, Standing, Update, Valid, definitions};
 use Valid::{Among, Any, AtLeast, OneOf, Within};
 
-pub(super) const GROUPS: &str = "consumer groups are not served yet";
+/// Why the time between two assignments makes no difference.
+pub(super) const AT_ONCE: &str = "members are assigned as soon as something has changed";
+const UNBOUNDED: &str = "a group may set what it wants";
+const SHARDS: &str = "each coordinator runs on the shard that has its partition";
 pub(super) const SHARES: &str = "share groups are not served yet";
 pub(super) const STREAMS: &str = "streams groups are not served yet";
 const TXN: &str = "transactions are not served yet";
@@ -14,47 +17,47 @@ pub(super) static DEFINITIONS: &[Definition] = definitions! {
     "add.partitions.to.txn.retry.backoff.ms" Int "20" ReadOnly (AtLeast(1))
         "The first pause between attempts to add partitions to a transaction." NoEffect(TXN);
     "group.consumer.assignment.interval.ms" Int "1000" ClusterWide (AtLeast(0))
-        "The least time between two assignments of a consumer group." NoEffect(GROUPS);
+        "The least time between two assignments of a consumer group." NoEffect(AT_ONCE);
     "group.consumer.assignors" List "uniform,range" ReadOnly (Any)
-        "The ways in which the broker may divide partitions among the members of a consumer group." NoEffect(GROUPS);
+        "The ways in which the broker may divide partitions among the members of a consumer group." InForce("Put first what groups shall use that name none.");
     "group.consumer.heartbeat.interval.ms" Int "5000" ReadOnly (AtLeast(1))
-        "How often members of a consumer group are told to report." NoEffect(GROUPS);
+        "How often members of a consumer group are told to report." InForce("Raise it where many members are idle and may take longer to follow a change.");
     "group.consumer.max.assignment.interval.ms" Int "15000" ReadOnly (AtLeast(0))
-        "The most that a group may set for the time between two assignments." NoEffect(GROUPS);
+        "The most that a group may set for the time between two assignments." NoEffect(AT_ONCE);
     "group.consumer.max.heartbeat.interval.ms" Int "15000" ReadOnly (AtLeast(1))
-        "The most that a group may set for its heartbeat." NoEffect(GROUPS);
+        "The most that a group may set for its heartbeat." NoEffect(UNBOUNDED);
     "group.consumer.max.session.timeout.ms" Int "60000" ReadOnly (AtLeast(1))
-        "The most that a group may set for the silence after which a member is gone." NoEffect(GROUPS);
+        "The most that a group may set for the silence after which a member is gone." NoEffect(UNBOUNDED);
     "group.consumer.max.size" Int "2147483647" ReadOnly (AtLeast(1))
-        "Members of a consumer group at most." NoEffect(GROUPS);
+        "Members of a consumer group at most." InForce("Lower it to keep a client that joins without end from growing a group.");
     "group.consumer.migration.policy" String "bidirectional" ReadOnly (OneOf(&["disabled", "bidirectional", "downgrade", "upgrade"]))
-        "Which groups may change between the classic and the newer protocol while they live." NoEffect(GROUPS);
+        "Which groups may change between the classic and the newer protocol while they live." InForce("Restrict it where clients of both protocols shall not meet in a group.");
     "group.consumer.min.assignment.interval.ms" Int "0" ReadOnly (AtLeast(0))
-        "The least that a group may set for the time between two assignments." NoEffect(GROUPS);
+        "The least that a group may set for the time between two assignments." NoEffect(AT_ONCE);
     "group.consumer.min.heartbeat.interval.ms" Int "5000" ReadOnly (AtLeast(1))
-        "The least that a group may set for its heartbeat." NoEffect(GROUPS);
+        "The least that a group may set for its heartbeat." NoEffect(UNBOUNDED);
     "group.consumer.min.session.timeout.ms" Int "45000" ReadOnly (AtLeast(1))
-        "The least that a group may set for the silence after which a member is gone." NoEffect(GROUPS);
+        "The least that a group may set for the silence after which a member is gone." NoEffect(UNBOUNDED);
     "group.consumer.session.timeout.ms" Int "45000" ReadOnly (AtLeast(1))
-        "How long a member of a consumer group may be silent before it is gone." NoEffect(GROUPS);
+        "How long a member of a consumer group may be silent before it is gone." InForce("Raise it for members that pause for long; lower it to have their partitions handed on sooner.");
     "group.coordinator.append.linger.ms" Int "-1" ReadOnly (AtLeast(-1))
-        "How long a coordinator gathers records before it writes them; -1 adapts." NoEffect(GROUPS);
+        "How long a coordinator gathers records before it writes them; -1 adapts." NoEffect("records of groups are written with all others of their shard");
     "group.coordinator.background.threads" Int "2" ReadOnly (AtLeast(1))
-        "Threads for slow work of coordinators." NoEffect(GROUPS);
+        "Threads for slow work of coordinators." NoEffect(SHARDS);
     "group.coordinator.cached.buffer.max.bytes" Int "1048588" ClusterWide (AtLeast(512 * 1024))
-        "The largest write buffer that a coordinator keeps for the next write." NoEffect(GROUPS);
+        "The largest write buffer that a coordinator keeps for the next write." NoEffect(SHARDS);
     "group.coordinator.rebalance.protocols" List "classic,consumer,streams" ReadOnly (Among(&["classic", "consumer", "streams"]))
-        "The protocols in which groups may coordinate." NoEffect(GROUPS);
+        "The protocols in which groups may coordinate." NoEffect("the classic and the consumer protocol are always served");
     "group.coordinator.threads" Int "4" ReadOnly (AtLeast(1))
-        "Threads that run coordinators." NoEffect(GROUPS);
+        "Threads that run coordinators." NoEffect(SHARDS);
     "group.initial.rebalance.delay.ms" Int "3000" ReadOnly (AtLeast(0))
-        "How long the first rebalance of a classic group waits for more members." NoEffect(GROUPS);
+        "How long the first rebalance of a classic group waits for more members." InForce("Lower it where a group starts with few members; raise it where many start one by one.");
     "group.max.session.timeout.ms" Int "1800000" ReadOnly (Any)
-        "The most that a member of a classic group may ask for as session timeout." NoEffect(GROUPS);
+        "The most that a member of a classic group may ask for as session timeout." InForce("Raise it for members that pause for longer than that.");
     "group.max.size" Int "2147483647" ReadOnly (AtLeast(1))
-        "Members of a classic group at most." NoEffect(GROUPS);
+        "Members of a classic group at most." InForce("Lower it to keep a client that joins without end from growing a group.");
     "group.min.session.timeout.ms" Int "6000" ReadOnly (Any)
-        "The least that a member of a classic group may ask for as session timeout." NoEffect(GROUPS);
+        "The least that a member of a classic group may ask for as session timeout." InForce("Lower it where a member that is gone shall be missed sooner.");
     "group.share.assignment.interval.ms" Int "1000" ClusterWide (AtLeast(0))
         "The least time between two assignments of a share group." NoEffect(SHARES);
     "group.share.assignors" List "simple" ReadOnly (Any)
@@ -126,19 +129,19 @@ pub(super) static DEFINITIONS: &[Definition] = definitions! {
     "offset.metadata.max.bytes" Int "4096" ReadOnly (Any)
         "Characters of text that a consumer may store with an offset." InForce("Raise it for a consumer that keeps more than a note with its offsets.");
     "offsets.commit.timeout.ms" Int "5000" ReadOnly (AtLeast(1))
-        "How long a commit of offsets waits for its replicas." NoEffect(GROUPS);
+        "How long a commit of offsets waits for its replicas." NoEffect("a commit waits for 5 s");
     "offsets.load.buffer.size" Int "5242880" ReadOnly (AtLeast(1))
-        "Bytes that a coordinator reads at once when it loads offsets." NoEffect(GROUPS);
+        "Bytes that a coordinator reads at once when it loads offsets." NoEffect("a coordinator reads as much at once as suits the shard");
     "offsets.retention.check.interval.ms" Long "600000" ReadOnly (AtLeast(1))
         "How often offsets are looked at for their age." InForce("Leave it, except in a test of expiry.");
     "offsets.retention.minutes" Int "10080" ReadOnly (AtLeast(1))
         "How long offsets are kept after their group became empty, or after their commit where it has had no members." InForce("Raise it where a consumer may be away for longer.");
     "offsets.topic.compression.codec" Int "0" ReadOnly (Any)
-        "The codec of the topic of offsets, by its number." NoEffect(GROUPS);
+        "The codec of the topic of offsets, by its number." NoEffect("what groups write is not compressed");
     "offsets.topic.num.partitions" Int "50" ReadOnly (AtLeast(1))
         "Partitions of the topic of offsets." InForce("Set it before the first group: groups are spread by it for ever.");
     "offsets.topic.replication.factor" Short "3" ReadOnly (AtLeast(1))
-        "Replicas of the topic of offsets." NoEffect(GROUPS);
+        "Replicas of the topic of offsets." NoEffect("the cluster has one node");
     "offsets.topic.segment.bytes" Int "104857600" ReadOnly (AtLeast(1))
         "Segment size of the topic of offsets." InForce("Lower it where groups take too long to load: less stays uncompacted.");
     "producer.id.expiration.ms" Int "86400000" ClusterWide (AtLeast(1))

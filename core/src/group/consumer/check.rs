@@ -19,8 +19,8 @@ impl ConsumerGroup {
         settings: &ConsumerSettings,
     ) -> Result<(), GroupError> {
         let invalid = |what: &str| Err(GroupError::InvalidRequest(what.to_string()));
-        let is_empty = |text: &Option<String>| text.as_ref().is_some_and(String::is_empty);
-        if heartbeat.group.is_empty() {
+        let is_empty = |text: &Option<String>| text.as_ref().is_some_and(|text| text.trim().is_empty());
+        if heartbeat.group.trim().is_empty() {
             return invalid("the group id is empty");
         }
         if is_empty(&heartbeat.instance) {

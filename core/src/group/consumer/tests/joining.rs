@@ -98,8 +98,8 @@ fn refused_requests_say_what_is_wrong() {
     let mut host = Host::new(1);
     let ok = || joining("a", &["t"]);
     let wrong = [
-        ("the group id", super::ConsumerHeartbeat { group: "".to_string(), ..ok() }),
-        ("the instance id", as_static(ok(), "")),
+        ("the group id", super::ConsumerHeartbeat { group: " ".to_string(), ..ok() }),
+        ("the instance id", as_static(ok(), " ")),
         ("the rack id", super::ConsumerHeartbeat { rack: Some("".to_string()), ..ok() }),
         ("the member id", beating("", 1)),
         ("the member id", beating("", -1)),
