@@ -197,6 +197,44 @@ fn what_consume_prints_as_json_produce_takes() {
 }
 
 #[test]
+fn groups_go_on_where_they_were_and_are_told_reset_and_deleted() {
+    let desk = Desk::new("groups");
+    desk.ok("topic create t -p 1");
+    desk.ok("produce t a b c d e");
+    for protocol in ["consumer", "cooperative", "classic"] {
+        let group = format!("g-{protocol}");
+        let consume = format!("consume t --group {group} --protocol {protocol} --from beginning");
+        assert_eq!(desk.ok(&format!("{consume} --count 2")), "a\nb\n");
+        assert_eq!(desk.ok(&format!("{consume} --exit-at-end")), "c\nd\ne\n");
+        assert_eq!(desk.ok(&format!("{consume} --exit-at-end")), "");
+    }
+    let list = desk.rows("group list");
+    let names: Vec<&str> = list.iter().map(|row| row["group"].as_str().unwrap()).collect();
+    assert_eq!(names, ["g-classic", "g-consumer", "g-cooperative"]);
+    assert!(list.iter().all(|row| row["state"] == "Empty"), "{list:?}");
+    assert_eq!(desk.rows("group list --type consumer").len(), 1);
+    let row = &desk.rows("group describe g-consumer")[0];
+    assert_eq!((row["committed"].as_i64(), row["lag"].as_i64()), (Some(5), Some(0)));
+    // Without --execute nothing is done.
+    for execute in ["", " --execute"] {
+        let row = &desk.rows(&format!("group reset-offsets g-consumer --shift-by -3{execute}"))[0];
+        assert_eq!((row["before"].as_i64(), row["offset"].as_i64()), (Some(5), Some(2)));
+    }
+    let row = &desk.rows("group describe g-consumer")[0];
+    assert_eq!((row["committed"].as_i64(), row["lag"].as_i64()), (Some(2), Some(3)));
+    assert!(row["lag_seconds"].as_i64().is_some(), "{row}");
+    assert_eq!(desk.rows("group watch g-consumer --count 2 --every 1").len(), 2);
+    assert_eq!(desk.ok("consume t --group g-consumer --exit-at-end"), "c\nd\ne\n");
+    desk.ok("group reset-offsets g-classic --to-earliest --execute");
+    assert_eq!(desk.rows("group describe g-classic")[0]["committed"], 0);
+    assert_eq!(desk.rows("group members g-classic").len(), 0);
+    desk.ok("group delete-offsets g-classic --topic t --yes");
+    assert!(desk.fails("group delete g-cooperative", 2).contains("--yes"));
+    desk.ok("group delete g-cooperative --yes");
+    assert!(desk.fails("group describe g-cooperative", 1).contains("GROUP_ID_NOT_FOUND"));
+}
+
+#[test]
 fn settings_are_shown_set_and_unset() {
     let desk = Desk::new("settings");
     desk.ok("topic create t --config retention.ms=60000");

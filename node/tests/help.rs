@@ -3,7 +3,7 @@
 
 use std::process::{Command, Stdio};
 
-const COMMANDS: [&str; 34] = [
+const COMMANDS: [&str; 42] = [
     "",
     "dev",
     "serve",
@@ -24,6 +24,14 @@ const COMMANDS: [&str; 34] = [
     "config unset",
     "config list",
     "config explain",
+    "group",
+    "group list",
+    "group describe",
+    "group members",
+    "group reset-offsets",
+    "group delete",
+    "group delete-offsets",
+    "group watch",
     "cluster",
     "cluster info",
     "produce",

@@ -2,6 +2,7 @@
 
 mod config;
 mod context;
+mod group;
 mod record;
 mod topic;
 
@@ -13,7 +14,11 @@ use clap::{Args, Subcommand, ValueEnum};
 pub(crate) use config::{ConfigChangeArgs, ConfigListArgs, ConfigShowArgs};
 pub use config::{ConfigCommand, ConfigExplainArgs};
 pub(crate) use context::{ContextCommand, ContextSetArgs};
-pub(crate) use record::{AcksArg, Codec, ConsumeArgs, From, ProduceArgs, Until};
+pub(crate) use group::{
+    GroupCommand, GroupDeleteArgs, GroupDeleteOffsetsArgs, GroupDescribeArgs, GroupListArgs,
+    GroupMembersArgs, GroupResetArgs, GroupWatchArgs, ResetToArgs,
+};
+pub(crate) use record::{AcksArg, Codec, ConsumeArgs, From, ProduceArgs, ProtocolArg, Until};
 pub(crate) use topic::{
     Before, TopicAlterArgs, TopicCommand, TopicCreateArgs, TopicDeleteArgs, TopicDescribeArgs, TopicListArgs,
     TopicOffsetsArgs, TopicRetentionArgs, TopicTrimArgs, TopicsArgs,
@@ -28,6 +33,9 @@ pub enum Command {
     /// Show and change settings of topics, brokers, loggers and groups
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Show groups, their members and how far behind they are, reset and delete what they have committed
+    #[command(subcommand)]
+    Group(GroupCommand),
     /// Show the nodes, their versions and their disks
     #[command(subcommand)]
     Cluster(ClusterCommand),

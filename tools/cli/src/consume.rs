@@ -1,5 +1,7 @@
 //! `consume`: prints records as they come, until told to stop.
 
+mod group;
+
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::time::{Duration, Instant};
@@ -28,6 +30,9 @@ pub(crate) fn run(args: &ConsumeArgs, out: &mut impl Write) -> Result<(), Ended>
     config.topic_creation = TopicCreation::Automatic;
     config.consumer.out_of_range = ResetPolicy::Fail;
     let mut drive = Drive::new(&config, broker.timeout);
+    if let Some(group) = &args.group {
+        return group::run(args, group, &mut drive, out);
+    }
     let partitions = wanted(args, &mut drive)?;
     let attempt = Attempt { what: "cannot read the topic", place: &args.topic, message: None };
     let bounds = bounds(args, &partitions, &mut drive)?;
@@ -201,6 +206,8 @@ struct Printer<'a> {
     args: &'a ConsumeArgs,
     /// How many more; `None` is without end.
     left: Option<u64>,
+    /// The last record that was printed or passed over.
+    last: Option<Offset>,
     scratch: Scratch,
     seen: u64,
     bytes: u64,
@@ -210,11 +217,11 @@ struct Printer<'a> {
 impl<'a> Printer<'a> {
     fn new(args: &'a ConsumeArgs) -> Self {
         let progress = Progress::beside_output();
-        Self { args, left: args.count, scratch: Scratch::new(), seen: 0, bytes: 0, progress }
+        Self { args, left: args.count, last: None, scratch: Scratch::new(), seen: 0, bytes: 0, progress }
     }
 
     fn print(&mut self, fetched: &Fetched, bound: Option<Offset>, out: &mut impl Write) -> Result<(), Ended> {
-        let Self { args, left, scratch, seen, bytes, .. } = self;
+        let Self { args, left, last, scratch, seen, bytes, .. } = self;
         *bytes += fetched.batches.len() as u64;
         let mut written = Ok(());
         let visited = fetched.visit(scratch, |record| {
@@ -223,6 +230,7 @@ impl<'a> Printer<'a> {
                 return;
             }
             *seen += 1;
+            *last = Some(record.offset);
             if !is_wanted(args, record) {
                 return;
             }

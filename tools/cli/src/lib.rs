@@ -9,6 +9,7 @@ mod drive;
 mod ended;
 mod failure;
 mod format;
+mod group;
 mod http;
 mod inspect;
 mod manual;
@@ -39,6 +40,7 @@ pub fn run(command: Command) -> Result<(), Failure> {
     finish(|out| match command {
         Command::Topic(command) => topic::run(&command, out),
         Command::Config(command) => config::run(&command, out),
+        Command::Group(command) => group::run(&command, out),
         Command::Cluster(command) => cluster::run(&command, out),
         Command::Produce(args) => produce::run(&args, out),
         Command::Consume(args) => consume::run(&args, out),

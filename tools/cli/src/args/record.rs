@@ -67,6 +67,14 @@ pub enum Codec {
     Zstd,
 }
 
+/// How members of a group agree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ProtocolArg {
+    Classic,
+    Cooperative,
+    Consumer,
+}
+
 #[derive(Debug, Args)]
 pub struct ConsumeArgs {
     /// The topic to read
@@ -89,6 +97,17 @@ pub struct ConsumeArgs {
     /// Wait for more at the end of the log, which is so unless something says otherwise
     #[arg(long, conflicts_with = "until")]
     pub follow: bool,
+    /// Read as a member of this group, on from where it has committed; what is printed is committed. --from then only says where
+    /// to begin what the group has never read: beginning or end
+    #[arg(long, short = 'G', value_name = "GROUP", conflicts_with_all = ["partitions", "until"])]
+    pub group: Option<String>,
+    /// How the members of the group agree: consumer (KIP-848), cooperative, or classic
+    #[arg(long, value_name = "PROTOCOL", value_enum, default_value_t = ProtocolArg::Consumer, requires = "group",
+        hide_possible_values = true)]
+    pub protocol: ProtocolArg,
+    /// A name that outlives the process, for a static member of the group
+    #[arg(long, value_name = "NAME", requires = "group")]
+    pub instance: Option<String>,
     /// Only records whose value matches this regular expression
     #[arg(long, short = 'g', value_name = "REGEX")]
     pub grep: Option<Regex>,

@@ -2,9 +2,10 @@
 
 use highwater_core::client::{
     AdminAnswer, AdminCall, BrokerVersions, Client, ClientError, ClientEvent, ClusterDescription,
-    ConfigChange, ConfigQuery, ConfigResource, Destination, ListedOffset, LogDir, Mode, NewTopic, OffsetAt,
-    PartitionCall, PartitionCount, ResourceConfigs, ResourceKind, ResourceResult, Token, TopicDescription,
-    TopicPartition, TopicResult,
+    CommittedOffset, ConfigChange, ConfigQuery, ConfigResource, Destination, GroupCall, GroupDescription,
+    ListedGroup, ListedOffset, LogDir, Mode, NewTopic, OffsetAt, OffsetToCommit, PartitionCall,
+    PartitionCount, ResourceConfigs, ResourceKind, ResourceResult, Token, TopicDescription, TopicPartition,
+    TopicResult,
 };
 use highwater_core::id::Offset;
 use highwater_core::time::Now;
@@ -16,6 +17,9 @@ use crate::words::Attempt;
 
 /// What was found of each partition, or why nothing.
 type OfPartitions<T> = Vec<(TopicPartition, Result<T, ClientError>)>;
+
+/// What was found of each group, or why nothing.
+type OfGroups<T> = Vec<(String, Result<T, ClientError>)>;
 
 /// Takes the answer apart that is meant, and fails on any other.
 macro_rules! expect {
@@ -224,6 +228,66 @@ impl Drive {
         before: Vec<(TopicPartition, Offset)>,
     ) -> Result<OfPartitions<Offset>, Failure> {
         expect!(attempt, self.ask_leaders(attempt, PartitionCall::DeleteRecords(before))?, Trimmed)
+    }
+
+    pub(crate) fn groups(
+        &mut self,
+        attempt: &Attempt<'_>,
+        states: Vec<String>,
+        types: Vec<String>,
+    ) -> Result<Vec<ListedGroup>, Failure> {
+        expect!(attempt, self.ask_groups(attempt, GroupCall::List { states, types })?, Groups)
+    }
+
+    pub(crate) fn describe_groups(
+        &mut self,
+        attempt: &Attempt<'_>,
+        groups: Vec<String>,
+    ) -> Result<OfGroups<GroupDescription>, Failure> {
+        expect!(attempt, self.ask_groups(attempt, GroupCall::Describe(groups))?, GroupsDescribed)
+    }
+
+    pub(crate) fn delete_groups(
+        &mut self,
+        attempt: &Attempt<'_>,
+        groups: Vec<String>,
+    ) -> Result<OfGroups<()>, Failure> {
+        expect!(attempt, self.ask_groups(attempt, GroupCall::Delete(groups))?, GroupsDeleted)
+    }
+
+    /// All that the group has committed.
+    pub(crate) fn group_offsets(
+        &mut self,
+        attempt: &Attempt<'_>,
+        group: &str,
+    ) -> Result<OfPartitions<Option<CommittedOffset>>, Failure> {
+        let call = GroupCall::FetchOffsets { group: group.into(), partitions: None };
+        expect!(attempt, self.ask_groups(attempt, call)?, GroupOffsets)
+    }
+
+    pub(crate) fn commit_group_offsets(
+        &mut self,
+        attempt: &Attempt<'_>,
+        group: &str,
+        offsets: Vec<OffsetToCommit>,
+    ) -> Result<OfPartitions<()>, Failure> {
+        let call = GroupCall::CommitOffsets { group: group.into(), offsets };
+        expect!(attempt, self.ask_groups(attempt, call)?, OffsetsChanged)
+    }
+
+    pub(crate) fn delete_group_offsets(
+        &mut self,
+        attempt: &Attempt<'_>,
+        group: &str,
+        partitions: Vec<TopicPartition>,
+    ) -> Result<OfPartitions<()>, Failure> {
+        let call = GroupCall::DeleteOffsets { group: group.into(), partitions };
+        expect!(attempt, self.ask_groups(attempt, call)?, OffsetsChanged)
+    }
+
+    fn ask_groups(&mut self, attempt: &Attempt<'_>, call: GroupCall) -> Result<AdminAnswer, Failure> {
+        let key = call.api_key();
+        self.wait_for(attempt, key, |client, now, token| client.group_admin(now, token, call))
     }
 
     fn ask_leaders(&mut self, attempt: &Attempt<'_>, call: PartitionCall) -> Result<AdminAnswer, Failure> {
