@@ -122,6 +122,10 @@ impl Member {
         }
         wanted.retain(|key, _| !self.owned.contains_key(key));
         let reconciler = self.reconciler();
+        // A heartbeat under way may say that it has none of these: then they are given to others before its answer tells.
+        if !wanted.is_empty() && reconciler.heartbeat.is_some() {
+            return;
+        }
         if !unknown {
             reconciler.target = None;
         }
@@ -131,8 +135,9 @@ impl Member {
     }
 
     fn consumer_beat(&mut self, turn: &mut Turn<'_>) {
-        let is_reconciled = self.revocation.is_none();
         let Role::Consumer(reconciler) = &self.role else { return };
+        // To say that it has nothing while it still looks for names would be to give back what it is about to take.
+        let is_reconciled = self.revocation.is_none() && reconciler.target.is_none();
         if reconciler.stale || reconciler.heartbeat.is_some() || self.epoch < 0 {
             return;
         }
