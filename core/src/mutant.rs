@@ -16,6 +16,7 @@ pub enum Area {
     Controller,
     Configs,
     Resources,
+    Groups,
     Driver,
 }
 
@@ -34,6 +35,7 @@ impl Area {
             Self::Controller => "controller",
             Self::Configs => "configs",
             Self::Resources => "resources",
+            Self::Groups => "groups",
             Self::Driver => "driver",
         }
     }
@@ -260,6 +262,48 @@ mutants! {
         "A fetch that holds pages waits for more.";
     StarvedNotRetried, "starved-not-retried", Resources,
         "A connection that found no memory is never tried again.";
+    AnsweredUncommitted, "answered-uncommitted", Groups,
+        "A coordinator answers before its records are committed.";
+    LastRecordsNotLoaded, "last-records-not-loaded", Groups,
+        "A coordinator that starts passes over the last batch that it reads.";
+    CommitsNotLoaded, "commits-not-loaded", Groups,
+        "A restart forgets what groups have committed.";
+    FirstCommitKept, "first-commit-kept", Groups,
+        "What is committed again stays as it was.";
+    CommitCutShort, "commit-cut-short", Groups,
+        "Of a commit of several partitions the last is not written.";
+    OffsetsOfAnotherGroup, "offsets-of-another-group", Groups,
+        "What the first group has committed is told to all.";
+    OffsetsExpireAtOnce, "offsets-expire-at-once", Groups,
+        "Offsets of a group without members expire when they are looked at.";
+    CommitOfOldGeneration, "commit-of-old-generation", Groups,
+        "A member of an older generation may commit.";
+    CommitOfOldEpoch, "commit-of-old-epoch", Groups,
+        "A member of an older epoch may commit what others have.";
+    SessionNotEnded, "session-not-ended", Groups,
+        "A member of a classic group stays when its session ends.";
+    ConsumerSessionNotEnded, "consumer-session-not-ended", Groups,
+        "A member of the consumer protocol stays when its session ends.";
+    SessionNotBegunAgain, "session-not-begun-again", Groups,
+        "After a restart the sessions of a classic group never end.";
+    ConsumerSessionNotBegunAgain, "consumer-session-not-begun-again", Groups,
+        "After a restart the sessions of the consumer protocol never end.";
+    GenerationNotBumped, "generation-not-bumped", Groups,
+        "The next generation has the number of the last one.";
+    FormerAssignmentTold, "former-assignment-told", Groups,
+        "A sync is answered with what the member had before.";
+    JoinNeverEnds, "join-never-ends", Groups,
+        "A rebalance waits for members that do not come.";
+    UnreleasedGiven, "unreleased-given", Groups,
+        "A member is given what another has not given back.";
+    RevocationNotAwaited, "revocation-not-awaited", Groups,
+        "What a member is to give back counts as given back.";
+    MemberNotBuried, "member-not-buried", Groups,
+        "The tombstone of a member says nothing.";
+    LastPartitionUnassigned, "last-partition-unassigned", Groups,
+        "The last partition of a topic is assigned to nobody.";
+    AnsweredTwice, "answered-twice", Groups,
+        "A decision that waits for room is answered, and answered again.";
     ShortWriteForgotten, "short-write-forgotten", Driver,
         "What a short write left is never sent.";
     ShortWriteRepeated, "short-write-repeated", Driver,

@@ -3,6 +3,7 @@
 
 mod acked_is_durable;
 mod anomalies;
+mod commits_stand;
 mod compaction_equals_fold;
 mod configs_in_force;
 mod disk_oracle;
@@ -12,7 +13,9 @@ mod liveness;
 mod log_start_monotone;
 mod look;
 mod no_silent_gap;
+mod nothing_skipped;
 mod offsets_by_time;
+mod one_owner;
 mod producer_state;
 mod repeatable_read;
 mod resources;
@@ -97,6 +100,7 @@ impl Checkers {
         Self(vec![
             Box::new(acked_is_durable::AckedIsDurable::new(rules)),
             Box::new(anomalies::Anomalies::new(rules)),
+            Box::new(commits_stand::CommitsStand::default()),
             Box::new(compaction_equals_fold::CompactionEqualsFold::new(rules)),
             Box::new(configs_in_force::ConfigsInForce::new(rules)),
             Box::new(disk_oracle::DiskOracle::new(rules)),
@@ -105,7 +109,9 @@ impl Checkers {
             Box::new(liveness::Liveness),
             Box::new(log_start_monotone::LogStartMonotone::new(rules)),
             Box::new(no_silent_gap::NoSilentGap::new(rules)),
+            Box::new(nothing_skipped::NothingSkipped::default()),
             Box::new(offsets_by_time::OffsetsByTime::new(rules)),
+            Box::new(one_owner::OneOwner::default()),
             Box::new(producer_state::ProducerState::new(rules)),
             Box::new(repeatable_read::RepeatableRead::new(rules)),
             Box::new(resources::Resources),

@@ -8,6 +8,7 @@ mod consumer;
 mod fetching;
 mod final_reader;
 mod lister;
+mod member;
 mod prober;
 mod producer;
 mod record;
@@ -37,6 +38,8 @@ pub struct Desk<'a> {
     pub topics: &'a [TopicParams],
     /// No new work: finish what is open.
     pub draining: bool,
+    /// The last word is read: members leave to the last one.
+    pub closing: bool,
     /// How many times as long clients rest as they usually would.
     pub rest_factor: u64,
     pub history: &'a mut History,
@@ -128,7 +131,7 @@ impl Client {
     pub fn new(params: &ClientParams, topics: &[TopicParams], mut prng: Prng) -> Self {
         let session = |task, prng: &mut Prng| {
             let config = spec::client_config(params, prng);
-            Body::Session(Box::new(Session::new(config, task)))
+            Body::Session(Box::new(Session::new((config, params.node), task)))
         };
         let body = match &params.role {
             Role::Admin => session(Box::new(admin::Admin::new(params.node, topics)), &mut prng),
@@ -144,6 +147,9 @@ impl Client {
             }
             Role::FinalReader { places } => {
                 session(Box::new(final_reader::FinalReader::new(places, topics)), &mut prng)
+            }
+            Role::Member(spec) => {
+                session(Box::new(member::Member::new(params.node, spec.clone(), topics)), &mut prng)
             }
             Role::Prober { places } => Body::Prober(Box::new(Prober::new(params, places.clone()))),
         };

@@ -50,6 +50,8 @@ pub enum Stream {
     Client(u64),
     /// What is drawn of a node's steward.
     Steward(usize),
+    /// What is drawn of a node's groups.
+    Groups(usize),
 }
 
 impl Stream {
@@ -72,6 +74,7 @@ impl Stream {
             Self::Delivery(number) => (10, number),
             Self::LastEnd(node) => (11, node as u64),
             Self::Steward(node) => (12, node as u64),
+            Self::Groups(node) => (13, node as u64),
         };
         assert!(index < 1 << 48, "kinds and what they count do not mix");
         Prng::keyed(seed, (kind << 48) | index)

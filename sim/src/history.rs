@@ -1,6 +1,7 @@
 //! What happened, as the clients and the core's events tell it: a stream of facts for the checkers. Judges nothing.
 
 mod deed;
+mod membership;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::disk::Strike;
 pub use deed::{Change, Deed, Fate, Ruled};
+pub use membership::{Act, Member, Share};
 
 /// A partition of a topic of this run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -274,6 +276,7 @@ pub enum Fact {
         node: usize,
         deed: Deed,
     },
+    Member(Member),
     /// Something that must have ended by now has not.
     Overdue {
         what: String,
@@ -297,6 +300,9 @@ pub struct History {
     mark: Mark,
     values: u64,
     processes: u32,
+    questions: u64,
+    /// What members have, as far as they know.
+    shares: BTreeMap<Process, Share>,
 }
 
 impl Fact {
@@ -319,6 +325,7 @@ impl Fact {
             Self::Core { .. }
             | Self::Disk { .. }
             | Self::Steward { .. }
+            | Self::Member(_)
             | Self::Ended { .. }
             | Self::DiskReplaced { .. }
             | Self::FinalReadBegan
@@ -336,6 +343,22 @@ impl History {
     pub fn new_process(&mut self) -> Process {
         self.processes += 1;
         Process(self.processes)
+    }
+
+    /// A number that no other request about a group has.
+    pub fn new_question(&mut self) -> u64 {
+        self.questions += 1;
+        self.questions
+    }
+
+    /// The number of the last such request.
+    pub fn last_question(&self) -> u64 {
+        self.questions
+    }
+
+    /// What the members of a group have.
+    pub fn shares<'a>(&'a self, group: &'a str) -> impl Iterator<Item = &'a Share> {
+        self.shares.values().filter(move |share| share.group == group)
     }
 
     /// Now.
@@ -371,6 +394,9 @@ impl History {
     }
 
     pub fn record(&mut self, fact: Fact) {
+        if let Fact::Member(member) = &fact {
+            self.note_share(member);
+        }
         match &fact {
             Fact::Acked(Acked { place, offset: Some(offset), .. }) => {
                 self.learn(*place, offset.saturating_add(1))
@@ -398,10 +424,27 @@ impl History {
             | Fact::Unreadable { .. }
             | Fact::Disk { .. }
             | Fact::Steward { .. }
+            | Fact::Member(_)
             | Fact::DiskReplaced { .. }
             | Fact::Overdue { .. } => {}
         }
         self.fresh.push(fact);
+    }
+
+    fn note_share(&mut self, member: &Member) {
+        match &member.act {
+            Act::Has { share, .. } => {
+                self.shares.insert(member.process, share.clone());
+            }
+            Act::Gone => {
+                self.shares.remove(&member.process);
+            }
+            Act::Heard { .. }
+            | Act::Commits { .. }
+            | Act::Committed { .. }
+            | Act::LogStarts { .. }
+            | Act::Finds { .. } => {}
+        }
     }
 
     fn learn(&mut self, place: Place, end: i64) {

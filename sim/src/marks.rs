@@ -29,7 +29,7 @@ const OF_ROT: [&str; 7] = [
 ];
 
 /// What is asked of one profile only, and why others need not come to it.
-const LEANS: [(&str, Profile, &str); 10] = [
+const LEANS: [(&str, Profile, &str); 11] = [
     ("Halted", Profile::Disk, "the disk seldom fails elsewhere"),
     ("StorageRoomAgain", Profile::Disk, "the disk is seldom full elsewhere"),
     ("ProduceRefused", Profile::Load, "elsewhere little waits when a disk is found full"),
@@ -40,15 +40,15 @@ const LEANS: [(&str, Profile, &str); 10] = [
     ("SegmentCleaned", Profile::Compact, "topics are compacted nowhere else"),
     ("LogCleaned", Profile::Compact, "topics are compacted nowhere else"),
     ("CleaningGivenUp", Profile::Compact, "topics are compacted nowhere else"),
+    ("GroupChanged", Profile::Groups, "nobody is a member of a group elsewhere"),
 ];
 
 /// What no run is expected to reach, and why.
-const NEVER: [(&str, &str); 4] = [
+const NEVER: [(&str, &str); 3] = [
     (
         "CallBeforeImage",
         "messages between shards all take the same time, so that no call overtakes the metadata",
     ),
-    ("GroupChanged", "no client of a run is a member of a group"),
     ("LogLevelSet", "loggers are the process's, and a run has none"),
     (
         "WatchRipe",

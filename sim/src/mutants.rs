@@ -19,7 +19,7 @@ pub struct Ground {
 
 impl Ground {
     /// Cheapest first.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self { profile: Profile::Smoke, rot: Rot::Off },
         Self { profile: Profile::Disk, rot: Rot::Off },
         Self { profile: Profile::Power, rot: Rot::Off },
@@ -30,12 +30,17 @@ impl Ground {
         Self { profile: Profile::Default, rot: Rot::Off },
         Self { profile: Profile::Compact, rot: Rot::Off },
         Self { profile: Profile::Days, rot: Rot::Off },
+        Self { profile: Profile::Groups, rot: Rot::Off },
     ];
 
     /// How many rounds it takes until it gets a seed: those that take long, or excuse much, have fewer. What is old enough to go is
     /// rare where runs are short, and memory is short where the load is.
     fn rounds(self, area: Area) -> u64 {
         match (self.profile, self.rot) {
+            (Profile::Groups, _) if area == Area::Groups => 1,
+            // There are no groups elsewhere.
+            (_, _) if area == Area::Groups => 1_000,
+            (Profile::Groups, _) => 100,
             (Profile::Compact, _) if area == Area::Compaction => 1,
             (_, _) if area == Area::Compaction => 100,
             (Profile::Load | Profile::Default, Rot::Off)

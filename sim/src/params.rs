@@ -13,7 +13,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::checker::TopicRule;
 use crate::clients::spec;
-pub use crate::clients::spec::{ClientParams, ConsumerSpec, ProducerSpec, Role, StewardSpec};
+pub use crate::clients::spec::{
+    ClientParams, ConsumerSpec, Exit, MemberSpec, ProducerSpec, Role, StewardSpec,
+};
 use crate::disk::DiskSpeed;
 use crate::draw::{Draw, Stream};
 use crate::fault::{self, Planned, Sketch};
@@ -215,6 +217,19 @@ impl Params {
                 clients.push(ClientParams::draw(&mut prng, node, role, &tuning));
             }
         }
+        if tuning.groups_max > 0 {
+            topics.iter_mut().for_each(TopicParams::settle);
+            for (node, params) in drawn.iter_mut().enumerate() {
+                let mut prng = Stream::Groups(node).of(seed);
+                let of_node = topics.iter().filter(|topic| topic.node == node);
+                let names: Vec<String> = of_node.map(|topic| topic.name.clone()).collect();
+                let groups = spec::draw_groups(&mut prng, node, &names, &tuning);
+                params.config.statics.extend(groups.settings);
+                for member in groups.members {
+                    clients.push(ClientParams::draw(&mut prng, node, Role::Member(member), &tuning));
+                }
+            }
+        }
         Self {
             seed,
             options,
@@ -230,6 +245,20 @@ impl Params {
             operations_max: None,
             steps_max: STEPS_MAX,
         }
+    }
+
+    /// The last member of each group.
+    pub(crate) fn last_members(&self) -> Vec<ClientParams> {
+        let mut groups = BTreeSet::new();
+        let mut last = Vec::new();
+        for client in &self.clients {
+            if let Role::Member(spec) = &client.role
+                && groups.insert(&spec.config.group)
+            {
+                last.push(ClientParams { role: Role::Member(spec.last()), ..client.clone() });
+            }
+        }
+        last
     }
 
     /// Every partition of a node whose offsets keep their meaning.

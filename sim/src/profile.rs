@@ -26,6 +26,8 @@ pub enum Profile {
     Compact,
     /// One node through up to two days, whose topics and settings a steward looks after: retention, offsets by time.
     Days,
+    /// Members of groups of both protocols, which come, commit, crash and pause, with short sessions and faults of every kind.
+    Groups,
 }
 
 /// What the topics of a run are.
@@ -68,10 +70,13 @@ pub(crate) struct Tuning {
     pub(crate) rest_factor: u64,
     pub(crate) topics: TopicKind,
     pub(crate) stewards: Stewards,
+    /// Groups of each node at most, and members of each.
+    pub(crate) groups_max: u64,
+    pub(crate) members: (u64, u64),
 }
 
 impl Profile {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Smoke,
         Self::Default,
         Self::Disk,
@@ -80,6 +85,7 @@ impl Profile {
         Self::Calm,
         Self::Compact,
         Self::Days,
+        Self::Groups,
     ];
 
     pub fn name(self) -> &'static str {
@@ -92,6 +98,7 @@ impl Profile {
             Self::Calm => "calm",
             Self::Compact => "compact",
             Self::Days => "days",
+            Self::Groups => "groups",
         }
     }
 
@@ -152,6 +159,16 @@ impl Profile {
                 stewards: Stewards::OneEach,
                 ..smoke
             },
+            Self::Groups => Tuning {
+                span_micros_max: 8_000_000,
+                producers: (1, 2),
+                consumers: (0, 1),
+                pause_micros_max: 100_000,
+                nodes: &[1, 1, 1, 1, 2],
+                groups_max: 2,
+                members: (2, 5),
+                ..smoke
+            },
         }
     }
 }
@@ -173,6 +190,8 @@ fn smoke() -> Tuning {
         rest_factor: 1,
         topics: TopicKind::Kept,
         stewards: Stewards::None,
+        groups_max: 0,
+        members: (0, 0),
     }
 }
 

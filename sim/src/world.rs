@@ -25,7 +25,7 @@ use crate::clients::{Act, Client, Desk, Heard};
 use crate::draw::{Draw, Stream};
 use crate::fault::{Fault, Planned, Replacement};
 use crate::heap::Heap;
-use crate::history::{Ending, Fact, History};
+use crate::history::{Ending, Fact, History, Member};
 use crate::marks;
 use crate::network::{Arrival, ClientEnd, Delivery, Network};
 use crate::params::{ClientParams, PORT, Params, Rot, host};
@@ -315,6 +315,7 @@ impl World {
             | Fact::Ended { node, .. }
             | Fact::DiskReplaced { node }
             | Fact::Disk { node, .. }
+            | Fact::Member(Member { node, .. })
             | Fact::Steward { node, .. } => Some(*node),
             Fact::Sent(_)
             | Fact::Acked(_)
@@ -370,6 +371,7 @@ impl World {
             topics: &self.params.topics,
             draining: self.phase != Phase::Faults
                 || self.params.operations_max.is_some_and(|most| self.requests >= most),
+            closing: matches!(self.phase, Phase::FinalRead { .. }),
             rest_factor: self.params.rest_factor,
             history: &mut self.history,
             operations: &mut self.operations,
@@ -524,6 +526,9 @@ impl World {
         self.readers_from = self.clients.len();
         for node in 0..self.nodes.len() {
             self.add_client(&ClientParams::final_reader(node, self.params.lasting_places(node)));
+        }
+        for member in self.params.last_members() {
+            self.add_client(&member);
         }
     }
 }

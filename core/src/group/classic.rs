@@ -16,6 +16,7 @@ use super::command::{CommitOffsets, Described, DescribedMember, GroupError, Grou
 use super::offsets::Aging;
 use super::out::{GroupEvent, Out, Reason};
 use super::record::{ClassicMember, ClassicValue, GroupRecord};
+use crate::mutant::{self, Mutant};
 use crate::time::{Duration, Instant, Now, Timestamp};
 
 mod join;
@@ -163,7 +164,7 @@ impl ClassicGroup {
         }
         if commit.generation >= 0 || !commit.member.is_empty() || commit.instance.is_some() {
             self.check_member(&commit.member, commit.instance.as_deref())?;
-            if commit.generation != self.generation {
+            if commit.generation != self.generation && !mutant::on(Mutant::CommitOfOldGeneration) {
                 return Err(GroupError::IllegalGeneration);
             }
         } else if !self.is_empty() {
@@ -315,7 +316,9 @@ impl ClassicGroup {
     pub fn on_loaded(&mut self, out: &mut Out<'_>) {
         let ids: Vec<String> = self.members.keys().cloned().collect();
         for id in &ids {
-            self.restart_session(out.now, id);
+            if !mutant::on(Mutant::SessionNotBegunAgain) {
+                self.restart_session(out.now, id);
+            }
         }
         if self.members.len() > out.settings.size_max {
             self.rebalance(out, Reason::OverCapacity);

@@ -30,6 +30,7 @@ use super::record::{
     ConsumerValue, CurrentValue, GroupRecord, MemberState, MemberValue, RegexValue, TargetEpochValue,
 };
 use crate::id::TopicId;
+use crate::mutant::{self, Mutant};
 use crate::time::{Instant, Timestamp};
 
 /// The epoch of a static member that has left for a while.
@@ -110,7 +111,9 @@ impl ConsumerGroup {
             kept.instances.remove(instance);
         }
         let Some(mut value) = value else {
-            kept.members.remove(&member);
+            if !mutant::on(Mutant::MemberNotBuried) {
+                kept.members.remove(&member);
+            }
             return;
         };
         value.topics.sort_unstable();
@@ -170,7 +173,9 @@ impl ConsumerGroup {
     pub fn on_loaded(&mut self, out: &mut Out<'_>) {
         let session_ends = out.now.mono + out.settings.consumer.session_timeout;
         for (id, member) in &self.kept.members {
-            self.timers.on_heartbeat(id, session_ends);
+            if !mutant::on(Mutant::ConsumerSessionNotBegunAgain) {
+                self.timers.on_heartbeat(id, session_ends);
+            }
             if self.kept.current(id).state == MemberState::UnrevokedPartitions {
                 self.timers.on_revocation(id, Some(out.now.mono + member.rebalance_timeout));
             }

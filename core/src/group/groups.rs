@@ -22,7 +22,8 @@ use super::settings::GroupSettings;
 use super::topics::Surroundings;
 use crate::coordinator::{Decision, KeyedRecord, Machine, Token, Turn, Unavailable, Unreadable, When};
 use crate::limits::OFFSETS_DELETED_AT_ONCE;
-use crate::time::Instant;
+use crate::mutant::{self, Mutant};
+use crate::time::{Duration, Instant};
 
 #[derive(Debug, Default)]
 pub struct Groups {
@@ -91,7 +92,11 @@ impl Groups {
             None => return Err(GroupError::IllegalGeneration),
         }
         let len_max = out.settings.metadata_bytes_max;
+        let several = commit.offsets.len() > 1;
         let results = Offsets::commit(commit, out.now.wall, len_max, &mut out.decision.records);
+        if several && mutant::on(Mutant::CommitCutShort) {
+            out.decision.records.pop();
+        }
         Ok(GroupReply::Committed(results))
     }
 
@@ -100,7 +105,11 @@ impl Groups {
         if let Some(group) = self.group(&fetch.group) {
             group.check_fetch(&fetch)?;
         }
-        Ok(GroupReply::Fetched(self.offsets.fetch(&fetch.group, fetch.partitions)))
+        let group = match self.groups.keys().next() {
+            Some(first) if mutant::on(Mutant::OffsetsOfAnotherGroup) => first,
+            _ => &fetch.group,
+        };
+        Ok(GroupReply::Fetched(self.offsets.fetch(group, fetch.partitions)))
     }
 
     fn delete_offsets(&self, delete: &DeleteOffsets, out: &mut Out<'_>) -> Result<GroupReply, GroupError> {
@@ -137,7 +146,10 @@ impl Groups {
 
     /// A group without members goes with the last of its offsets.
     fn expire(&self, turn: &Turn<'_, dyn Surroundings>, decision: &mut Made) {
-        let retention = turn.surroundings.settings("").offsets_retention;
+        let mut retention = turn.surroundings.settings("").offsets_retention;
+        if mutant::on(Mutant::OffsetsExpireAtOnce) {
+            retention = Duration::ZERO;
+        }
         for (name, seat) in &self.groups {
             let group = &seat.group;
             let old = Old { group: name, aging: group.aging(), retention, now: turn.now.wall };
@@ -282,6 +294,9 @@ impl Machine for Groups {
 
     fn on_loaded(&mut self, turn: &mut Turn<'_, dyn Surroundings>) -> Made {
         let names: Vec<String> = self.groups.keys().cloned().collect();
+        if mutant::on(Mutant::CommitsNotLoaded) {
+            self.offsets = Offsets::default();
+        }
         let mut decision = Decision::default();
         for name in names {
             let settings = turn.surroundings.settings(&name);

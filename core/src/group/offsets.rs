@@ -9,6 +9,7 @@ use super::command::{CommitOffsets, Committing, Fetched, GroupError, TopicPartit
 use super::record::{GroupRecord, OffsetValue};
 use crate::id::TopicId;
 use crate::limits::OFFSETS_DELETED_AT_ONCE;
+use crate::mutant::{self, Mutant};
 use crate::time::{Duration, Timestamp};
 
 type OfGroup = BTreeMap<String, BTreeMap<i32, OffsetValue>>;
@@ -56,6 +57,9 @@ impl Offsets {
     pub(super) fn replay(&mut self, group: String, partition: TopicPartition, value: Option<OffsetValue>) {
         let TopicPartition { topic, partition } = partition;
         if let Some(value) = value {
+            if mutant::on(Mutant::FirstCommitKept) && self.find(&group, &topic, partition).is_some() {
+                return;
+            }
             self.topics.entry(topic.clone()).or_default().groups.insert(group.clone());
             self.groups.entry(group).or_default().entry(topic).or_default().insert(partition, value);
             return;

@@ -113,6 +113,7 @@ impl Checker for AckedIsDurable {
             | Fact::OutOfRange(_)
             | Fact::Damaged { .. }
             | Fact::Sought(_)
+            | Fact::Member(_)
             | Fact::RefusedInSequence { .. }
             | Fact::Trimmed(_)
             | Fact::Unreadable { .. }

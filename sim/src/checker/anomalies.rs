@@ -142,6 +142,7 @@ impl Checker for Anomalies {
             | Fact::Acked(_)
             | Fact::Unacked(_)
             | Fact::Sought(_)
+            | Fact::Member(_)
             | Fact::Fetched(_)
             | Fact::Told(_)
             | Fact::OutOfRange(_)

@@ -139,6 +139,7 @@ impl Checker for CompactionEqualsFold {
             | Fact::OutOfRange(_)
             | Fact::Damaged { .. }
             | Fact::Sought(_)
+            | Fact::Member(_)
             | Fact::Listed(_)
             | Fact::RefusedInSequence { .. }
             | Fact::Unreadable { .. }

@@ -140,6 +140,7 @@ impl Checker for DiskOracle {
             | Fact::Told(_)
             | Fact::OutOfRange(_)
             | Fact::Sought(_)
+            | Fact::Member(_)
             | Fact::Listed(_)
             | Fact::RefusedInSequence { .. }
             | Fact::Trimmed(_)

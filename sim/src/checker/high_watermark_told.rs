@@ -36,6 +36,7 @@ impl Checker for HighWatermarkTold {
             | Fact::OutOfRange(_)
             | Fact::Damaged { .. }
             | Fact::Sought(_)
+            | Fact::Member(_)
             | Fact::Listed(_)
             | Fact::RefusedInSequence { .. }
             | Fact::Trimmed(_)

@@ -85,6 +85,7 @@ impl Checker for NoSilentGap {
             | Fact::OutOfRange(_)
             | Fact::Damaged { .. }
             | Fact::Sought(_)
+            | Fact::Member(_)
             | Fact::RefusedInSequence { .. }
             | Fact::Trimmed(_)
             | Fact::Unreadable { .. }

@@ -193,6 +193,7 @@ impl Checker for ProducerState {
             | Fact::OutOfRange(_)
             | Fact::Damaged { .. }
             | Fact::Sought(_)
+            | Fact::Member(_)
             | Fact::Listed(_)
             | Fact::RefusedInSequence { .. }
             | Fact::Trimmed(_)

@@ -65,6 +65,7 @@ impl Checker for RepeatableRead {
             | Fact::OutOfRange(_)
             | Fact::Damaged { .. }
             | Fact::Sought(_)
+            | Fact::Member(_)
             | Fact::Listed(_)
             | Fact::RefusedInSequence { .. }
             | Fact::Trimmed(_)

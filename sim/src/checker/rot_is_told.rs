@@ -248,6 +248,7 @@ impl Checker for RotIsTold {
             | Fact::OutOfRange(_)
             | Fact::Damaged { .. }
             | Fact::Sought(_)
+            | Fact::Member(_)
             | Fact::Listed(_)
             | Fact::RefusedInSequence { .. }
             | Fact::Trimmed(_)

@@ -42,6 +42,11 @@ pub(super) trait Task: std::fmt::Debug {
     fn on_crash(&mut self, process: Process, desk: &mut Desk<'_>);
     /// What is still to be done before the run may end.
     fn unfinished(&self) -> Option<String>;
+
+    /// Until when the process stands still: it hears nothing, and does nothing.
+    fn stalled_until(&self) -> Instant {
+        Instant::default()
+    }
 }
 
 #[derive(Debug)]
@@ -62,11 +67,14 @@ pub(super) struct Session {
     slots: u32,
     seen: Seen,
     scratch: Scratch,
+    /// What came while the process stood still.
+    unheard: Vec<Heard>,
 }
 
 impl Session {
-    pub(super) fn new(config: ClientConfig, task: Box<dyn Task>) -> Self {
-        Self { config, task, life: None, slots: 0, seen: Seen::default(), scratch: Scratch::new() }
+    pub(super) fn new((config, node): (ClientConfig, usize), task: Box<dyn Task>) -> Self {
+        let (seen, scratch) = (Seen::new(node), Scratch::new());
+        Self { config, task, life: None, slots: 0, seen, scratch, unheard: Vec::new() }
     }
 
     pub(super) fn unfinished(&self) -> Option<String> {
@@ -75,12 +83,26 @@ impl Session {
 
     /// Takes one fact; when to be woken.
     pub(super) fn hear(&mut self, heard: Heard, desk: &mut Desk<'_>, prng: &mut Prng) -> Option<Instant> {
+        let stalled_until = self.task.stalled_until();
+        if stalled_until > desk.now {
+            self.unheard.push(heard);
+            return Some(stalled_until);
+        }
+        let mut wake = None;
+        for heard in std::mem::take(&mut self.unheard).into_iter().chain([heard]) {
+            wake = self.take(heard, desk, prng);
+        }
+        wake
+    }
+
+    fn take(&mut self, heard: Heard, desk: &mut Desk<'_>, prng: &mut Prng) -> Option<Instant> {
         let life = self.life.get_or_insert_with(|| Life {
             client: Client::new(&self.config, prng.next_u64(), desk.clocks()),
             process: desk.history.new_process(),
             first_slot: self.slots,
             taps: BTreeMap::new(),
         });
+        self.seen.process = life.process;
         match heard {
             Heard::Connected { conn } => {
                 if let Some(conn) = life.known(conn) {
@@ -110,7 +132,7 @@ impl Session {
         let answered = if self.config.producer.acks == Acks::None { Answered::No } else { Answered::Yes };
         loop {
             let mut quiet = true;
-            self.slots = self.slots.max(life.obey(answered, desk));
+            self.slots = self.slots.max(life.obey(answered, &self.seen, desk));
             let Life { client, process, .. } = life;
             while let Some(event) = client.poll_event() {
                 quiet = false;
@@ -121,7 +143,7 @@ impl Session {
             let (seen, scratch) = (&self.seen, &mut self.scratch);
             let next = self.task.go_on(&mut Turn { client, process: *process, prng, scratch, seen, desk });
             let acts = desk.acts.len();
-            self.slots = self.slots.max(life.obey(answered, desk));
+            self.slots = self.slots.max(life.obey(answered, &self.seen, desk));
             if next == Next::Crash {
                 desk.operations.add("client-crash");
                 life.end(desk);
@@ -159,7 +181,7 @@ impl Life {
     }
 
     /// Performs what the client wants; how many connections there were in all lives.
-    fn obey(&mut self, answered: Answered, desk: &mut Desk<'_>) -> u32 {
+    fn obey(&mut self, answered: Answered, seen: &Seen, desk: &mut Desk<'_>) -> u32 {
         let mut slots = 0;
         while let Some(effect) = self.client.poll(desk.clocks()) {
             match effect {
@@ -171,7 +193,7 @@ impl Life {
                 }
                 ClientEffect::Send { conn: own, parts } => {
                     let Some(tap) = self.taps.get_mut(&own) else { continue };
-                    tap.on_sent(&parts, answered, desk);
+                    tap.on_sent(&parts, answered, seen, desk);
                     desk.acts.push(Act::Send { conn: self.named(own), parts });
                 }
                 ClientEffect::Close { conn: own } => {

@@ -1,6 +1,8 @@
 //! What the clients of a run do and with which settings, as drawn from the seed. Runs nothing.
 
-use highwater_core::client::{Acks, Address, ClientConfig, Idempotence, ResetPolicy, Retries};
+use highwater_core::client::{
+    Acks, Address, Assignor, ClientConfig, GroupConfig, Idempotence, MemberProtocol, ResetPolicy, Retries,
+};
 use highwater_core::prng::Prng;
 use highwater_core::time::Duration;
 
@@ -59,6 +61,30 @@ pub struct StewardSpec {
     pub timed: Vec<(String, String)>,
 }
 
+/// What becomes of a member once the faults have ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    Leaves,
+    Stays,
+    /// It comes when the others go, and leaves when it has everything.
+    Last,
+}
+
+#[derive(Debug, Clone)]
+pub struct MemberSpec {
+    pub config: GroupConfig,
+    /// How long a coordinator may hear nothing of it.
+    pub session: Duration,
+    pub exit: Exit,
+    pub pause_micros_max: u64,
+    /// Of a million rests, how many end in each of these.
+    pub crash_per_million: u64,
+    pub leave_per_million: u64,
+    pub stall_per_million: u64,
+    /// Of a million fetches, after how many it commits by itself.
+    pub commit_per_million: u64,
+}
+
 #[derive(Debug, Clone)]
 pub enum Role {
     Admin,
@@ -68,6 +94,7 @@ pub enum Role {
     Prober { places: Vec<Place> },
     Steward(StewardSpec),
     FinalReader { places: Vec<Place> },
+    Member(MemberSpec),
 }
 
 #[derive(Debug, Clone)]
@@ -124,6 +151,95 @@ pub(crate) fn draw_roles(
         roles.push(Role::Prober { places: some_of(prng, &lasting) });
     }
     roles
+}
+
+/// What is drawn of the groups of a node: settings of the broker and the members.
+pub(crate) struct Groups {
+    pub(crate) settings: Vec<(String, String)>,
+    pub(crate) members: Vec<MemberSpec>,
+}
+
+pub(crate) fn draw_groups(prng: &mut Prng, node: usize, topics: &[String], tuning: &Tuning) -> Groups {
+    let session = Duration::from_millis(prng.pick(&[300, 600, 1_500]));
+    let beat = Duration::from_millis(session.as_millis() / prng.between(3, 8));
+    let settings = [
+        ("offsets.topic.num.partitions", prng.between(1, 4)),
+        ("offsets.topic.replication.factor", 1),
+        ("offsets.retention.check.interval.ms", 300),
+        ("group.min.session.timeout.ms", 100),
+        ("group.initial.rebalance.delay.ms", prng.pick(&[0, 0, 50, 300])),
+        ("group.consumer.session.timeout.ms", session.as_millis()),
+        ("group.consumer.heartbeat.interval.ms", beat.as_millis()),
+    ];
+    let mut members = Vec::new();
+    for number in 0..prng.between(1, tuning.groups_max) {
+        let group = draw_group(prng, &format!("group-{node}-{number}"), topics);
+        for member in 0..prng.between(tuning.members.0, tuning.members.1) {
+            members.push(draw_member(prng, &group, member, (session, beat)));
+        }
+    }
+    Groups { settings: settings.map(|(name, value)| (name.to_owned(), value.to_string())).to_vec(), members }
+}
+
+fn draw_group(prng: &mut Prng, name: &str, topics: &[String]) -> GroupConfig {
+    let protocols =
+        [MemberProtocol::ClassicEager, MemberProtocol::ClassicCooperative, MemberProtocol::Consumer];
+    let some: Vec<String> = topics.iter().filter(|_| prng.coin()).cloned().collect();
+    let topics = if some.is_empty() { topics.to_vec() } else { some };
+    let mut group = GroupConfig::new(name, prng.pick(&protocols), topics);
+    match group.protocol {
+        MemberProtocol::ClassicEager => {
+            let both = [Assignor::Range, Assignor::RoundRobin];
+            group.assignors = if prng.coin() { both.to_vec() } else { vec![prng.pick(&both)] };
+        }
+        MemberProtocol::ClassicCooperative => {}
+        MemberProtocol::Consumer => {
+            group.remote_assignor = prng.pick(&[None, Some("range"), Some("uniform")]).map(str::to_owned);
+        }
+    }
+    // What began at the end would leave records out before anything is committed.
+    group.auto_offset_reset = ResetPolicy::Earliest;
+    group.rebalance_timeout = Duration::from_secs(prng.pick(&[6, 10]));
+    group
+}
+
+fn draw_member(
+    prng: &mut Prng,
+    group: &GroupConfig,
+    member: u64,
+    (session, beat): (Duration, Duration),
+) -> MemberSpec {
+    let mut config = group.clone();
+    (config.session_timeout, config.heartbeat_interval) = (session, beat);
+    config.instance = prng.chance(300_000).then(|| format!("{}-member-{member}", group.group));
+    config.auto_commit = prng.coin().then(|| prng.micros(20_000, 500_000));
+    MemberSpec {
+        config,
+        session,
+        exit: prng.pick(&[Exit::Leaves, Exit::Stays, Exit::Stays]),
+        pause_micros_max: prng.scaled(5_000, 100_000),
+        crash_per_million: prng.pick(&[0, 5_000, 20_000]),
+        leave_per_million: prng.pick(&[0, 5_000, 20_000]),
+        stall_per_million: prng.pick(&[0, 0, 10_000]),
+        commit_per_million: prng.pick(&[0, 100_000, 500_000]),
+    }
+}
+
+impl MemberSpec {
+    /// Who comes after all others of this member's group, and sees what it has committed.
+    pub(crate) fn last(&self) -> Self {
+        let mut config = self.config.clone();
+        (config.instance, config.auto_commit) = (None, None);
+        Self {
+            config,
+            exit: Exit::Last,
+            crash_per_million: 0,
+            leave_per_million: 0,
+            stall_per_million: 0,
+            commit_per_million: 0,
+            ..*self
+        }
+    }
 }
 
 /// Draws how the times of a steward are kept.
@@ -214,6 +330,7 @@ pub(super) fn client_config(params: &ClientParams, prng: &mut Prng) -> ClientCon
             config.consumer.partition_bytes_max = spec.partition_bytes_max;
             config.consumer.out_of_range = spec.out_of_range;
         }
+        Role::Member(_) => config.consumer.wait_max = Duration::from_millis(50),
         Role::FinalReader { .. } => {
             config.consumer.wait_max = Duration::from_millis(5);
             config.consumer.out_of_range = ResetPolicy::Earliest;

@@ -1,10 +1,13 @@
 //! Listens in on a connection of the real client: every answer must be in order and whole, whatever the client makes of it, and
 //! some of what it says is a fact. Must not know the client.
 
+mod group;
+
 use std::collections::{BTreeMap, VecDeque};
 
 use highwater_core::buf::Slice;
 use highwater_core::id::Uuid;
+use highwater_core::time::Instant;
 use highwater_core::wire::messages::api_versions_response::ApiVersionsResponse;
 use highwater_core::wire::messages::create_topics_response::CreateTopicsResponse;
 use highwater_core::wire::messages::delete_topics_response::DeleteTopicsResponse;
@@ -22,11 +25,14 @@ use super::Desk;
 use super::codec::code;
 use super::session::Answered;
 use crate::bytes::joined;
-use crate::history::{Fact, Mark, Place, Told};
+use crate::history::{Fact, Mark, Place, Process, Told};
 
 /// What answers said that later ones are to be understood by.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Seen {
+    /// The node that is asked, and who asks it now.
+    pub(super) node: usize,
+    pub(super) process: Process,
     /// Topics of the run by their ids.
     topics: BTreeMap<Uuid, usize>,
     /// When the fetch was sent whose answer came last.
@@ -35,12 +41,22 @@ pub(super) struct Seen {
     pub(super) list_mark: Mark,
 }
 
+impl Seen {
+    pub(super) fn new(node: usize) -> Self {
+        let (topics, process) = (BTreeMap::new(), Process(0));
+        Self { node, process, topics, fetch_mark: Mark::default(), list_mark: Mark::default() }
+    }
+}
+
 #[derive(Debug)]
 struct Asked {
     key: ApiKey,
     version: i16,
     correlation: i32,
     mark: Mark,
+    sent: Instant,
+    /// A number of its own, if it is about what a group has committed.
+    question: u64,
     /// Partitions of a produce.
     partitions: usize,
 }
@@ -54,7 +70,7 @@ pub(super) struct Tap {
 
 impl Tap {
     /// The client sends a request.
-    pub(super) fn on_sent(&mut self, parts: &[Slice], answered: Answered, desk: &mut Desk<'_>) {
+    pub(super) fn on_sent(&mut self, parts: &[Slice], answered: Answered, seen: &Seen, desk: &mut Desk<'_>) {
         let head = parts.first().and_then(|part| part.first_chunk::<12>());
         let &[_, _, _, _, k0, k1, v0, v1, c0, c1, c2, c3] = head.expect("a request has a header");
         let key = ApiKey::from_code(i16::from_be_bytes([k0, k1])).expect("the client knows what it asks");
@@ -65,7 +81,9 @@ impl Tap {
         let version = i16::from_be_bytes([v0, v1]);
         let correlation = i32::from_be_bytes([c0, c1, c2, c3]);
         let partitions = if key == ApiKey::Produce { produced(&joined(parts)) } else { 0 };
-        self.asked.push_back(Asked { key, version, correlation, mark: desk.history.mark(), partitions });
+        let question = group::on_sent(key, parts, seen, desk);
+        let (mark, sent) = (desk.history.mark(), desk.now);
+        self.asked.push_back(Asked { key, version, correlation, mark, sent, question, partitions });
     }
 
     /// The client hears bytes.
@@ -133,6 +151,7 @@ fn take_body(
             for partition in response.topics.iter().flat_map(|topic| &topic.partitions) {
                 desk.count("list-offsets", partition.error_code);
             }
+            group::on_listed(asked, &response, seen, desk);
         }
         ApiKey::Metadata => on_metadata(&MetadataResponse::decode(version, &mut reader)?, seen, desk),
         ApiKey::InitProducerId => {
@@ -166,6 +185,14 @@ fn take_body(
             let response = ApiVersionsResponse::decode(version, &mut reader)?;
             desk.count("api-versions", response.error_code);
         }
+        ApiKey::FindCoordinator
+        | ApiKey::JoinGroup
+        | ApiKey::SyncGroup
+        | ApiKey::Heartbeat
+        | ApiKey::LeaveGroup
+        | ApiKey::OffsetCommit
+        | ApiKey::OffsetFetch
+        | ApiKey::ConsumerGroupHeartbeat => group::on_answer(asked, &mut reader, seen, desk)?,
         other => desk.complain("wire", format!("{other:?} was never asked for")),
     }
     reader.finish()

@@ -92,9 +92,8 @@ fn weigh(profile: Profile, (kind, chance, most): (Kind, u64, u64)) -> (u64, u64)
     let seldom = (chance / 3, most);
     match (profile, kind) {
         (Profile::Compact, Kind::PowerOff | Kind::Kill | Kind::Trigger) => often,
-        (_, Kind::Rot | Kind::DiskLies) | (Profile::Smoke | Profile::Default | Profile::Compact, _) => {
-            (chance, most)
-        }
+        (_, Kind::Rot | Kind::DiskLies)
+        | (Profile::Smoke | Profile::Default | Profile::Compact | Profile::Groups, _) => (chance, most),
         (Profile::Disk, Kind::DiskErrors | Kind::DiskFull | Kind::DiskSlow) => often,
         (Profile::Disk, Kind::SyncErrorThenCut | Kind::KillAtSegmentThenCut) => (400_000, most),
         (Profile::Disk, Kind::Kill | Kind::PowerOff | Kind::Trigger | Kind::CutAtDuplicate) => (chance, most),

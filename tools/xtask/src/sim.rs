@@ -12,7 +12,7 @@ use crate::steps::{Output, cargo};
 type Batch = &'static str;
 
 /// What must be clean for every commit.
-const STEP: [Batch; 15] = [
+const STEP: [Batch; 16] = [
     "check --seeds 1..101 --profile smoke --jobs 2",
     "check --seeds 1..16 --profile default --jobs 2",
     "check --seeds 1..16 --profile disk --jobs 2",
@@ -20,6 +20,7 @@ const STEP: [Batch; 15] = [
     "check --seeds 1..16 --profile load --jobs 2",
     "check --seeds 1..31 --profile compact --jobs 2",
     "check --seeds 1..31 --profile days --jobs 2",
+    "check --seeds 1..41 --profile groups --jobs 2",
     "check --seeds 1..51 --profile smoke --tier t1 --jobs 2",
     "run --seeds 1..101 --profile smoke --rot --jobs 2",
     "run --seeds 1..51 --profile disk --rot --jobs 2",
@@ -47,7 +48,7 @@ const TWICE: [Batch; 2] = [
 const CANARY: Batch = "run --mutant ack-on-running-flush --profile smoke --seeds 1..20";
 
 /// The batches of a night, besides those of the step.
-const NIGHT: [Batch; 27] = [
+const NIGHT: [Batch; 28] = [
     "run --seeds 1..3001 --profile smoke --jobs 2 --keep-going",
     "run --seeds 1..3001 --profile default --jobs 2 --keep-going --require-marks",
     "run --seeds 1..3001 --profile disk --jobs 2 --keep-going --require-marks",
@@ -56,6 +57,7 @@ const NIGHT: [Batch; 27] = [
     "run --seeds 1..3001 --profile compact --jobs 2 --keep-going",
     "run --seeds 1..3001 --profile days --jobs 2 --keep-going",
     "run --seeds 1..3001 --profile calm --jobs 2 --keep-going",
+    "run --seeds 1..3001 --profile groups --jobs 2 --keep-going",
     "run --seeds 1..501 --profile smoke --tier t1 --jobs 2 --keep-going",
     "run --seeds 1..3001 --profile smoke --rot --jobs 2 --keep-going",
     "run --seeds 1..3001 --profile disk --rot --jobs 2 --keep-going",

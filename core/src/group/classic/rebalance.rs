@@ -9,6 +9,7 @@ use crate::coordinator::When;
 use crate::group::command::{GroupError, GroupReply};
 use crate::group::out::{Out, Reason};
 use crate::limits::GROUP_REJOIN_WAIT_MIN;
+use crate::mutant::{self, Mutant};
 use crate::time::{Duration, Instant, Now};
 
 impl ClassicGroup {
@@ -79,7 +80,9 @@ impl ClassicGroup {
         if !self.members.is_empty() && !self.elect() {
             return self.wait_again(out);
         }
-        self.generation = self.generation.checked_add(1).unwrap_or_default();
+        if !mutant::on(Mutant::GenerationNotBumped) {
+            self.generation = self.generation.checked_add(1).unwrap_or_default();
+        }
         if self.members.is_empty() {
             self.protocol = None;
             self.turn(out, Phase::Empty, Reason::JoinEnded(gone));
@@ -200,6 +203,7 @@ impl ClassicGroup {
                 preparing.initial = Some(Initial { delay: next, remaining, joined: false });
                 self.phase = Phase::Preparing(preparing);
             }
+            Some(_) | None if mutant::on(Mutant::JoinNeverEnds) && !self.has_all() => self.wait_again(out),
             Some(_) | None => self.complete(out),
         }
     }
@@ -228,6 +232,7 @@ impl ClassicGroup {
                 member.expires_at = None;
                 return;
             }
+            Some(_) | None if mutant::on(Mutant::SessionNotEnded) => return,
             Some(_) | None => {}
         }
         self.remove(out, &id);

@@ -13,6 +13,7 @@ use crate::group::command::{
 use crate::group::out::{GroupEvent, Out, Reason};
 use crate::group::record::{ClassicMember, ClassicValue};
 use crate::limits::GROUP_RECORD_BYTES_MAX;
+use crate::mutant::{self, Mutant};
 
 impl ClassicGroup {
     pub fn sync(&mut self, out: &mut Out<'_>, from: Token, sync: Sync) {
@@ -76,7 +77,9 @@ impl ClassicGroup {
         for member in &value.members {
             let known = self.members.get_mut(&member.id).expect("the value is of these members");
             if let Some(waiting) = known.sync.take() {
-                let synced = self.synced(&member.assignment);
+                let former = known.assignment.clone();
+                let is_former = mutant::on(Mutant::FormerAssignmentTold) && !former.is_empty();
+                let synced = self.synced(if is_former { &former } else { &member.assignment });
                 waiting.answer(out, GroupReply::Synced(synced), When::Committed);
                 self.restart_session(out.now, &member.id);
             }

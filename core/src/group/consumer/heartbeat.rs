@@ -22,6 +22,7 @@ use crate::group::record::{
 use crate::group::regex::TopicRegex;
 use crate::group::topics::Surroundings;
 use crate::id::Uuid;
+use crate::mutant::{self, Mutant};
 use crate::prng::Prng;
 use crate::time::Duration;
 
@@ -203,7 +204,8 @@ impl ConsumerGroup {
             subscription,
             is_subscribed: &is_subscribed,
             is_taken: &|topic, partition| {
-                self.kept.owners.get(&(topic, partition)).is_some_and(|owner| !mine.contains(&&**owner))
+                let owner = self.kept.owners.get(&(topic, partition));
+                owner.is_some_and(|owner| !mine.contains(&&**owner)) && !mutant::on(Mutant::UnreleasedGiven)
             },
         }
         .next();

@@ -10,6 +10,7 @@ use crate::group::command::{ConsumerAssigned, ConsumerHeartbeat, GroupError};
 use crate::group::out::Out;
 use crate::group::record::{ConsumerValue, CurrentValue, GroupRecord, TargetEpochValue};
 use crate::group::topics::Surroundings;
+use crate::mutant::{self, Mutant};
 use crate::time::Duration;
 
 impl ConsumerGroup {
@@ -55,7 +56,7 @@ impl ConsumerGroup {
     pub fn on_deadline(&mut self, out: &mut Out<'_>, topics: &dyn Surroundings) {
         let mut gone = BTreeSet::new();
         for member in self.timers.due(out.now.mono) {
-            if self.kept.members.contains_key(&member) {
+            if self.kept.members.contains_key(&member) && !mutant::on(Mutant::ConsumerSessionNotEnded) {
                 gone.insert(member);
             } else {
                 self.timers.remove(&member);

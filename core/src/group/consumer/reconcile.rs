@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 use crate::group::command::TopicPartitions;
 use crate::group::record::{CurrentValue, EpochPartitions, MemberState};
 use crate::id::TopicId;
+use crate::mutant::{self, Mutant};
 
 /// What a heartbeat does to what its sender is subscribed to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,7 +82,7 @@ impl Step<'_> {
             let free = free.into_iter().map(|partition| (partition, Some(self.target_epoch)));
             add(&mut gained, EpochPartitions { topic, partitions: free.collect() });
         }
-        if self.owns(&next.revoking) {
+        if self.owns(&next.revoking) && !mutant::on(Mutant::RevocationNotAwaited) {
             next.state = MemberState::UnrevokedPartitions;
             return next;
         }

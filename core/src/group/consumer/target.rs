@@ -13,6 +13,7 @@ use crate::group::record::{MemberValue, RegexValue};
 use crate::group::regex::TopicRegex;
 use crate::group::settings::ConsumerSettings;
 use crate::group::topics::{Surroundings, Topic, is_internal};
+use crate::mutant::{self, Mutant};
 use crate::time::Timestamp;
 
 /// What is kept, with what a decision changes of it.
@@ -103,7 +104,10 @@ impl<'a> View<'a> {
         let known = self.topics(topics);
         let mut assigned: Vec<AssignedTopic> = known
             .values()
-            .map(|topic| AssignedTopic { id: topic.id, partitions: topic.partitions })
+            .map(|topic| {
+                let cut = i32::from(topic.partitions > 1 && mutant::on(Mutant::LastPartitionUnassigned));
+                AssignedTopic { id: topic.id, partitions: topic.partitions - cut }
+            })
             .collect();
         assigned.sort_unstable_by_key(|topic| topic.id);
         let place = |name: &str| {

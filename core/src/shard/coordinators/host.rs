@@ -8,6 +8,7 @@ use crate::batch::{BatchBuilder, BatchHeader, BatchView, NewRecord, Scratch};
 use crate::coordinator::{Answer, Decision, KeyedRecord, Machine, Token, Turn, Unavailable, When};
 use crate::id::{Offset, PartitionId};
 use crate::limits::{COORDINATOR_BATCH_BYTES_MAX, COORDINATOR_COMMANDS_MAX};
+use crate::mutant::{self, Mutant};
 use crate::replica::ReadReply;
 use crate::shard::owner::{NotAppended, Owner};
 use crate::time::{Instant, Now, Timestamp};
@@ -132,6 +133,9 @@ impl<M: Machine + Default> Host<M> {
         while !rest.is_empty() {
             let (batch, behind) = BatchView::parse(rest).ok()?;
             rest = behind;
+            if rest.is_empty() && mutant::on(Mutant::LastRecordsNotLoaded) {
+                break;
+            }
             batch.check_crc().ok()?;
             if batch.is_control() {
                 continue;
@@ -225,7 +229,13 @@ impl<M: Machine + Default> Host<M> {
                 waiting.records.into_iter().for_each(|record| self.machine.replay(record));
                 self.answer(owner, waiting.answers, answers);
             }
-            Err(NotAppended::NoRoom) => self.waiting = Some(waiting),
+            Err(NotAppended::NoRoom) => {
+                if mutant::on(Mutant::AnsweredTwice) {
+                    let unable = |answer: &Answer<M::Reply>| (answer.to, M::unavailable(Unavailable::Unable));
+                    answers.extend(waiting.answers.iter().map(unable));
+                }
+                self.waiting = Some(waiting);
+            }
             Err(NotAppended::TooLarge) => answers.extend(refused::<M>(waiting.answers)),
             Err(NotAppended::Refused) => {
                 let unable = |answer: Answer<M::Reply>| (answer.to, M::unavailable(Unavailable::Unable));
@@ -239,6 +249,7 @@ impl<M: Machine + Default> Host<M> {
         let end = owner.log_end(self.partition).unwrap_or_default();
         for Answer { to, reply, when } in decided {
             match when {
+                When::Committed if mutant::on(Mutant::AnsweredUncommitted) => answers.push((to, reply)),
                 When::Committed => self.pending.push_back((end, to, reply)),
                 When::AtOnce => answers.push((to, reply)),
             }

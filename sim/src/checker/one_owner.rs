@@ -1,0 +1,146 @@
+//! No partition is with two members of a group: not in one generation, and not at one time. A member that was silent for as long as
+//! its session lasts may not know yet that it is none any more, and neither may a static member whose place was taken.
+
+use std::collections::BTreeMap;
+
+use highwater_core::time::{Duration, Instant};
+
+use super::Checker;
+use crate::history::{Act, Fact, Member, Place, Process, Share};
+use crate::report::Violation;
+
+/// Clocks of nodes are fast by so much of a hundred at most.
+const HASTE_PERCENT: u64 = 12;
+
+#[derive(Debug, Clone)]
+struct Owner {
+    share: Share,
+    session: Duration,
+    /// When it sent what the coordinator answered last.
+    heard: Instant,
+}
+
+impl Owner {
+    /// Whether the coordinator may have given it up.
+    fn is_silent(&self, at: Instant) -> bool {
+        let session = Duration::from_nanos(self.session.as_nanos() / 100 * (100 - HASTE_PERCENT));
+        self.heard + session <= at
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub(super) struct OneOwner {
+    owners: BTreeMap<Process, Owner>,
+    heard: BTreeMap<Process, Instant>,
+}
+
+impl OneOwner {
+    fn on_has(&mut self, process: Process, at: Instant, mut owner: Owner) -> Result<(), Violation> {
+        owner.heard = self.heard.get(&process).copied().unwrap_or_default();
+        let before = self.owners.insert(process, owner);
+        let owner = &self.owners[&process];
+        let had = |place: &Place| before.as_ref().is_some_and(|before| before.share.places.contains(place));
+        for (other, known) in self.owners.iter().filter(|(other, _)| **other != process) {
+            let (one, two) = (&owner.share, &known.share);
+            let is_same = one.instance.is_some() && one.instance == two.instance;
+            let Some(both) = one.places.iter().find(|place| two.places.contains(place)) else { continue };
+            if one.group != two.group || is_same {
+                continue;
+            }
+            let in_generation = one.generation.is_some() && one.generation == two.generation;
+            let excused = had(both) || known.is_silent(at) || owner.is_silent(at);
+            if in_generation || !excused {
+                let story = format!("{both:?} is with {process:?} and with {other:?}: {owner:?}, {known:?}");
+                return Err(Violation::new("one_owner", story));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Checker for OneOwner {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "only members own")]
+    fn on_fact(&mut self, fact: &Fact) -> Result<(), Violation> {
+        match fact {
+            Fact::Member(Member { process, act, .. }) => match act {
+                Act::Has { at, session, share } => {
+                    let owner = Owner { share: share.clone(), session: *session, heard: *at };
+                    return self.on_has(*process, *at, owner);
+                }
+                Act::Gone => {
+                    self.owners.remove(process);
+                    self.heard.remove(process);
+                }
+                Act::Heard { sent } => {
+                    self.heard.insert(*process, *sent);
+                    if let Some(owner) = self.owners.get_mut(process) {
+                        owner.heard = owner.heard.max(*sent);
+                    }
+                }
+                Act::Commits { .. } | Act::Committed { .. } | Act::LogStarts { .. } | Act::Finds { .. } => {}
+            },
+            Fact::DiskReplaced { .. } => *self = Self::default(),
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use highwater_core::time::{Duration, Instant};
+
+    use super::{Checker, OneOwner};
+    use crate::checker::samples::PLACE;
+    use crate::history::{Act, Fact, Member, Process, Share};
+
+    fn at(millis: u64) -> Instant {
+        Instant::default() + Duration::from_millis(millis)
+    }
+
+    fn member(process: u32, act: Act) -> Fact {
+        Fact::Member(Member { node: 0, process: Process(process), act })
+    }
+
+    fn has(process: u32, millis: u64, generation: Option<i32>, owns: usize) -> Fact {
+        let share = Share { group: "g".into(), generation, instance: None, places: vec![PLACE; owns] };
+        member(process, Act::Has { at: at(millis), session: Duration::from_secs(1), share })
+    }
+
+    fn heard(process: u32, millis: u64) -> Fact {
+        member(process, Act::Heard { sent: at(millis) })
+    }
+
+    fn judge(facts: &[Fact]) -> bool {
+        let mut checker = OneOwner::default();
+        facts.iter().all(|fact| checker.on_fact(fact).is_ok())
+    }
+
+    #[test]
+    fn partition_is_taken_over_from_who_gave_it_up() {
+        assert!(judge(&[
+            heard(1, 0),
+            has(1, 1, None, 1),
+            has(1, 50, None, 0),
+            heard(2, 40),
+            has(2, 60, None, 1)
+        ]));
+        assert!(judge(&[heard(1, 0), has(1, 1, None, 1), member(1, Act::Gone), has(2, 60, None, 1)]));
+        assert!(!judge(&[heard(1, 0), has(1, 1, None, 1), heard(2, 40), has(2, 60, None, 1)]));
+    }
+
+    #[test]
+    fn silence_excuses_once_the_session_is_over() {
+        let after =
+            |millis| judge(&[heard(1, 0), has(1, 1, None, 1), heard(2, millis), has(2, millis, None, 1)]);
+        assert!(!after(850) && after(900));
+        let kept = [heard(1, 0), has(1, 1, None, 1), heard(1, 500), heard(2, 900), has(2, 900, None, 1)];
+        assert!(!judge(&kept));
+    }
+
+    #[test]
+    fn generation_excuses_nobody() {
+        let facts = |generation| [has(1, 1, Some(4), 1), has(2, 9_000, Some(generation), 1)];
+        assert!(judge(&facts(5)) && !judge(&facts(4)));
+    }
+}
