@@ -13,10 +13,10 @@ use super::{
     Effect, Event, Halt, Input, PartitionReport, PartitionView, PoolReport, RetentionReport, ShardReport,
     Usage,
 };
-use crate::buf::Pool;
+use crate::buf::{PageMut, Pool};
 use crate::config::Config;
 use crate::controller::{Controller, Image};
-use crate::id::{PartitionId, ShardId, StreamId, TopicId, Uuid};
+use crate::id::{ConnId, PartitionId, ShardId, StreamId, TopicId, Uuid};
 use crate::time::{Instant, Now};
 
 /// Why a shard wants to be polled at a time.
@@ -128,7 +128,10 @@ impl Shard {
             Input::Accepted { conn, local, peer } => self.home.on_accepted(now, conn, local, peer.ip()),
             Input::Received { conn, page, len } => self.home.on_received(now, conn, page, len),
             Input::Sent { conn } => self.home.on_sent(now, conn),
-            Input::Closed { conn, page } => self.home.on_closed(conn, page),
+            Input::Closed { conn, page } => {
+                let unused = self.forget(conn);
+                self.home.on_closed(conn, page.or(unused));
+            }
             Input::Disk { op, outcome } => self.owner.on_disk(now, op, outcome),
             Input::Shard { from, message } => self.on_message(now, from, message),
             Input::Tick => {}
@@ -143,6 +146,31 @@ impl Shard {
                 self.owner.on_stop();
             }
         }
+    }
+
+    /// Orders about a connection that is gone, which a driver that was full has not taken, are void. Gives back what one of them lent.
+    fn forget(&mut self, gone: ConnId) -> Option<PageMut> {
+        let names = |effect: &Effect| match effect {
+            Effect::Recv { conn, .. } | Effect::Send { conn, .. } | Effect::Close { conn, .. } => {
+                *conn == gone
+            }
+            Effect::Write { .. }
+            | Effect::Sync { .. }
+            | Effect::Read { .. }
+            | Effect::File { .. }
+            | Effect::Shard { .. }
+            | Effect::Halt(_) => false,
+        };
+        let mut page = None;
+        let mut at = 0;
+        while at < self.effects.len() {
+            if !names(&self.effects[at]) {
+                at += 1;
+            } else if let Some(Effect::Recv { into, .. }) = self.effects.remove(at) {
+                page = Some(into);
+            }
+        }
+        page
     }
 
     fn on_message(&mut self, now: Now, from: ShardId, message: ShardMessage) {
