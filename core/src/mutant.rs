@@ -277,9 +277,9 @@ mutants! {
     OffsetsExpireAtOnce, "offsets-expire-at-once", Groups,
         "Offsets of a group without members expire when they are looked at.";
     CommitOfOldGeneration, "commit-of-old-generation", Groups,
-        "A member of an older generation may commit.";
-    CommitOfOldEpoch, "commit-of-old-epoch", Groups,
-        "A member of an older epoch may commit what others have.";
+        "Who was in an older generation of a classic group may commit.";
+    CommitOfGoneMember, "commit-of-gone-member", Groups,
+        "Who is no member of a group of the consumer protocol any more may commit.";
     SessionNotEnded, "session-not-ended", Groups,
         "A member of a classic group stays when its session ends.";
     ConsumerSessionNotEnded, "consumer-session-not-ended", Groups,
@@ -292,14 +292,14 @@ mutants! {
         "The next generation has the number of the last one.";
     FormerAssignmentTold, "former-assignment-told", Groups,
         "A sync is answered with what the member had before.";
-    JoinNeverEnds, "join-never-ends", Groups,
-        "A rebalance waits for members that do not come.";
+    MembersNotTold, "members-not-told", Groups,
+        "The leader of a generation is not told who is in it.";
     UnreleasedGiven, "unreleased-given", Groups,
         "A member is given what another has not given back.";
     RevocationNotAwaited, "revocation-not-awaited", Groups,
         "What a member is to give back counts as given back.";
     MemberNotBuried, "member-not-buried", Groups,
-        "The tombstone of a member says nothing.";
+        "The tombstone of what a member has says nothing.";
     LastPartitionUnassigned, "last-partition-unassigned", Groups,
         "The last partition of a topic is assigned to nobody.";
     AnsweredTwice, "answered-twice", Groups,

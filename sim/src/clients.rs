@@ -38,7 +38,7 @@ pub struct Desk<'a> {
     pub topics: &'a [TopicParams],
     /// No new work: finish what is open.
     pub draining: bool,
-    /// The last word is read: members leave to the last one.
+    /// The nodes have ended for the last time: members leave all to the last one.
     pub closing: bool,
     /// How many times as long clients rest as they usually would.
     pub rest_factor: u64,

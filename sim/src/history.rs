@@ -3,7 +3,7 @@
 mod deed;
 mod membership;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use highwater_core::client::{ClientError, Written};
@@ -301,6 +301,8 @@ pub struct History {
     values: u64,
     processes: u32,
     questions: u64,
+    /// Topics that somebody was told of that they stand.
+    made: BTreeSet<usize>,
     /// What members have, as far as they know.
     shares: BTreeMap<Process, Share>,
 }
@@ -351,6 +353,14 @@ impl History {
         self.questions
     }
 
+    pub fn topic_made(&mut self, topic: usize) {
+        self.made.insert(topic);
+    }
+
+    pub fn is_made(&self, topic: usize) -> bool {
+        self.made.contains(&topic)
+    }
+
     /// The number of the last such request.
     pub fn last_question(&self) -> u64 {
         self.questions
@@ -389,6 +399,7 @@ impl History {
 
     /// Of these topics clients know no more than this.
     pub fn go_back(&mut self, topics: impl Fn(usize) -> bool, ends: Ends) {
+        self.made.retain(|topic| !topics(*topic));
         self.ends.retain(|place, _| !topics(place.topic));
         self.ends.extend(ends);
     }

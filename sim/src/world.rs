@@ -371,7 +371,7 @@ impl World {
             topics: &self.params.topics,
             draining: self.phase != Phase::Faults
                 || self.params.operations_max.is_some_and(|most| self.requests >= most),
-            closing: matches!(self.phase, Phase::FinalRead { .. }),
+            closing: matches!(self.phase, Phase::Restarting { .. } | Phase::FinalRead { .. }),
             rest_factor: self.params.rest_factor,
             history: &mut self.history,
             operations: &mut self.operations,

@@ -111,9 +111,7 @@ impl ConsumerGroup {
             kept.instances.remove(instance);
         }
         let Some(mut value) = value else {
-            if !mutant::on(Mutant::MemberNotBuried) {
-                kept.members.remove(&member);
-            }
+            kept.members.remove(&member);
             return;
         };
         value.topics.sort_unstable();
@@ -142,6 +140,9 @@ impl ConsumerGroup {
 
     /// A partition is with whom the newest record of it names: compaction may keep an older one of another member for a while.
     pub fn replay_current(&mut self, member: String, value: Option<CurrentValue>) {
+        if value.is_none() && mutant::on(Mutant::MemberNotBuried) {
+            return;
+        }
         let kept = &mut self.kept;
         if let Some(old) = kept.currents.remove(&member) {
             for partition in partitions_of(&old) {

@@ -100,6 +100,7 @@ impl Admin {
         match asking {
             Asking::Create(_) if result.error.is_none() || is(ErrorCode::TopicAlreadyExists) => {
                 known.stands = true;
+                desk.history.topic_made(topic);
             }
             Asking::Delete(_) if result.error.is_none() || is(ErrorCode::UnknownTopicOrPartition) => {
                 known.stands = false;

@@ -54,6 +54,7 @@ pub(super) struct Member {
     tokens: u64,
     next_at: Instant,
     stalled_until: Instant,
+    vanished: bool,
     /// Why the run must not end yet.
     lacks: Option<String>,
 }
@@ -76,6 +77,7 @@ impl Member {
             tokens: 0,
             next_at: Instant::default(),
             stalled_until: Instant::default(),
+            vanished: false,
             lacks: Some("it has not begun".to_owned()),
         }
     }
@@ -102,6 +104,7 @@ impl Member {
 
     fn gone(&mut self, process: Process, desk: &mut Desk<'_>) {
         self.told = None;
+        self.epoch = -1;
         self.positions.clear();
         desk.history.record(Fact::Member(Fellow { node: self.node, process, act: Act::Gone }));
     }
@@ -148,7 +151,13 @@ impl Member {
         if turn.prng.chance(self.spec.crash_per_million) { Next::Crash } else { Next::At(self.next_at) }
     }
 
+    /// The leader of a classic group that comes back to what it assigned before does not see what topics came meanwhile, and
+    /// neither does Kafka's: such a group begins when they are there.
     fn join(&mut self, turn: &mut Turn<'_, '_>) {
+        let is_classic = self.config().protocol != MemberProtocol::Consumer;
+        if is_classic && !self.partitions.places().all(|place| turn.desk.history.is_made(place.topic)) {
+            return;
+        }
         self.standing = Standing::In;
         turn.client.join_group(turn.desk.clocks(), self.spec.config.clone());
     }
@@ -157,7 +166,7 @@ impl Member {
     fn finish(&mut self, turn: &mut Turn<'_, '_>) {
         let stays = match self.spec.exit {
             Exit::Leaves => false,
-            Exit::Stays => !turn.desk.closing,
+            Exit::Stays | Exit::Vanishes => !turn.desk.closing,
             Exit::Last => true,
         };
         match self.standing {
@@ -168,7 +177,7 @@ impl Member {
         }
         self.lacks = match (self.standing, self.spec.exit) {
             (Standing::Done, _) => None,
-            (Standing::In, Exit::Stays) => self.unread(turn),
+            (Standing::In, Exit::Stays | Exit::Vanishes) => self.unread(turn),
             (Standing::In, Exit::Last) => {
                 let reads = |partition| turn.client.position(partition).is_some();
                 let lacking = self.partitions.iter().find(|(_, partition)| !reads(partition));
@@ -259,6 +268,10 @@ impl Task for Member {
             self.lacks = None;
             return Next::Idle;
         }
+        if turn.desk.closing && self.spec.exit == Exit::Vanishes {
+            self.vanished = true;
+            return Next::Crash;
+        }
         if turn.desk.now >= self.next_at {
             self.next_at = turn.desk.now + LOOK_AGAIN;
             self.finish(turn);
@@ -294,7 +307,7 @@ impl Task for Member {
 
     fn on_crash(&mut self, process: Process, desk: &mut Desk<'_>) {
         self.gone(process, desk);
-        self.standing = Standing::Outside;
+        self.standing = if self.vanished { Standing::Done } else { Standing::Outside };
     }
 
     fn unfinished(&self) -> Option<String> {

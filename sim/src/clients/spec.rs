@@ -66,6 +66,8 @@ pub struct StewardSpec {
 pub enum Exit {
     Leaves,
     Stays,
+    /// It stays, and its process is gone when the node ends for the last time.
+    Vanishes,
     /// It comes when the others go, and leaves when it has everything.
     Last,
 }
@@ -165,7 +167,7 @@ pub(crate) fn draw_groups(prng: &mut Prng, node: usize, topics: &[String], tunin
     let settings = [
         ("offsets.topic.num.partitions", prng.between(1, 4)),
         ("offsets.topic.replication.factor", 1),
-        ("offsets.retention.check.interval.ms", 300),
+        ("offsets.retention.check.interval.ms", 2_500),
         ("group.min.session.timeout.ms", 100),
         ("group.initial.rebalance.delay.ms", prng.pick(&[0, 0, 50, 300])),
         ("group.consumer.session.timeout.ms", session.as_millis()),
@@ -216,11 +218,11 @@ fn draw_member(
     MemberSpec {
         config,
         session,
-        exit: prng.pick(&[Exit::Leaves, Exit::Stays, Exit::Stays]),
+        exit: prng.pick(&[Exit::Leaves, Exit::Stays, Exit::Stays, Exit::Vanishes]),
         pause_micros_max: prng.scaled(5_000, 100_000),
         crash_per_million: prng.pick(&[0, 5_000, 20_000]),
         leave_per_million: prng.pick(&[0, 5_000, 20_000]),
-        stall_per_million: prng.pick(&[0, 0, 10_000]),
+        stall_per_million: prng.pick(&[0, 5_000, 20_000]),
         commit_per_million: prng.pick(&[0, 100_000, 500_000]),
     }
 }

@@ -11,6 +11,7 @@ use crate::group::command::{GroupError, GroupReply, Join, Joined, JoinedMember};
 use crate::group::out::{Arrival, Out, Reason};
 use crate::group::settings::GroupSettings;
 use crate::limits::{GROUP_NEW_MEMBER_WAIT, GROUP_PENDING_MEMBERS_MAX};
+use crate::mutant::{self, Mutant};
 
 impl ClassicGroup {
     /// What is wrong with a join whatever the group: to be asked before a group is made for it.
@@ -124,7 +125,7 @@ impl ClassicGroup {
             instance: member.instance.clone(),
             metadata: member.metadata(&protocol).to_vec(),
         };
-        let members = match self.is_leader(member) {
+        let members = match self.is_leader(member) && !mutant::on(Mutant::MembersNotTold) {
             true => self.members.iter().map(joined).collect(),
             false => Vec::new(),
         };

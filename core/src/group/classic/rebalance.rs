@@ -203,7 +203,6 @@ impl ClassicGroup {
                 preparing.initial = Some(Initial { delay: next, remaining, joined: false });
                 self.phase = Phase::Preparing(preparing);
             }
-            Some(_) | None if mutant::on(Mutant::JoinNeverEnds) && !self.has_all() => self.wait_again(out),
             Some(_) | None => self.complete(out),
         }
     }

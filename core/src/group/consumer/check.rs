@@ -81,6 +81,9 @@ impl ConsumerGroup {
         if commit.generation < 0 && self.is_empty() {
             return Ok(());
         }
+        if mutant::on(Mutant::CommitOfGoneMember) {
+            return Ok(());
+        }
         let member = self.kept.members.get(&commit.member).ok_or(GroupError::UnknownMember)?;
         let current = self.kept.current(&commit.member);
         if member.classic.is_some() {
@@ -90,7 +93,7 @@ impl ConsumerGroup {
         if !commit.knows_member_epochs || commit.generation > current.epoch {
             return Err(GroupError::StaleMemberEpoch);
         }
-        if commit.generation == current.epoch || mutant::on(Mutant::CommitOfOldEpoch) {
+        if commit.generation == current.epoch {
             return Ok(());
         }
         let has_since_before = commit.offsets.iter().all(|(partition, committing)| {
