@@ -163,7 +163,7 @@ mod tests {
 
     #[test]
     fn every_target_is_a_logger() {
-        let targets = [CONNECTION, HTTP, LOG, METADATA, NODE, RECOVERY, REQUEST, STORAGE];
+        let targets = [CONNECTION, GROUP, HTTP, LOG, METADATA, NODE, RECOVERY, REQUEST, STORAGE];
         assert_eq!(LOGGERS[1..], targets);
     }
 

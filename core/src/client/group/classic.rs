@@ -327,8 +327,13 @@ impl Member {
         if let Some(error) = ClientError::from_code(response.error_code) {
             return self.on_round_failed(turn, error);
         }
+        let is_leaving = self.leaving.is_some();
         let classic = self.classic();
         classic.phase = Phase::Stable;
+        if is_leaving {
+            // It has begun to give up all that it has, and takes nothing more.
+            return;
+        }
         let name = classic.protocol.map(Assignor::name);
         if response.protocol_name.is_some() && response.protocol_name != name {
             self.fatal = Some(ClientError::Broker(ErrorCode::InconsistentGroupProtocol));

@@ -37,6 +37,7 @@ impl ClassicGroup {
                 self.owe_sync_no_more(&sync.member);
                 let synced = self.synced(&self.members[&sync.member].assignment);
                 out.answer(from, GroupReply::Synced(synced), When::Committed);
+                self.restart_session(out.now, &sync.member);
             }
         }
     }

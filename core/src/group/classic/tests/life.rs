@@ -215,3 +215,19 @@ fn a_heartbeat_allocates_nothing() {
     assert_eq!(group.deadline(), deadline, "whoever keeps the time has nothing to do");
     assert_eq!(decision.answers[0].reply, GroupReply::Done);
 }
+
+#[test]
+fn who_asks_late_for_its_assignment_is_alive_from_then_on() {
+    let mut host = Host::new();
+    let tokens = ["a", "b"].map(|client| host.join(join(client)));
+    host.pass(Duration::from_secs(6));
+    let [leader, follower] = tokens.map(|token| host.joined(token).clone());
+    host.sync(sync(&leader));
+    let almost = Duration::from_nanos(SESSION.as_nanos() - 1);
+    host.pass(almost);
+    host.heartbeat(&heartbeat(&leader));
+    let token = host.sync(Sync { assignments: Vec::new(), ..sync(&follower) });
+    assert!(host.is_answered(token));
+    host.pass(almost);
+    assert_eq!(host.heartbeat(&heartbeat(&follower)), GroupReply::Done);
+}
