@@ -45,6 +45,8 @@ fn hear(client: usize, heard: Heard) {
             topics: &stage.params.topics,
             draining: stage.draining
                 || stage.params.operations_max.is_some_and(|most| stage.requests >= most),
+            // Members of groups are not run in the sandbox.
+            closing: false,
             rest_factor: stage.params.rest_factor,
             history: &mut stage.history,
             operations: &mut stage.operations,
