@@ -79,7 +79,8 @@ MASKS = [
     (re.compile(r"\b1[789]\d{11}\b"), "MILLISECONDS"),
     (re.compile(r"clientId=adminclient-\d+"), "clientId=adminclient-N"),
     (re.compile(r"(\"directoryId\": \"|^\d+\s+)[\w-]{22}\b", re.MULTILINE), r"\1DIRECTORY-ID"),
-    (re.compile(r"\d+ ms ago"), "N ms ago"),
+    # The column is padded to the number's width.
+    (re.compile(r"\d+ ms ago *"), "N ms ago "),
     (re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"), "UUID"),
     (re.compile(r"console-consumer-\d+"), "console-consumer-N"),
     (re.compile(r"(\"topicId\":\")[\w-]{22}"), r"\1TOPIC-ID"),

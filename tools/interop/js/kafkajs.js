@@ -77,7 +77,9 @@ async function codecs(kafka, admin, topic) {
 }
 
 async function lives(kafka, admin, topic) {
-  await admin.createTopics({ topics: [{ topic, numPartitions: 1, replicationFactor: -1 }], waitForLeaders: true });
+  await admin.createTopics({ topics: [{ topic, numPartitions: 1, replicationFactor: -1 }], waitForLeaders: false });
+  const described = () => admin.fetchTopicMetadata({ topics: [topic] });
+  await until("the topic is there", () => described().then(() => true, () => false));
   const producer = kafka.producer({ idempotent: true, maxInFlightRequests: 1 });
   await producer.connect();
   const send = async (from) => {
