@@ -74,6 +74,11 @@ pub(crate) fn group_reason(reason: &Reason) -> String {
         Reason::AssignmentTooLarge(leader) => {
             format!("what leader {leader:?} assigned is too large for a record")
         }
+        Reason::Upgraded => "a member of the consumer protocol joined, to which the group goes over".into(),
+        Reason::Downgraded(gone) if gone.is_empty() => "it was of the consumer protocol before".into(),
+        Reason::Downgraded(gone) => {
+            format!("members {gone:?} went, the last ones of the consumer protocol")
+        }
         Reason::OverCapacity => "it was loaded with more members than it may have".into(),
     }
 }

@@ -11,6 +11,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use self::member::Member;
+pub use self::migrate::Migrant;
 use self::protocols::Supported;
 use super::command::{CommitOffsets, Described, DescribedMember, GroupError, GroupKind, GroupState, Listed};
 use super::offsets::Aging;
@@ -21,9 +22,10 @@ use crate::time::{Duration, Instant, Now, Timestamp};
 
 mod join;
 mod member;
-mod protocols;
+mod migrate;
+pub(super) mod protocols;
 mod rebalance;
-mod subscription;
+pub(super) mod subscription;
 mod sync;
 #[cfg(test)]
 mod tests;
@@ -325,6 +327,9 @@ impl ClassicGroup {
         }
         if self.members.len() > out.settings.size_max {
             self.rebalance(out, Reason::OverCapacity);
+        } else if !self.members.is_empty() && self.leader.is_none() {
+            // Its partitions are not all given out: since it was of the other protocol nobody has led it.
+            self.rebalance(out, Reason::Downgraded(Vec::new()));
         }
     }
 }

@@ -5,12 +5,15 @@
 //! for; and each member's, of the target that it has come to. What the records say is in `Kept` and changes in `replay_*` alone; timers
 //! are not on disk and begin anew at a start.
 //!
-//! A member's answers wait for nothing but the commit of what they tell, so a group keeps nobody's token.
+//! A member's answers wait for nothing but the commit of what they tell, so a group keeps nobody's token. That goes for members of
+//! the classic protocol too, which may be in the group while it goes over from the one protocol to the other.
 
 mod check;
+mod classic;
 mod describe;
 mod heartbeat;
 mod leave;
+mod migrate;
 mod reconcile;
 mod target;
 mod timers;
@@ -18,20 +21,23 @@ mod timers;
 #[cfg(test)]
 mod tests;
 
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use self::timers::Timers;
+use super::classic::ClassicGroup;
 use super::command::{GroupState, TopicPartitions};
 use super::out::Out;
 use super::record::{
     ConsumerValue, CurrentValue, GroupRecord, MemberState, MemberValue, RegexValue, TargetEpochValue,
 };
+use super::settings::GroupSettings;
 use crate::id::TopicId;
 use crate::mutant::{self, Mutant};
-use crate::time::{Instant, Timestamp};
+use crate::time::{Duration, Instant, Timestamp};
 
 /// The epoch of a static member that has left for a while.
 const AWAY_EPOCH: i32 = -2;
@@ -52,6 +58,8 @@ pub struct ConsumerGroup {
     timers: Timers,
     /// Which topics the group epoch takes into account. Unknown after a start.
     topics_version: Option<u64>,
+    /// What the group has become.
+    successor: Option<Box<ClassicGroup>>,
 }
 
 /// What the records of a group say.
@@ -94,7 +102,7 @@ fn regex_of(member: &MemberValue) -> Option<&str> {
 impl ConsumerGroup {
     /// One without members, as it is before its first record.
     pub fn new(id: String) -> Self {
-        Self { id, kept: Kept::default(), timers: Timers::default(), topics_version: None }
+        Self { id, kept: Kept::default(), timers: Timers::default(), topics_version: None, successor: None }
     }
 
     pub fn replay_group(&mut self, value: Option<ConsumerValue>) {
@@ -172,10 +180,9 @@ impl ConsumerGroup {
 
     /// All that is on disk is replayed: every member has its whole time again.
     pub fn on_loaded(&mut self, out: &mut Out<'_>) {
-        let session_ends = out.now.mono + out.settings.consumer.session_timeout;
         for (id, member) in &self.kept.members {
             if !mutant::on(Mutant::ConsumerSessionNotBegunAgain) {
-                self.timers.on_heartbeat(id, session_ends);
+                self.timers.on_heartbeat(id, out.now.mono + session_timeout(member, out.settings));
             }
             if self.kept.current(id).state == MemberState::UnrevokedPartitions {
                 self.timers.on_revocation(id, Some(out.now.mono + member.rebalance_timeout));
@@ -215,6 +222,10 @@ impl ConsumerGroup {
     /// Tombstones of all that the group keeps. Its offsets are not its own.
     pub fn bury(&self, records: &mut Vec<GroupRecord>) {
         assert!(self.is_empty(), "a group with members is not buried");
+        self.bury_group(records);
+    }
+
+    fn bury_group(&self, records: &mut Vec<GroupRecord>) {
         let group = || self.id.clone();
         for regex in self.kept.regexes.keys() {
             records.push(GroupRecord::Regex { group: group(), regex: regex.clone(), value: None });
@@ -222,6 +233,11 @@ impl ConsumerGroup {
         records.push(GroupRecord::TargetEpoch { group: group(), value: None });
         records.push(GroupRecord::Consumer { group: group(), value: None });
     }
+}
+
+/// How long a member may be silent: one of the classic protocol has said so itself.
+fn session_timeout(member: &MemberValue, settings: &GroupSettings) -> Duration {
+    member.classic.as_ref().map_or(settings.consumer.session_timeout, |classic| classic.session_timeout)
 }
 
 fn partitions_of(current: &CurrentValue) -> impl Iterator<Item = (TopicId, i32)> {

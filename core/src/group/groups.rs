@@ -60,10 +60,10 @@ impl Groups {
 
     fn answer(&mut self, out: &mut Out<'_>, topics: &dyn Surroundings, from: Token, command: GroupCommand) {
         let reply = match command {
-            GroupCommand::Join(join) => return self.join(out, from, join),
-            GroupCommand::Sync(sync) => return self.sync(out, from, sync),
+            GroupCommand::Join(join) => return self.join(out, topics, from, join),
+            GroupCommand::Sync(sync) => return self.sync(out, topics, from, sync),
             GroupCommand::Heartbeat(heartbeat) => return self.heartbeat(out, from, &heartbeat),
-            GroupCommand::Leave(leave) => return self.leave(out, from, leave),
+            GroupCommand::Leave(leave) => return self.leave(out, topics, from, leave),
             GroupCommand::ConsumerHeartbeat(heartbeat) => {
                 return self.consumer_heartbeat(out, topics, from, heartbeat);
             }

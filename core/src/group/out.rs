@@ -60,6 +60,11 @@ pub enum Reason {
     AssignmentTooLarge(String),
     /// It was loaded with more members than it may have by now.
     OverCapacity,
+    /// A member of the consumer protocol joined, and the group is of that protocol from now on.
+    Upgraded,
+    /// The last members of the consumer protocol went, and the group is of the classic one from now on. Who they were is not known
+    /// where it was loaded.
+    Downgraded(Vec<String>),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -161,6 +161,14 @@ pub struct EpochPartitions {
     pub partitions: Vec<(i32, Option<i32>)>,
 }
 
+impl EpochPartitions {
+    #[must_use]
+    pub fn without_epochs(&self) -> TopicPartitions {
+        let partitions = self.partitions.iter().map(|&(partition, _)| partition).collect();
+        TopicPartitions { topic: self.topic, partitions }
+    }
+}
+
 /// How far a member has come towards its target; the number is that of the record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MemberState {

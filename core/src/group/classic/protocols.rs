@@ -56,12 +56,12 @@ impl Supported {
 
 type Protocols = [(String, Vec<u8>)];
 
-fn bytes_of(protocols: &Protocols) -> usize {
+pub(in crate::group) fn bytes_of(protocols: &Protocols) -> usize {
     protocols.iter().map(|(name, metadata)| name.len() + metadata.len()).sum()
 }
 
 /// A protocol counts once for each member: the first one of a name stands.
-pub(super) fn without_repetition(protocols: &mut Vec<(String, Vec<u8>)>) {
+pub(in crate::group) fn without_repetition(protocols: &mut Vec<(String, Vec<u8>)>) {
     let mut seen = BTreeSet::new();
     let keep: Vec<bool> = protocols.iter().map(|(name, _)| seen.insert(name.as_str())).collect();
     if seen.len() < protocols.len() {

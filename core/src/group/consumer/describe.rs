@@ -42,10 +42,5 @@ impl ConsumerGroup {
 }
 
 pub(super) fn without_epochs(assigned: &[EpochPartitions]) -> Vec<TopicPartitions> {
-    let partitions =
-        |topic: &EpochPartitions| topic.partitions.iter().map(|&(partition, _)| partition).collect();
-    assigned
-        .iter()
-        .map(|topic| TopicPartitions { topic: topic.topic, partitions: partitions(topic) })
-        .collect()
+    assigned.iter().map(EpochPartitions::without_epochs).collect()
 }

@@ -26,16 +26,16 @@ use crate::mutant::{self, Mutant};
 use crate::prng::Prng;
 use crate::time::Duration;
 
-/// Whom a heartbeat is from.
-struct Seat {
-    id: String,
+/// Whom a heartbeat is from, or a join.
+pub(super) struct Seat {
+    pub(super) id: String,
     /// The id under which this static member was known until now.
-    replaced: Option<String>,
+    pub(super) replaced: Option<String>,
 }
 
 impl Seat {
     /// Under which id its records are until this heartbeat is in force.
-    fn was(&self) -> &str {
+    pub(super) fn was(&self) -> &str {
         self.replaced.as_ref().unwrap_or(&self.id)
     }
 }
@@ -81,7 +81,14 @@ impl ConsumerGroup {
             && self.kept.epoch == self.kept.target_epoch
             && self.kept.is_reconciled(&seat.id)
             && self.kept.members.get(&seat.id).is_some_and(|member| says_nothing_new(member, &heartbeat));
-        let changed = if is_steady { None } else { Some(self.change(out, topics, &seat, &heartbeat, regex)) };
+        let changed = if is_steady {
+            None
+        } else {
+            let value = merge(self.kept.members.get(seat.was()), &heartbeat);
+            let rebalance_timeout = value.rebalance_timeout;
+            let said = Said { value, owned: heartbeat.owned.as_deref(), regex };
+            Some((self.change(out, topics, &seat, said), rebalance_timeout))
+        };
         let session_ends = out.now.mono + out.settings.consumer.session_timeout;
         self.timers.on_heartbeat(&seat.id, session_ends);
         let old = self.kept.current(seat.was());
@@ -99,14 +106,24 @@ impl ConsumerGroup {
         if let Some((current, rebalance_timeout)) = &changed
             && current != old
         {
-            let revoking = current.state == MemberState::UnrevokedPartitions;
-            let revoked_by = revoking.then(|| out.now.mono + *rebalance_timeout);
-            self.timers.on_revocation(&seat.id, revoked_by);
+            self.await_revocation(out, &seat.id, current, *rebalance_timeout);
         }
         if let Some(replaced) = &seat.replaced {
             self.timers.remove(replaced);
         }
         Ok(ConsumerAssigned { member: seat.id, ..assigned })
+    }
+
+    /// A member may take so long to give partitions back.
+    pub(super) fn await_revocation(
+        &mut self,
+        out: &Out<'_>,
+        member: &str,
+        current: &CurrentValue,
+        timeout: Duration,
+    ) {
+        let revoking = current.state == MemberState::UnrevokedPartitions;
+        self.timers.on_revocation(member, revoking.then(|| out.now.mono + timeout));
     }
 
     /// Whether the sender is a member or may become one. Tells the id of the member whose place a static member takes.
@@ -120,7 +137,9 @@ impl ConsumerGroup {
                 if !joins {
                     return Err(GroupError::FencedInstance);
                 }
-                if self.kept.current(member).epoch != AWAY_EPOCH {
+                // One of the classic protocol cannot go for a while: its successor is expected at any time.
+                let is_classic = self.kept.members.get(member).is_some_and(|member| member.classic.is_some());
+                if !is_classic && self.kept.current(member).epoch != AWAY_EPOCH {
                     return Err(GroupError::UnreleasedInstance);
                 }
                 return Ok(Some(member.clone()));
@@ -148,22 +167,20 @@ impl ConsumerGroup {
         }
     }
 
-    /// Decides on a heartbeat that says something new, or of a member that has not come to its target. Tells how far the member has come
-    /// then, and how long it may take to give partitions back.
-    fn change(
+    /// Decides on a member that says something new, or has not come to its target. Tells how far it has come then.
+    pub(super) fn change(
         &mut self,
         out: &mut Out<'_>,
         topics: &dyn Surroundings,
         seat: &Seat,
-        heartbeat: &ConsumerHeartbeat,
-        regex: Option<TopicRegex>,
-    ) -> (CurrentValue, Duration) {
+        said: Said<'_>,
+    ) -> CurrentValue {
+        let Said { value, owned, regex } = said;
         let mut base = self.kept.current(seat.was()).clone();
-        if base.epoch == AWAY_EPOCH {
+        if base.epoch == AWAY_EPOCH || seat.replaced.is_some() {
             (base.epoch, base.previous_epoch) = (0, 0);
         }
         let before = self.kept.members.get(seat.was());
-        let value = merge(before, heartbeat);
         let mut gone = BTreeSet::new();
         if let (Some(replaced), Some(before)) = (&seat.replaced, before) {
             self.replace(out, seat, before, &base);
@@ -200,7 +217,7 @@ impl ConsumerGroup {
             current: &base,
             target_epoch: self.kept.target_epoch.max(epoch),
             target: &target,
-            owned: heartbeat.owned.as_deref(),
+            owned,
             subscription,
             is_subscribed: &is_subscribed,
             is_taken: &|topic, partition| {
@@ -216,7 +233,7 @@ impl ConsumerGroup {
         // What is decided here is in force only once it is replayed. Who comes next finds that, or decides on it again.
         let is_settled = out.decision.records.is_empty();
         self.topics_version = is_settled.then(|| topics.version());
-        (current, value.rebalance_timeout)
+        current
     }
 
     fn record(&self, out: &mut Out<'_>, seat: &Seat, of: impl FnOnce(String, String) -> GroupRecord) {
@@ -324,6 +341,16 @@ impl ConsumerGroup {
     }
 }
 
+/// What a member says of itself.
+pub(super) struct Said<'a> {
+    /// The member as it is from now on.
+    pub(super) value: MemberValue,
+    /// What it has.
+    pub(super) owned: Option<&'a [TopicPartitions]>,
+    /// Its expression, if that is new to the group.
+    pub(super) regex: Option<TopicRegex>,
+}
+
 /// What expressions have to be looked at.
 struct Resolving<'a> {
     /// The sender as it was.
@@ -383,7 +410,7 @@ fn merge(before: Option<&MemberValue>, heartbeat: &ConsumerHeartbeat) -> MemberV
 }
 
 /// A random UUID as Kafka writes them; never with a dash first, which tools would take for an option.
-fn new_member_id(prng: &mut Prng) -> String {
+pub(super) fn new_member_id(prng: &mut Prng) -> String {
     loop {
         let mut bytes = [0; 16];
         prng.fill(&mut bytes);

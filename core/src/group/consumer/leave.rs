@@ -68,7 +68,10 @@ impl ConsumerGroup {
     }
 
     /// What they had is free at once; the next heartbeat of another member hands it out.
-    fn remove(&mut self, out: &mut Out<'_>, topics: &dyn Surroundings, gone: &BTreeSet<String>) {
+    pub(super) fn remove(&mut self, out: &mut Out<'_>, topics: &dyn Surroundings, gone: &BTreeSet<String>) {
+        if self.downgrade_without(out, topics, gone) {
+            return;
+        }
         let group = || self.id.clone();
         for member in gone {
             self.timers.remove(member);

@@ -18,11 +18,15 @@ struct Deadlines {
     session: Instant,
     /// When all that it is to give back has to be back.
     revocation: Option<Instant>,
+    /// When a member of the classic protocol that was told to join again has to have done so.
+    join: Option<Instant>,
+    /// When such a member that has joined has to have asked for its assignment.
+    sync: Option<Instant>,
 }
 
 impl Deadlines {
     fn first(&self) -> Instant {
-        self.revocation.map_or(self.session, |revocation| revocation.min(self.session))
+        [self.revocation, self.join, self.sync].into_iter().flatten().fold(self.session, Instant::min)
     }
 }
 
@@ -35,7 +39,8 @@ impl Timers {
         match self.members.get_mut(member) {
             Some(deadlines) => deadlines.session = session,
             None => {
-                self.members.insert(member.to_string(), Deadlines { session, revocation: None });
+                let deadlines = Deadlines { session, revocation: None, join: None, sync: None };
+                self.members.insert(member.to_string(), deadlines);
             }
         }
         self.note(session);
@@ -47,6 +52,24 @@ impl Timers {
         if let Some(revocation) = revocation {
             self.note(revocation);
         }
+    }
+
+    /// It is to join again, if it was not told so before.
+    pub(super) fn on_join_owed(&mut self, member: &str, until: Instant) {
+        let Some(deadlines) = self.members.get_mut(member) else { return };
+        let until = *deadlines.join.get_or_insert(until);
+        self.note(until);
+    }
+
+    pub(super) fn on_join(&mut self, member: &str, sync_until: Instant) {
+        let Some(deadlines) = self.members.get_mut(member) else { return };
+        (deadlines.join, deadlines.sync) = (None, Some(sync_until));
+        self.note(sync_until);
+    }
+
+    pub(super) fn on_sync(&mut self, member: &str) {
+        let Some(deadlines) = self.members.get_mut(member) else { return };
+        deadlines.sync = None;
     }
 
     pub(super) fn remove(&mut self, member: &str) {

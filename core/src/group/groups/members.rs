@@ -6,13 +6,31 @@ use core::mem;
 
 use super::Groups;
 use super::group::{Group, Seat};
-use crate::coordinator::{Token, When};
+use crate::coordinator::{KeyedRecord, Token, When};
 use crate::group::classic::ClassicGroup;
-use crate::group::command::{ConsumerHeartbeat, GroupError, GroupReply, Heartbeat, Join, Leave, Sync};
+use crate::group::command::{
+    ConsumerHeartbeat, GroupError, GroupReply, GroupState, Heartbeat, Join, Leave, Sync,
+};
 use crate::group::consumer::ConsumerGroup;
-use crate::group::out::Out;
+use crate::group::out::{GroupEvent, Out, Reason};
+use crate::group::record::GroupRecord;
 use crate::group::settings::GroupSettings;
 use crate::group::topics::Surroundings;
+use crate::limits::GROUP_RECORD_BYTES_MAX;
+
+/// A heartbeat that joins a group of the classic protocol.
+struct Upgrade {
+    name: String,
+    heartbeat: ConsumerHeartbeat,
+}
+
+fn bytes_of(records: &[GroupRecord]) -> usize {
+    let bytes = |record: &GroupRecord| {
+        let KeyedRecord { key, value } = record.encode();
+        key.len() + value.map_or(0, |value| value.len())
+    };
+    records.iter().map(bytes).sum()
+}
 
 impl Groups {
     /// Lets a group of the classic protocol act, if it is one.
@@ -29,6 +47,9 @@ impl Groups {
         let seat = self.groups.get_mut(name)?;
         let Group::Consumer(group) = &mut seat.group else { return None };
         let done = act(group);
+        if let Some(successor) = group.take_successor() {
+            seat.group = Group::Classic(successor);
+        }
         seat.settle(name, &mut self.timers);
         Some(done)
     }
@@ -40,7 +61,7 @@ impl Groups {
         seat.settle(&name, &mut self.timers);
     }
 
-    pub(super) fn join(&mut self, out: &mut Out<'_>, from: Token, join: Join) {
+    pub(super) fn join(&mut self, out: &mut Out<'_>, topics: &dyn Surroundings, from: Token, join: Join) {
         if let Err(error) = ClassicGroup::check_join(&join, out.settings) {
             return out.fail(from, error);
         }
@@ -50,7 +71,7 @@ impl Groups {
                 self.classic(&name, |group| group.join(out, from, join));
             }
             Some(Group::Consumer(group)) if !group.is_empty() => {
-                out.fail(from, GroupError::InconsistentProtocol);
+                self.consumer(&name, |group| group.join(out, topics, from, join));
             }
             Some(Group::Simple | Group::Consumer(_)) | None if !join.member.is_empty() => {
                 out.fail(from, GroupError::UnknownMember);
@@ -65,25 +86,51 @@ impl Groups {
         }
     }
 
-    pub(super) fn sync(&mut self, out: &mut Out<'_>, from: Token, mut sync: Sync) {
+    pub(super) fn sync(&mut self, out: &mut Out<'_>, topics: &dyn Surroundings, from: Token, mut sync: Sync) {
         let name = mem::take(&mut sync.group);
-        if self.classic(&name, |group| group.sync(out, from, sync)).is_none() {
-            out.fail(from, GroupError::UnknownMember);
-        }
+        match self.group(&name) {
+            Some(Group::Classic(_)) => self.classic(&name, |group| group.sync(out, from, sync)),
+            Some(Group::Consumer(_)) => self.consumer(&name, |group| group.sync(out, topics, from, &sync)),
+            Some(Group::Simple) | None => {
+                out.fail(from, GroupError::UnknownMember);
+                None
+            }
+        };
     }
 
     pub(super) fn heartbeat(&mut self, out: &mut Out<'_>, from: Token, heartbeat: &Heartbeat) {
-        if self.classic(&heartbeat.group, |group| group.heartbeat(out, from, heartbeat)).is_none() {
-            out.fail(from, GroupError::UnknownMember);
-        }
+        let name = &heartbeat.group;
+        match self.group(name) {
+            Some(Group::Classic(_)) => self.classic(name, |group| group.heartbeat(out, from, heartbeat)),
+            Some(Group::Consumer(_)) => {
+                self.consumer(name, |group| group.classic_heartbeat(out, from, heartbeat))
+            }
+            Some(Group::Simple) | None => {
+                out.fail(from, GroupError::UnknownMember);
+                None
+            }
+        };
     }
 
-    pub(super) fn leave(&mut self, out: &mut Out<'_>, from: Token, mut leave: Leave) {
+    pub(super) fn leave(
+        &mut self,
+        out: &mut Out<'_>,
+        topics: &dyn Surroundings,
+        from: Token,
+        mut leave: Leave,
+    ) {
         let name = mem::take(&mut leave.group);
-        let unknown = leave.members.iter().map(|_| Err(GroupError::UnknownMember)).collect();
-        if self.classic(&name, |group| group.leave(out, from, leave)).is_none() {
-            out.answer(from, GroupReply::Left(unknown), When::AtOnce);
-        }
+        match self.group(&name) {
+            Some(Group::Classic(_)) => self.classic(&name, |group| group.leave(out, from, leave)),
+            Some(Group::Consumer(_)) => {
+                self.consumer(&name, |group| group.classic_leave(out, topics, from, &leave))
+            }
+            Some(Group::Simple) | None => {
+                let unknown = leave.members.iter().map(|_| Err(GroupError::UnknownMember)).collect();
+                out.answer(from, GroupReply::Left(unknown), When::AtOnce);
+                None
+            }
+        };
     }
 
     pub(super) fn consumer_heartbeat(
@@ -101,7 +148,9 @@ impl Groups {
             Some(Group::Consumer(_)) => {
                 self.consumer(&name, |group| group.heartbeat(out, topics, from, heartbeat));
             }
-            Some(Group::Classic(group)) if !group.is_empty() => out.fail(from, GroupError::GroupNotFound),
+            Some(Group::Classic(group)) if !group.is_empty() => {
+                self.upgrade(out, topics, from, Upgrade { name, heartbeat });
+            }
             Some(Group::Simple | Group::Classic(_)) | None if heartbeat.member_epoch != 0 => {
                 out.fail(from, GroupError::GroupNotFound);
             }
@@ -120,6 +169,40 @@ impl Groups {
                 }
             }
         }
+    }
+
+    /// A member of the consumer protocol joins members of the classic one: from now on the group is of the consumer protocol.
+    fn upgrade(&mut self, out: &mut Out<'_>, topics: &dyn Surroundings, from: Token, upgrade: Upgrade) {
+        let Upgrade { name, heartbeat } = upgrade;
+        let Some(Group::Classic(classic)) = self.group(&name) else {
+            unreachable!("only a group of the classic protocol is upgraded")
+        };
+        let settings = &out.settings.consumer;
+        let may_be = heartbeat.member_epoch == 0
+            && settings.migration.upgrades()
+            && classic.members() <= settings.size_max;
+        let upgraded = if may_be { ConsumerGroup::upgraded(out, topics, classic) } else { None };
+        let Some(mut group) = upgraded else { return out.fail(from, GroupError::GroupNotFound) };
+        let (state, generation) = (classic.state(), classic.generation());
+        let founded = out.decision.records.len();
+        group.heartbeat(out, topics, from, heartbeat);
+        let is_refused = out.decision.records.len() == founded;
+        if is_refused || bytes_of(&out.decision.records) > GROUP_RECORD_BYTES_MAX {
+            // All stays as it was.
+            out.decision.records.clear();
+            if !is_refused {
+                out.decision.answers.clear();
+                out.fail(from, GroupError::GroupNotFound);
+            }
+            return;
+        }
+        let seat = self.groups.get_mut(&name).expect("it was just looked up");
+        if let Group::Classic(former) = mem::replace(&mut seat.group, Group::Consumer(Box::new(group))) {
+            former.dismiss(out);
+        }
+        seat.settle(&name, &mut self.timers);
+        let (to, reason) = (GroupState::Assigning, Reason::Upgraded);
+        out.events.push(GroupEvent { group: name, generation, from: state, to, reason });
     }
 
     pub(super) fn describe(&self, name: &str) -> Result<GroupReply, GroupError> {

@@ -1,4 +1,5 @@
 mod members;
+mod migrating;
 
 use alloc::collections::BTreeMap;
 use alloc::string::String;
@@ -6,7 +7,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use super::Groups;
-use crate::coordinator::{Machine, Token, Turn, Unavailable};
+use crate::coordinator::{Answer, Machine, Token, Turn, Unavailable};
 use crate::group::command::{
     CommitOffsets, Committing, DeleteOffsets, FetchOffsets, Fetched, GroupCommand, GroupError, GroupKind,
     GroupReply, GroupState, TopicPartition,
@@ -21,6 +22,7 @@ use crate::time::{Duration, Instant, Now, Timestamp};
 struct Node {
     topics: BTreeMap<String, TopicId>,
     version: u64,
+    settings: GroupSettings,
 }
 
 impl Surroundings for Node {
@@ -41,7 +43,7 @@ impl Surroundings for Node {
     }
 
     fn settings(&self, _group: &str) -> GroupSettings {
-        GroupSettings::default()
+        self.settings.clone()
     }
 }
 
@@ -60,7 +62,7 @@ impl World {
         let topics = ["t", "u"].map(|name| (String::from(name), TopicId(Uuid([name.as_bytes()[0]; 16]))));
         let mut world = Self {
             groups: Groups::default(),
-            node: Node { topics: topics.into(), version: 1 },
+            node: Node { topics: topics.into(), version: 1, settings: GroupSettings::default() },
             prng: Prng::new(1),
             now: Now { mono: Instant::from_nanos(5), wall: Timestamp(1_000_000) },
             log: Vec::new(),
@@ -73,6 +75,13 @@ impl World {
         &mut self,
         step: impl FnOnce(&mut Groups, &mut Turn<'_, dyn Surroundings>) -> super::Made,
     ) -> Vec<GroupReply> {
+        self.decide(step).into_iter().map(|answer| answer.reply).collect()
+    }
+
+    fn decide(
+        &mut self,
+        step: impl FnOnce(&mut Groups, &mut Turn<'_, dyn Surroundings>) -> super::Made,
+    ) -> Vec<Answer<GroupReply>> {
         let mut turn =
             Turn { now: self.now, prng: &mut self.prng, surroundings: &self.node as &dyn Surroundings };
         let decision = step(&mut self.groups, &mut turn);
@@ -81,7 +90,7 @@ impl World {
             self.groups.replay(decoded(&record.key, record.value.as_deref()));
             self.log.push((record.key, record.value));
         }
-        decision.answers.into_iter().map(|answer| answer.reply).collect()
+        decision.answers
     }
 
     fn ask(&mut self, command: GroupCommand) -> GroupReply {

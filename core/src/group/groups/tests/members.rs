@@ -15,7 +15,7 @@ use crate::time::Duration;
 /// Version 0, one topic, no user data.
 const SUBSCRIBED_TO_T: &[u8] = b"\0\0\0\0\0\x01\0\x01t\0\0\0\0";
 
-fn join(member: &str) -> Join {
+pub(super) fn join(member: &str) -> Join {
     Join {
         group: "g".to_string(),
         member: member.to_string(),
@@ -31,7 +31,7 @@ fn join(member: &str) -> Join {
     }
 }
 
-fn sync(joined: &Joined) -> Sync {
+pub(super) fn sync(joined: &Joined) -> Sync {
     Sync {
         group: "g".to_string(),
         generation: joined.generation,
@@ -43,12 +43,12 @@ fn sync(joined: &Joined) -> Sync {
     }
 }
 
-fn heartbeat(joined: &Joined) -> GroupCommand {
+pub(super) fn heartbeat(joined: &Joined) -> GroupCommand {
     let (group, generation) = ("g".to_string(), joined.generation);
     GroupCommand::Heartbeat(Heartbeat { group, generation, member: joined.member.clone(), instance: None })
 }
 
-fn beat(member: &str, member_epoch: i32) -> ConsumerHeartbeat {
+pub(super) fn beat(member: &str, member_epoch: i32) -> ConsumerHeartbeat {
     let joins = member_epoch == 0;
     ConsumerHeartbeat {
         group: "g".to_string(),
@@ -65,16 +65,16 @@ fn beat(member: &str, member_epoch: i32) -> ConsumerHeartbeat {
     }
 }
 
-fn offsets_of(member: &str, generation: i32) -> GroupCommand {
+pub(super) fn offsets_of(member: &str, generation: i32) -> GroupCommand {
     GroupCommand::CommitOffsets(CommitOffsets { member: member.to_string(), ..commit("g", generation) })
 }
 
-const UNKNOWN: GroupReply = GroupReply::Failed(GroupError::UnknownMember);
-const NOT_FOUND: GroupReply = GroupReply::Failed(GroupError::GroupNotFound);
+pub(super) const UNKNOWN: GroupReply = GroupReply::Failed(GroupError::UnknownMember);
+pub(super) const NOT_FOUND: GroupReply = GroupReply::Failed(GroupError::GroupNotFound);
 
 impl World {
     /// A group of the classic protocol with one member.
-    fn stable(&mut self) -> Joined {
+    pub(super) fn stable(&mut self) -> Joined {
         let join = GroupCommand::Join(join(""));
         assert_eq!(self.step(|groups, turn| groups.handle(turn, Token(3), join)), []);
         // It waits for more members.
@@ -88,13 +88,13 @@ impl World {
         joined
     }
 
-    fn beat(&mut self, heartbeat: ConsumerHeartbeat) -> ConsumerAssigned {
+    pub(super) fn beat(&mut self, heartbeat: ConsumerHeartbeat) -> ConsumerAssigned {
         let reply = self.ask(GroupCommand::ConsumerHeartbeat(heartbeat));
         let GroupReply::ConsumerHeartbeat(assigned) = reply else { panic!("{reply:?}") };
         assigned
     }
 
-    fn listed(&mut self) -> Vec<(GroupKind, GroupState)> {
+    pub(super) fn listed(&mut self) -> Vec<(GroupKind, GroupState)> {
         let GroupReply::Listed(listed) = self.ask(GroupCommand::List) else { panic!("listed") };
         listed.into_iter().map(|listed| (listed.kind, listed.state)).collect()
     }
@@ -187,7 +187,8 @@ fn consumer_group_is_found_by_a_restart_and_expels_who_is_silent() {
     assert_eq!(world.ask(offsets_of("m", 2)), GroupReply::Failed(GroupError::StaleMemberEpoch));
     assert_eq!(world.listed(), [(GroupKind::Consumer, GroupState::Stable)]);
     assert_eq!(world.ask(GroupCommand::Describe("g".to_string())), NOT_FOUND);
-    assert_eq!(world.ask(GroupCommand::Join(join(""))), GroupReply::Failed(GroupError::InconsistentProtocol));
+    let other = Join { protocol_type: "connect".to_string(), ..join("") };
+    assert_eq!(world.ask(GroupCommand::Join(other)), GroupReply::Failed(GroupError::InconsistentProtocol));
     world.pass(Duration::from_secs(46));
     assert_eq!(world.listed(), [(GroupKind::Consumer, GroupState::Empty)]);
     assert_eq!(world.ask(GroupCommand::ConsumerHeartbeat(beat("m", 1))), UNKNOWN);
