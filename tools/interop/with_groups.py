@@ -45,6 +45,10 @@ lives("mixed", [CLASSIC[1], CLASSIC[0], CLASSIC[2], CLASSIC[2]])
 lives("kafka_python", [CLASSIC[1]] * 4)
 lives("cooperative", [COOPERATIVE] * 4)
 lives("consumer_protocol", [CONSUMER] * 4)
+# Members of both protocols in one group, which goes over to the one and to the other. An assignor that has data of its own, such as
+# the cooperative one, keeps Kafka from it.
+lives("upgraded", [CLASSIC[0], CLASSIC[0], CONSUMER, CONSUMER])
+lives("downgraded", [CONSUMER, CONSUMER, COOPERATIVE, COOPERATIVE])
 
 
 def static(kind, name):
