@@ -1,5 +1,8 @@
 //! One shard: the turn that takes inputs to effects. One per core, single-threaded.
 
+#[cfg(test)]
+mod tests;
+
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
