@@ -223,10 +223,11 @@ fn name_of_a_topics_setting_stands_for_the_brokers() {
 }
 
 /// Coordinators of groups resolve these themselves, for they may be set while a node runs.
-const OF_GROUPS: [&str; 13] = [
+const OF_GROUPS: [&str; 14] = [
     "group.consumer.assignors",
     "group.consumer.heartbeat.interval.ms",
     "group.consumer.max.size",
+    "group.consumer.migration.policy",
     "group.consumer.session.timeout.ms",
     "group.initial.rebalance.delay.ms",
     "group.max.session.timeout.ms",

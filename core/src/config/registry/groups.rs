@@ -31,7 +31,7 @@ pub(super) static DEFINITIONS: &[Definition] = definitions! {
     "group.consumer.max.size" Int "2147483647" ReadOnly (AtLeast(1))
         "Members of a consumer group at most." InForce("Lower it to keep a client that joins without end from growing a group.");
     "group.consumer.migration.policy" String "bidirectional" ReadOnly (OneOf(&["disabled", "bidirectional", "downgrade", "upgrade"]))
-        "Which groups may change between the classic and the newer protocol while they live." NoEffect("a group with members keeps its protocol");
+        "Which groups may change between the classic and the newer protocol while they live." InForce("Set disabled to keep a group with members in the protocol that it began with.");
     "group.consumer.min.assignment.interval.ms" Int "0" ReadOnly (AtLeast(0))
         "The least that a group may set for the time between two assignments." NoEffect(AT_ONCE);
     "group.consumer.min.heartbeat.interval.ms" Int "5000" ReadOnly (AtLeast(1))
