@@ -3,11 +3,17 @@
 
 use std::collections::BTreeMap;
 
+use highwater_core::group::command::GroupState;
+use highwater_core::group::out::GroupEvent;
+use highwater_core::shard::Event;
 use highwater_core::time::{Duration, Instant};
 
 use super::Checker;
 use crate::history::{Act, Fact, Member, Place, Process, Share};
 use crate::report::Violation;
+
+/// What a member has that is in no generation that counts.
+const NO_GENERATION: i32 = -1;
 
 /// Clocks of nodes drift, and faults of clocks come on top: so much of a hundred may be missing of a session.
 const HASTE_PERCENT: u64 = 30;
@@ -72,6 +78,18 @@ impl OneOwner {
     }
 }
 
+impl OneOwner {
+    /// A group that was deleted while a member of it did not look counts its generations from the first again.
+    fn on_group_changed(&mut self, change: &GroupEvent) {
+        if change.from != GroupState::Empty || change.generation != 0 {
+            return;
+        }
+        for owner in self.owners.values_mut().filter(|owner| owner.share.group == change.group) {
+            owner.share.generation = owner.share.generation.map(|_| NO_GENERATION);
+        }
+    }
+}
+
 impl Checker for OneOwner {
     #[expect(clippy::wildcard_enum_match_arm, reason = "only members own")]
     fn on_fact(&mut self, fact: &Fact) -> Result<(), Violation> {
@@ -95,6 +113,7 @@ impl Checker for OneOwner {
                 Act::Commits { .. } | Act::Committed { .. } | Act::LogStarts { .. } | Act::Finds { .. } => {}
             },
             Fact::DiskReplaced { .. } => *self = Self::default(),
+            Fact::Core { event: Event::GroupChanged(change), .. } => self.on_group_changed(change),
             _ => {}
         }
         Ok(())
@@ -103,6 +122,9 @@ impl Checker for OneOwner {
 
 #[cfg(test)]
 mod tests {
+    use highwater_core::group::command::GroupState;
+    use highwater_core::group::out::{GroupEvent, Reason};
+    use highwater_core::shard::Event;
     use highwater_core::time::{Duration, Instant};
 
     use super::{Checker, OneOwner};
@@ -167,5 +189,21 @@ mod tests {
     fn generation_excuses_nobody() {
         let facts = |generation| [has(1, 1, Some(4), 1), has(2, 9_000, Some(generation), 1)];
         assert!(judge(&facts(5)) && !judge(&facts(4)));
+    }
+
+    #[test]
+    fn group_that_begins_again_counts_again() {
+        let begins = |generation| {
+            let group = GroupEvent {
+                group: "g".into(),
+                generation,
+                from: GroupState::Empty,
+                to: GroupState::PreparingRebalance,
+                reason: Reason::MemberExpired("m".into()),
+            };
+            Fact::Core { node: 0, event: Event::GroupChanged(Box::new(group)) }
+        };
+        let facts = |begins| [has(1, 1, Some(4), 1), begins, has(2, 9_000, Some(1), 1)];
+        assert!(judge(&facts(begins(0))) && !judge(&facts(begins(4))));
     }
 }

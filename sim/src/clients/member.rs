@@ -292,7 +292,9 @@ impl Task for Member {
                 None => turn.desk.complain("client", format!("{fetched:?} was never assigned")),
             },
             ClientEvent::FetchFailed { partition, error } => match self.partitions.place(&partition) {
-                Some(_) if error == ClientError::Broker(ErrorCode::OffsetOutOfRange) => {
+                Some(place) if error == ClientError::Broker(ErrorCode::OffsetOutOfRange) => {
+                    // It goes on elsewhere, and where it was tells nothing any more.
+                    self.positions.remove(&place);
                     self.seek(&[partition], turn);
                 }
                 Some(place) => on_fetch_failed(place, error, turn.desk),

@@ -59,7 +59,9 @@ fn busiest(node: &mut Node) -> Option<Usage> {
     node.cores.iter_mut().find_map(|core| match &mut core.machine {
         Machine::Shard(shard) => {
             let usage = shard.usage();
-            (usage.connections + usage.requests + usage.keep_jobs + usage.acks > 0).then_some(usage)
+            // Who asked for what a slow disk still reads may be gone.
+            let waits = usage.connections + usage.requests + usage.keep_jobs + usage.acks + usage.read_bytes;
+            (waits > 0).then_some(usage)
         }
         Machine::Boot(_) | Machine::Driven(_) => None,
     })
