@@ -203,7 +203,7 @@ mod tests {
             };
             Fact::Core { node: 0, event: Event::GroupChanged(Box::new(group)) }
         };
-        let facts = |begins| [has(1, 1, Some(4), 1), begins, has(2, 9_000, Some(1), 1)];
+        let facts = |begins| [has(1, 1, Some(4), 1), begins, has(2, 9_000, Some(4), 1)];
         assert!(judge(&facts(begins(0))) && !judge(&facts(begins(4))));
     }
 }
