@@ -1,0 +1,178 @@
+//! The command line. Knows no broker.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use highwater_core::batch::Codec;
+
+/// Load on any Kafka broker, with latencies from the time at which a request was meant to be sent.
+#[derive(Debug, Parser)]
+#[command(name = "highwater-bench", version, max_term_width = 110)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Write batches; latency from the intended send time to the acknowledgement.
+    Produce(RunArgs),
+    /// Read what is there, again and again, or what the page cache has not if there is more than memory.
+    Fetch(FetchArgs),
+    /// Write and read; latency from the intended send time to the arrival at a consumer of the same partition.
+    E2e(RunArgs),
+    /// A broker that receives, checks, appends and answers, and does nothing else: what this machine allows.
+    Floor(FloorArgs),
+    /// Two results beside each other: exits with 1 past the threshold.
+    Compare(CompareArgs),
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct RunArgs {
+    #[command(flatten)]
+    pub(crate) target: TargetArgs,
+    #[command(flatten)]
+    pub(crate) shape: ShapeArgs,
+    /// Records per second of all connections together, sent on time whether or not the broker keeps up. Without: a closed loop,
+    /// whose latencies say little about a broker that is not overloaded.
+    #[arg(long)]
+    pub(crate) rate: Option<f64>,
+    /// What has to have the records before they are acknowledged: -1 all in sync, 1 the leader.
+    #[arg(long, default_value_t = -1, allow_hyphen_values = true)]
+    pub(crate) acks: i16,
+    /// How unevenly partitions are chosen: 0 is all alike, 1 is the second half as often as the first.
+    #[arg(long, default_value_t = 0.0)]
+    pub(crate) skew: f64,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct FetchArgs {
+    #[command(flatten)]
+    pub(crate) target: TargetArgs,
+    #[command(flatten)]
+    pub(crate) shape: ShapeArgs,
+    /// MiB that are written first, into all partitions together.
+    #[arg(long, default_value_t = 256)]
+    pub(crate) load_mib: u64,
+    /// Bytes of one answer at most.
+    #[arg(long, default_value_t = 1024 * 1024)]
+    pub(crate) fetch_bytes: i32,
+}
+
+/// Where, for how long, and what is known of it.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct TargetArgs {
+    /// HOST:PORT of a broker, several with commas between.
+    #[arg(long, default_value = "127.0.0.1:9092")]
+    pub(crate) bootstrap: String,
+    /// Created if it is not there.
+    #[arg(long, default_value = "bench")]
+    pub(crate) topic: String,
+    #[arg(long, default_value_t = 1)]
+    pub(crate) partitions: i32,
+    #[arg(long, default_value_t = 1)]
+    pub(crate) replication_factor: i16,
+    #[arg(long, default_value_t = 1)]
+    pub(crate) connections: usize,
+    /// Requests in flight on each connection.
+    #[arg(long, default_value_t = 5)]
+    pub(crate) depth: usize,
+    /// Threads of the load.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) threads: usize,
+    /// Seconds that are measured.
+    #[arg(long, default_value_t = 10.0)]
+    pub(crate) seconds: f64,
+    /// Seconds before that are not.
+    #[arg(long, default_value_t = 2.0)]
+    pub(crate) warmup_seconds: f64,
+    /// Processes of the broker on this machine, for their processor time and memory.
+    #[arg(long = "pid", value_delimiter = ',')]
+    pub(crate) pids: Vec<u32>,
+    /// When the broker acknowledges: nobody can see that from outside, so say it.
+    #[arg(long, value_enum, default_value_t = Durability::Unknown)]
+    pub(crate) durability: Durability,
+    /// What the result is called in a report.
+    #[arg(long)]
+    pub(crate) label: Option<String>,
+    /// Where the result goes, as JSON.
+    #[arg(long)]
+    pub(crate) out: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ShapeArgs {
+    #[arg(long, default_value_t = 1024)]
+    pub(crate) record_bytes: usize,
+    #[arg(long, default_value_t = 64)]
+    pub(crate) batch_records: u32,
+    #[arg(long, value_enum, default_value_t = CodecArg::None)]
+    pub(crate) codec: CodecArg,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct FloorArgs {
+    #[arg(long, default_value = "127.0.0.1:9092")]
+    pub(crate) listen: String,
+    /// The file that is written, again and again from its start.
+    #[arg(long)]
+    pub(crate) file: PathBuf,
+    /// Bytes after which it begins again.
+    #[arg(long, default_value_t = 1024)]
+    pub(crate) file_mib: u64,
+    /// Every batch is on the disk before it is acknowledged.
+    #[arg(long)]
+    pub(crate) durable: bool,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct CompareArgs {
+    pub(crate) before: PathBuf,
+    pub(crate) after: PathBuf,
+    /// Percent by which a percentile may be worse.
+    #[arg(long, default_value_t = 5.0)]
+    pub(crate) threshold: f64,
+    /// Compare although durability or workload differ.
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+/// What stands behind an acknowledgement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Durability {
+    /// The records are on the disk.
+    Disk,
+    /// They are in the page cache.
+    PageCache,
+    Unknown,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum CodecArg {
+    None,
+    Gzip,
+    Snappy,
+    Lz4,
+    Zstd,
+}
+
+impl From<CodecArg> for Codec {
+    fn from(codec: CodecArg) -> Self {
+        match codec {
+            CodecArg::None => Self::None,
+            CodecArg::Gzip => Self::Gzip,
+            CodecArg::Snappy => Self::Snappy,
+            CodecArg::Lz4 => Self::Lz4,
+            CodecArg::Zstd => Self::Zstd,
+        }
+    }
+}
+
+/// Nanoseconds of seconds that a user wrote.
+pub(crate) fn nanos(seconds: f64) -> u64 {
+    let duration = Duration::try_from_secs_f64(seconds).unwrap_or_default();
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}

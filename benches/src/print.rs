@@ -1,0 +1,71 @@
+//! Results for who reads the terminal.
+
+use std::io::IsTerminal;
+
+use crate::result::{QUANTILES, RunResult, StageResult, is_settled, micros};
+
+/// What stands where too few samples lie beyond a quantile.
+const UNSETTLED: &str = "-";
+
+pub(crate) fn result(result: &RunResult) {
+    let looped = match result.workload.rate {
+        Some(rate) => format!("open loop, {rate} records/s"),
+        None => "closed loop".to_owned(),
+    };
+    let workload = &result.workload;
+    println!(
+        "{}: {}, {looped}, {} s after {} s of warm-up",
+        result.label, result.kind, workload.seconds, workload.warmup_seconds
+    );
+    print!("{:<12}{:>10}{:>14}{:>10}", "us", "requests", "records/s", "MB/s");
+    for (name, _) in QUANTILES {
+        print!("{name:>11}");
+    }
+    println!("{:>11}", "max");
+    for (name, stage) in &result.stages {
+        line(name, stage, workload.seconds);
+    }
+    if result.load_late.requests > 0 {
+        line("load late", &result.load_late, workload.seconds);
+    }
+    if let Some(used) = &result.broker {
+        println!(
+            "broker: {:.2} CPU-s, {:.3} per GB, {:.3} per million records, {:.1} us per request, {:.1} MiB resident",
+            used.cpu_seconds,
+            used.cpu_seconds_per_gb,
+            used.cpu_seconds_per_million_records,
+            used.cpu_micros_per_request,
+            mib(used.resident_bytes)
+        );
+    }
+    for (count, what) in [
+        (result.refused, "answered with an error"),
+        (result.unsent, "due but never sent: the broker did not keep up, and their latency is in no figure"),
+        (result.unanswered, "never answered"),
+    ] {
+        if count > 0 {
+            println!("{}", warning(&format!("{count} requests were {what}")));
+        }
+    }
+}
+
+fn line(name: &str, stage: &StageResult, seconds: f64) {
+    #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
+    let (records, bytes) = (stage.records as f64, stage.bytes as f64);
+    print!("{name:<12}{:>10}{:>14.0}{:>10.1}", stage.requests, records / seconds, bytes / seconds / 1e6);
+    for (name, quantile) in QUANTILES {
+        match stage.micros.get(name).filter(|_| is_settled(stage.requests, quantile)) {
+            Some(told) => print!("{told:>11.1}"),
+            None => print!("{UNSETTLED:>11}"),
+        }
+    }
+    println!("{:>11.1}", stage.max_micros);
+}
+
+fn mib(bytes: u64) -> f64 {
+    micros(bytes) * 1_000.0 / 1_048_576.0
+}
+
+fn warning(text: &str) -> String {
+    if std::io::stdout().is_terminal() { format!("\x1b[33m{text}\x1b[0m") } else { text.to_owned() }
+}

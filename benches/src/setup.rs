@@ -1,0 +1,208 @@
+//! What goes before a run, one request at a time: topics are made, their leaders looked for. Measures nothing.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use highwater_core::wire::messages::create_topics_request::{
+    CreatableTopic, CreatableTopicConfig, CreateTopicsRequest,
+};
+use highwater_core::wire::messages::create_topics_response::CreateTopicsResponse;
+use highwater_core::wire::messages::list_offsets_request::{
+    ListOffsetsPartition, ListOffsetsRequest, ListOffsetsTopic,
+};
+use highwater_core::wire::messages::list_offsets_response::ListOffsetsResponse;
+use highwater_core::wire::messages::metadata_request::{MetadataRequest, MetadataRequestTopic};
+use highwater_core::wire::messages::metadata_response::MetadataResponse;
+use highwater_core::wire::{ApiKey, ErrorCode, Writer};
+
+use crate::failure::Failure;
+use crate::frame::{LENGTH_BYTES, answer, begun, produced, whole};
+
+const CREATE_VERSION: i16 = 5;
+const METADATA_VERSION: i16 = 8;
+const LIST_OFFSETS_VERSION: i16 = 5;
+
+/// How long a broker may take to be reachable, or to have what was just made.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// An answer longer than this is no answer to what is asked here.
+const ANSWER_BYTES_MAX: usize = 256 * 1024 * 1024;
+
+/// A connection that asks and waits.
+#[derive(Debug)]
+pub(crate) struct Setup {
+    socket: TcpStream,
+}
+
+/// A topic and who leads each of its partitions.
+#[derive(Debug, Clone)]
+pub(crate) struct Target {
+    pub(crate) topic: String,
+    pub(crate) leaders: Vec<SocketAddr>,
+}
+
+/// What a topic is to be.
+#[derive(Debug, Clone)]
+pub(crate) struct NewTopic<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) partitions: i32,
+    pub(crate) replication_factor: i16,
+    pub(crate) configs: Vec<(&'a str, &'a str)>,
+}
+
+impl Setup {
+    /// The first address that answers; tried again until [`PATIENCE`] is over.
+    pub(crate) fn connect(bootstrap: &str) -> Result<Self, Failure> {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let failure = match try_all(bootstrap) {
+                Ok(socket) => return Ok(Self { socket }),
+                Err(failure) => failure,
+            };
+            if Instant::now() >= until {
+                return Err(failure);
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn ask(&mut self, writer: Writer) -> Result<Vec<u8>, Failure> {
+        self.exchange(&whole(writer))
+    }
+
+    fn exchange(&mut self, request: &[u8]) -> Result<Vec<u8>, Failure> {
+        self.socket.write_all(request)?;
+        let mut length = [0; LENGTH_BYTES];
+        self.socket.read_exact(&mut length)?;
+        let length = usize::try_from(i32::from_be_bytes(length)).unwrap_or(usize::MAX);
+        if length > ANSWER_BYTES_MAX {
+            return Err(Failure(format!("an answer of {length} bytes")));
+        }
+        let mut frame = vec![0; length];
+        self.socket.read_exact(&mut frame)?;
+        Ok(frame)
+    }
+
+    /// Writes a batch so many times, one after the other.
+    pub(crate) fn produce(&mut self, head: &[u8], batch: &[u8], times: u64) -> Result<(), Failure> {
+        let frame = [head, batch].concat();
+        for _ in 0..times {
+            let answer = self.exchange(&frame)?;
+            let produced = produced(&answer)?;
+            if produced.error_code != 0 {
+                return Err(Failure(format!("a batch was answered with error {}", produced.error_code)));
+            }
+        }
+        Ok(())
+    }
+
+    /// One that is there already stays as it is.
+    pub(crate) fn create(&mut self, topic: &NewTopic<'_>) -> Result<(), Failure> {
+        let configs = topic.configs.iter().map(|(name, value)| CreatableTopicConfig {
+            name,
+            value: Some(value),
+            ..CreatableTopicConfig::default()
+        });
+        let new = CreatableTopic {
+            name: topic.name,
+            num_partitions: topic.partitions,
+            replication_factor: topic.replication_factor,
+            configs: configs.collect(),
+            ..CreatableTopic::default()
+        };
+        let request = CreateTopicsRequest { topics: vec![new], ..CreateTopicsRequest::default() };
+        let mut writer = begun(ApiKey::CreateTopics, CREATE_VERSION)?;
+        request.encode(CREATE_VERSION, &mut writer)?;
+        let frame = self.ask(writer)?;
+        let mut reader = answer(ApiKey::CreateTopics, CREATE_VERSION, &frame)?;
+        let response = CreateTopicsResponse::decode(CREATE_VERSION, &mut reader)?;
+        let result = response.topics.first().ok_or_else(|| Failure("no topic in the answer".into()))?;
+        if result.error_code == 0 || result.error_code == ErrorCode::TopicAlreadyExists.code() {
+            return Ok(());
+        }
+        let message = result.error_message.unwrap_or_default();
+        Err(Failure(format!("cannot create {}: error {}: {message}", topic.name, result.error_code)))
+    }
+
+    /// Waits until all partitions have a leader.
+    pub(crate) fn target(&mut self, topic: &str) -> Result<Target, Failure> {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            if let Some(target) = self.find(topic)? {
+                return Ok(target);
+            }
+            if Instant::now() >= until {
+                return Err(Failure(format!("not all partitions of {topic} got a leader")));
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn find(&mut self, topic: &str) -> Result<Option<Target>, Failure> {
+        let named = MetadataRequestTopic { name: Some(topic), ..MetadataRequestTopic::default() };
+        let request = MetadataRequest {
+            topics: Some(vec![named]),
+            allow_auto_topic_creation: false,
+            ..MetadataRequest::default()
+        };
+        let mut writer = begun(ApiKey::Metadata, METADATA_VERSION)?;
+        request.encode(METADATA_VERSION, &mut writer)?;
+        let frame = self.ask(writer)?;
+        let mut reader = answer(ApiKey::Metadata, METADATA_VERSION, &frame)?;
+        let response = MetadataResponse::decode(METADATA_VERSION, &mut reader)?;
+        let Some(found) = response.topics.first() else { return Ok(None) };
+        let mut leaders = vec![None; found.partitions.len()];
+        for partition in &found.partitions {
+            let broker = response.brokers.iter().find(|broker| broker.node_id == partition.leader_id);
+            let place = usize::try_from(partition.partition_index).ok().and_then(|at| leaders.get_mut(at));
+            if let (Some(broker), Some(place)) = (broker, place) {
+                let port = u16::try_from(broker.port).unwrap_or_default();
+                *place = (broker.host, port).to_socket_addrs()?.next();
+            }
+        }
+        let leaders: Option<Vec<SocketAddr>> = leaders.into_iter().collect();
+        Ok(leaders
+            .filter(|leaders| !leaders.is_empty())
+            .map(|leaders| Target { topic: topic.into(), leaders }))
+    }
+
+    /// The offset of a partition at one of Kafka's special times: -1 for the end, -2 for the start.
+    pub(crate) fn offset(&mut self, topic: &str, partition: i32, timestamp: i64) -> Result<i64, Failure> {
+        let partition =
+            ListOffsetsPartition { partition_index: partition, timestamp, ..ListOffsetsPartition::default() };
+        let topic =
+            ListOffsetsTopic { name: topic, partitions: vec![partition], ..ListOffsetsTopic::default() };
+        let request = ListOffsetsRequest { topics: vec![topic], ..ListOffsetsRequest::default() };
+        let mut writer = begun(ApiKey::ListOffsets, LIST_OFFSETS_VERSION)?;
+        request.encode(LIST_OFFSETS_VERSION, &mut writer)?;
+        let frame = self.ask(writer)?;
+        let mut reader = answer(ApiKey::ListOffsets, LIST_OFFSETS_VERSION, &frame)?;
+        let response = ListOffsetsResponse::decode(LIST_OFFSETS_VERSION, &mut reader)?;
+        let found = response.topics.first().and_then(|topic| topic.partitions.first());
+        let found = found.ok_or_else(|| Failure("no partition in the answer".into()))?;
+        match found.error_code {
+            0 => Ok(found.offset),
+            code => Err(Failure(format!("offsets are answered with error {code}"))),
+        }
+    }
+}
+
+fn try_all(bootstrap: &str) -> Result<TcpStream, Failure> {
+    let mut failure = Failure(format!("{bootstrap} names no address"));
+    for address in bootstrap.split(',') {
+        let found = address.to_socket_addrs().map_err(|error| Failure(format!("{address}: {error}")))?;
+        for address in found {
+            match TcpStream::connect_timeout(&address, Duration::from_secs(5)) {
+                Ok(socket) => {
+                    socket.set_read_timeout(Some(PATIENCE))?;
+                    socket.set_nodelay(true)?;
+                    return Ok(socket);
+                }
+                Err(error) => failure = Failure(format!("{address}: {error}")),
+            }
+        }
+    }
+    Err(failure)
+}
