@@ -1,6 +1,7 @@
 //! The command line. Knows no broker.
 
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -16,16 +17,43 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    #[command(flatten)]
+    Measure(Measure),
+    /// A broker that receives, checks, appends and answers, and does nothing else: what this machine allows.
+    Floor(FloorArgs),
+    /// Two results beside each other: exits with 1 past the threshold.
+    Compare(CompareArgs),
+    /// Two brokers, started here, measured in turns with one workload: the median of the ratios of the pairs.
+    Ab(AbArgs),
+    /// The standard workloads, on our broker, the floor and whom else is named, in turns.
+    Suite(SuiteArgs),
+}
+
+/// The commands that measure one broker that runs.
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum Measure {
     /// Write batches; latency from the intended send time to the acknowledgement.
     Produce(RunArgs),
     /// Read what is there, again and again, or what the page cache has not if there is more than memory.
     Fetch(FetchArgs),
     /// Write and read; latency from the intended send time to the arrival at a consumer of the same partition.
     E2e(RunArgs),
-    /// A broker that receives, checks, appends and answers, and does nothing else: what this machine allows.
-    Floor(FloorArgs),
-    /// Two results beside each other: exits with 1 past the threshold.
-    Compare(CompareArgs),
+}
+
+impl Measure {
+    pub(crate) fn target(&self) -> &TargetArgs {
+        match self {
+            Self::Produce(args) | Self::E2e(args) => &args.target,
+            Self::Fetch(args) => &args.target,
+        }
+    }
+
+    pub(crate) fn target_mut(&mut self) -> &mut TargetArgs {
+        match self {
+            Self::Produce(args) | Self::E2e(args) => &mut args.target,
+            Self::Fetch(args) => &mut args.target,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Args)]
@@ -138,6 +166,72 @@ pub(crate) struct CompareArgs {
     pub(crate) force: bool,
 }
 
+#[derive(Debug, Clone, Args)]
+pub(crate) struct AbArgs {
+    /// NAME=DURABILITY=COMMAND of the first broker. The command is run by a shell, `{port}` and `{dir}` in it are replaced.
+    #[arg(long)]
+    pub(crate) a: TargetSpec,
+    /// The same of the second.
+    #[arg(long)]
+    pub(crate) b: TargetSpec,
+    /// How often both are measured.
+    #[arg(long, default_value_t = 5)]
+    pub(crate) pairs: u32,
+    /// Where the brokers keep their data; emptied before.
+    #[arg(long, default_value = "target/bench-ab")]
+    pub(crate) dir: PathBuf,
+    /// What is measured, as in `highwater-bench produce ..`, behind `--`.
+    #[arg(last = true, required = true)]
+    pub(crate) measure: Vec<String>,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct SuiteArgs {
+    /// NAME=DURABILITY=COMMAND of a broker, the first one being what the others are compared with. The command is run by a
+    /// shell, `{port}` and `{dir}` in it are replaced.
+    #[arg(long = "target", required = true)]
+    pub(crate) targets: Vec<TargetSpec>,
+    /// How often each is measured.
+    #[arg(long, default_value_t = 5)]
+    pub(crate) rounds: u32,
+    /// Seconds that each measurement takes after its warm-up.
+    #[arg(long, default_value_t = 10.0)]
+    pub(crate) seconds: f64,
+    /// Only workloads whose names contain this.
+    #[arg(long)]
+    pub(crate) only: Option<String>,
+    /// Where the brokers keep their data; emptied before.
+    #[arg(long, default_value = "target/bench-suite")]
+    pub(crate) dir: PathBuf,
+    /// Where the results go.
+    #[arg(long, default_value = "target/bench-results")]
+    pub(crate) out: PathBuf,
+}
+
+/// A broker to be started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct TargetSpec {
+    pub(crate) name: String,
+    pub(crate) durability: Durability,
+    pub(crate) command: String,
+}
+
+impl FromStr for TargetSpec {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let mut parts = text.splitn(3, '=');
+        let (Some(name), Some(durability), Some(command)) = (parts.next(), parts.next(), parts.next()) else {
+            return Err("NAME=DURABILITY=COMMAND".into());
+        };
+        Ok(Self {
+            name: name.into(),
+            durability: Durability::from_str(durability, false)?,
+            command: command.into(),
+        })
+    }
+}
+
 /// What stands behind an acknowledgement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -175,4 +269,17 @@ impl From<CodecArg> for Codec {
 pub(crate) fn nanos(seconds: f64) -> u64 {
     let duration = Duration::try_from_secs_f64(seconds).unwrap_or_default();
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn target_is_a_name_a_durability_and_the_rest() {
+        let spec: TargetSpec = "kafka=page-cache=run --set a=b".parse().unwrap();
+        assert_eq!((spec.name.as_str(), spec.durability), ("kafka", Durability::PageCache));
+        assert_eq!(spec.command, "run --set a=b");
+        assert!("kafka=somewhere=run".parse::<TargetSpec>().is_err());
+    }
 }

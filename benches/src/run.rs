@@ -1,22 +1,20 @@
-//! The commands that measure: make the topic, put the load together, and keep what came of it. Knows no output but the result's file.
+//! What is measured: the topic is made, the load put together, and what came of it kept. Knows no output.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use highwater_core::batch::Codec;
 use highwater_core::prng::Prng;
 
-use crate::args::{FetchArgs, RunArgs, ShapeArgs, TargetArgs, nanos};
+use crate::args::{FetchArgs, Measure, RunArgs, ShapeArgs, TargetArgs, nanos};
 use crate::cpu::{self, Used};
 use crate::failure::Failure;
 use crate::frame::{self, BatchShape, FetchBounds, Position};
 use crate::load::{Consuming, Heads, Load, Outcome, Producing, Role, Source};
 use crate::measure::Stage;
-use crate::print;
 use crate::result::{BrokerUse, Environment, RunResult, StageResult, Workload};
 use crate::setup::{NewTopic, Setup, Target};
 
@@ -31,6 +29,15 @@ const FETCH_WAIT_MS: i32 = 500;
 
 /// Bytes of one answer to a consumer that follows a producer.
 const FETCH_BYTES: i32 = 1024 * 1024;
+
+/// Does what a command that measures says.
+pub(crate) fn measure(command: &Measure) -> Result<RunResult, Failure> {
+    match command {
+        Measure::Produce(args) => produce(args),
+        Measure::Fetch(args) => fetch(args),
+        Measure::E2e(args) => e2e(args),
+    }
+}
 
 /// A topic that is ready, and the batch that goes into it.
 struct Ready {
@@ -126,13 +133,13 @@ fn followers(ready: &mut Ready) -> Result<Vec<Source>, Failure> {
     Ok(sources)
 }
 
-pub(crate) fn produce(args: &RunArgs) -> Result<ExitCode, Failure> {
+fn produce(args: &RunArgs) -> Result<RunResult, Failure> {
     let ready = ready(&args.target, &args.shape)?;
     let sources = producers(&ready, args)?;
     finish("produce", args, &ready, sources)
 }
 
-pub(crate) fn e2e(args: &RunArgs) -> Result<ExitCode, Failure> {
+fn e2e(args: &RunArgs) -> Result<RunResult, Failure> {
     let mut ready = ready(&args.target, &args.shape)?;
     let mut sources = producers(&ready, args)?;
     if args.target.threads > 1 && sources.iter().any(|source| source.role.partition().is_none()) {
@@ -143,7 +150,7 @@ pub(crate) fn e2e(args: &RunArgs) -> Result<ExitCode, Failure> {
     finish("e2e", args, &ready, sources)
 }
 
-pub(crate) fn fetch(args: &FetchArgs) -> Result<ExitCode, Failure> {
+fn fetch(args: &FetchArgs) -> Result<RunResult, Failure> {
     let mut ready = ready(&args.target, &args.shape)?;
     let rounds = fill(&mut ready, args)?;
     let topic: Arc<str> = ready.target.topic.as_str().into();
@@ -186,7 +193,7 @@ fn fill(ready: &mut Ready, args: &FetchArgs) -> Result<Vec<(i64, i64)>, Failure>
     Ok(rounds)
 }
 
-fn finish(kind: &str, args: &RunArgs, ready: &Ready, sources: Vec<Source>) -> Result<ExitCode, Failure> {
+fn finish(kind: &str, args: &RunArgs, ready: &Ready, sources: Vec<Source>) -> Result<RunResult, Failure> {
     let target = &args.target;
     let records = f64::from(args.shape.batch_records.max(1));
     let load = Load {
@@ -204,7 +211,7 @@ fn finish(kind: &str, args: &RunArgs, ready: &Ready, sources: Vec<Source>) -> Re
     } else {
         Some(broker_use(before.into_inner()?, after.into_inner()?, &outcome))
     };
-    let result = RunResult {
+    Ok(RunResult {
         schema: RunResult::SCHEMA,
         kind: kind.into(),
         label: target.label.clone().unwrap_or_else(|| target.bootstrap.clone()),
@@ -218,12 +225,7 @@ fn finish(kind: &str, args: &RunArgs, ready: &Ready, sources: Vec<Source>) -> Re
         unsent: outcome.unsent,
         unanswered: outcome.unanswered,
         broker: used,
-    };
-    print::result(&result);
-    if let Some(path) = &target.out {
-        result.write(path)?;
-    }
-    Ok(if result.stages.is_empty() { ExitCode::from(2) } else { ExitCode::SUCCESS })
+    })
 }
 
 fn stages(outcome: &Outcome) -> BTreeMap<String, StageResult> {
