@@ -25,6 +25,10 @@ pub(crate) enum Command {
     Compare(CompareArgs),
     /// Two brokers, started here, measured in turns with one workload: the median of the ratios of the pairs.
     Ab(AbArgs),
+    /// Rebalances of one group: the time from the coming or going of a member until all have their partitions.
+    Rebalance(RebalanceArgs),
+    /// A broker, started here, that is killed with many groups: the time until all their offsets can be read again.
+    Recovery(RecoveryArgs),
     /// The standard workloads, on our broker, the floor and whom else is named, in turns.
     Suite(SuiteArgs),
 }
@@ -38,6 +42,10 @@ pub(crate) enum Measure {
     Fetch(FetchArgs),
     /// Write and read; latency from the intended send time to the arrival at a consumer of the same partition.
     E2e(RunArgs),
+    /// Commit offsets of groups without members, one partition in each request.
+    Commits(CallArgs),
+    /// Heartbeats of members that have all been assigned, one member in each group.
+    Heartbeats(CallArgs),
 }
 
 impl Measure {
@@ -45,6 +53,7 @@ impl Measure {
         match self {
             Self::Produce(args) | Self::E2e(args) => &args.target,
             Self::Fetch(args) => &args.target,
+            Self::Commits(args) | Self::Heartbeats(args) => &args.target,
         }
     }
 
@@ -52,6 +61,7 @@ impl Measure {
         match self {
             Self::Produce(args) | Self::E2e(args) => &mut args.target,
             Self::Fetch(args) => &mut args.target,
+            Self::Commits(args) | Self::Heartbeats(args) => &mut args.target,
         }
     }
 }
@@ -206,6 +216,65 @@ pub(crate) struct SuiteArgs {
     /// Where the results go.
     #[arg(long, default_value = "target/bench-results")]
     pub(crate) out: PathBuf,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct CallArgs {
+    #[command(flatten)]
+    pub(crate) target: TargetArgs,
+    #[arg(long, default_value_t = 100)]
+    pub(crate) groups: usize,
+    /// The protocol of the members.
+    #[arg(long, value_enum, default_value_t = Protocol::Consumer)]
+    pub(crate) protocol: Protocol,
+    /// Requests per second of all connections together, sent on time whether or not the broker keeps up. Without: a closed loop.
+    #[arg(long)]
+    pub(crate) rate: Option<f64>,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct RebalanceArgs {
+    /// HOST:PORT of brokers, measured in turns.
+    #[arg(long, default_value = "127.0.0.1:9092")]
+    pub(crate) bootstrap: Vec<String>,
+    #[arg(long, value_enum, default_value_t = Protocol::Consumer)]
+    pub(crate) protocol: Protocol,
+    #[arg(long, default_value_t = 100)]
+    pub(crate) members: usize,
+    #[arg(long, default_value_t = 1000)]
+    pub(crate) partitions: i32,
+    /// How often a member comes and goes.
+    #[arg(long, default_value_t = 5)]
+    pub(crate) times: usize,
+    /// Milliseconds between two heartbeats of a member.
+    #[arg(long, default_value_t = 50)]
+    pub(crate) heartbeat_ms: u64,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct RecoveryArgs {
+    /// NAME=DURABILITY=COMMAND of a broker. The command is run by a shell, `{port}` and `{dir}` in it are replaced.
+    #[arg(long = "target", required = true)]
+    pub(crate) targets: Vec<TargetSpec>,
+    #[arg(long, default_value_t = 10_000)]
+    pub(crate) groups: usize,
+    /// Offsets that are committed before the kill.
+    #[arg(long, default_value_t = 1_000_000)]
+    pub(crate) commits: usize,
+    #[arg(long, default_value_t = 3)]
+    pub(crate) times: usize,
+    /// Where the brokers keep their data; emptied before.
+    #[arg(long, default_value = "target/bench-recovery")]
+    pub(crate) dir: PathBuf,
+}
+
+/// How the members of a group find their partitions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Protocol {
+    /// They agree among themselves.
+    Classic,
+    /// The broker assigns (KIP-848).
+    Consumer,
 }
 
 /// A broker to be started.

@@ -1,5 +1,5 @@
-//! Load on a broker: sources that send on time whatever the broker does, on as many threads as are asked for. Knows what a produce and
-//! a fetch are, and neither the command line nor what becomes of the figures.
+//! Load on a broker: sources that send on time whatever the broker does, on as many threads as are asked for. Knows the requests by their
+//! roles, and neither the command line nor what becomes of the figures.
 
 mod connection;
 mod role;
@@ -7,7 +7,7 @@ mod worker;
 
 use std::thread;
 
-pub(crate) use self::role::{Consuming, Heads, Producing, Role};
+pub(crate) use self::role::{Calling, Consuming, Heads, Producing, Role};
 use self::worker::Worker;
 use crate::clock::{SECOND_NANOS, now_nanos};
 use crate::failure::Failure;
@@ -40,7 +40,7 @@ pub(crate) struct Source {
 pub(crate) struct Load {
     pub(crate) sources: Vec<Source>,
     pub(crate) threads: usize,
-    /// Batches per second of all producers together; as many as are answered, if it is not said.
+    /// Requests per second of all together that do not read; as many as are answered, if it is not said.
     pub(crate) rate: Option<f64>,
     pub(crate) warmup_nanos: u64,
     pub(crate) duration_nanos: u64,
@@ -52,6 +52,7 @@ pub(crate) struct Outcome {
     pub(crate) produce: Stage,
     pub(crate) fetch: Stage,
     pub(crate) end_to_end: Stage,
+    pub(crate) call: Stage,
     /// How late a request was sent although its connection had room: the fault of the load, not of the broker.
     pub(crate) late: Latencies,
     pub(crate) refused: u64,
@@ -66,6 +67,7 @@ impl Outcome {
             produce: Stage::new(),
             fetch: Stage::new(),
             end_to_end: Stage::new(),
+            call: Stage::new(),
             late: empty(),
             refused: 0,
             unsent: 0,
@@ -77,6 +79,7 @@ impl Outcome {
         self.produce.merge(&other.produce);
         self.fetch.merge(&other.fetch);
         self.end_to_end.merge(&other.end_to_end);
+        self.call.merge(&other.call);
         self.late.add(&other.late).expect("the bounds are the same");
         self.refused += other.refused;
         self.unsent += other.unsent;
@@ -88,14 +91,14 @@ impl Load {
     /// `at_warm` and `at_end` are called when the warm-up and the run are over, for what is read from outside.
     pub(crate) fn run(self, at_warm: impl FnOnce(), at_end: impl FnOnce()) -> Result<Outcome, Failure> {
         let Self { sources, threads, rate, warmup_nanos, duration_nanos } = self;
-        let producers = sources.iter().filter(|source| source.role.is_producer()).count();
+        let paced = sources.iter().filter(|source| !source.role.is_consumer()).count();
         let mut workers: Vec<Worker> =
             (0..threads.max(1)).map(|_| Worker::new()).collect::<Result<_, _>>()?;
         let count = workers.len();
-        let mut nth_producer = 0;
+        let mut nth_paced = 0;
         for (nth, source) in sources.into_iter().enumerate() {
-            let turn = rate.filter(|_| source.role.is_producer()).map(|rate| (rate, nth_producer, producers));
-            nth_producer += usize::from(turn.is_some());
+            let turn = rate.filter(|_| !source.role.is_consumer()).map(|rate| (rate, nth_paced, paced));
+            nth_paced += usize::from(turn.is_some());
             // Both ends of a partition are on one thread, which knows when its records were meant to be sent.
             let worker = source.role.partition().map_or(nth, |partition| partition) % count;
             workers[worker].add(source, turn)?;

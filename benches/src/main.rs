@@ -9,6 +9,7 @@ mod cpu;
 mod failure;
 mod floor;
 mod frame;
+mod groups;
 mod load;
 mod measure;
 mod pace;
@@ -23,7 +24,8 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use self::args::{Cli, Command, Measure};
+use self::args::{Cli, Command, Measure, RebalanceArgs, RecoveryArgs};
+use self::broker::Broker;
 use self::failure::Failure;
 
 fn main() -> ExitCode {
@@ -32,6 +34,8 @@ fn main() -> ExitCode {
         Command::Floor(args) => floor::serve(&args),
         Command::Compare(args) => compare::run(&args),
         Command::Ab(args) => ab::run(&args),
+        Command::Rebalance(args) => rebalance(&args),
+        Command::Recovery(args) => recovery(&args),
         Command::Suite(args) => suite::run(&args),
     };
     done.unwrap_or_else(|failure| {
@@ -47,4 +51,36 @@ fn measure(what: &Measure) -> Result<ExitCode, Failure> {
         result.write(path)?;
     }
     Ok(if result.stages.is_empty() { ExitCode::from(2) } else { ExitCode::SUCCESS })
+}
+
+fn rebalance(args: &RebalanceArgs) -> Result<ExitCode, Failure> {
+    for bootstrap in &args.bootstrap {
+        let times = groups::rebalance::measure(bootstrap, args)?;
+        println!(
+            "{bootstrap}: {:?}, {} members, {} partitions",
+            args.protocol, args.members, args.partitions
+        );
+        print::durations("one comes", &times.join);
+        print::durations("one goes", &times.leave);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn recovery(args: &RecoveryArgs) -> Result<ExitCode, Failure> {
+    for target in &args.targets {
+        let mut broker = Broker::start(target, &args.dir)?;
+        for recovered in groups::recovery::measure(&mut broker, args)? {
+            println!(
+                "{}: {} groups, {} commits: first answer after {:.3} s, all groups after {:.3} s, {:.2} CPU-s, {:.1} MiB",
+                target.name,
+                args.groups,
+                args.commits,
+                recovered.first_answer.as_secs_f64(),
+                recovered.all_groups.as_secs_f64(),
+                recovered.cpu_seconds,
+                print::mib(recovered.resident_bytes)
+            );
+        }
+    }
+    Ok(ExitCode::SUCCESS)
 }

@@ -1,6 +1,7 @@
 //! Results for who reads the terminal.
 
 use std::io::IsTerminal;
+use std::time::Duration;
 
 use crate::result::{QUANTILES, RunResult, StageResult, is_settled, micros};
 
@@ -29,14 +30,11 @@ pub(crate) fn result(result: &RunResult) {
         line("load late", &result.load_late, workload.seconds);
     }
     if let Some(used) = &result.broker {
-        println!(
-            "broker: {:.2} CPU-s, {:.3} per GB, {:.3} per million records, {:.1} us per request, {:.1} MiB resident",
-            used.cpu_seconds,
-            used.cpu_seconds_per_gb,
-            used.cpu_seconds_per_million_records,
-            used.cpu_micros_per_request,
-            mib(used.resident_bytes)
-        );
+        print!("broker: {:.2} CPU-s, {:.1} us per request", used.cpu_seconds, used.cpu_micros_per_request);
+        if let (Some(gb), Some(million)) = (used.cpu_seconds_per_gb, used.cpu_seconds_per_million_records) {
+            print!(", {gb:.3} per GB, {million:.3} per million records");
+        }
+        println!(", {:.1} MiB resident", mib(used.resident_bytes));
     }
     for (count, what) in [
         (result.refused, "answered with an error"),
@@ -62,10 +60,21 @@ fn line(name: &str, stage: &StageResult, seconds: f64) {
     println!("{:>11.1}", stage.max_micros);
 }
 
-fn mib(bytes: u64) -> f64 {
+pub(crate) fn mib(bytes: u64) -> f64 {
     micros(bytes) * 1_000.0 / 1_048_576.0
 }
 
 fn warning(text: &str) -> String {
     if std::io::stdout().is_terminal() { format!("\x1b[33m{text}\x1b[0m") } else { text.to_owned() }
+}
+
+/// Each of a few durations, shortest first.
+pub(crate) fn durations(what: &str, durations: &[Duration]) {
+    let mut sorted = durations.to_vec();
+    sorted.sort_unstable();
+    print!("  {what:<12}");
+    for duration in sorted {
+        print!("{:>10.1} ms", duration.as_secs_f64() * 1e3);
+    }
+    println!();
 }

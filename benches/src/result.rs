@@ -50,6 +50,7 @@ pub(crate) struct Workload {
     pub(crate) record_bytes: usize,
     pub(crate) batch_records: u32,
     pub(crate) batch_bytes: usize,
+    pub(crate) groups: Option<usize>,
     pub(crate) codec: CodecArg,
     pub(crate) acks: Option<i16>,
     pub(crate) partitions: i32,
@@ -76,8 +77,8 @@ pub(crate) struct BrokerUse {
     pub(crate) cpu_seconds: f64,
     pub(crate) resident_bytes: u64,
     /// Of the bytes of batches that were acknowledged or fetched; a GB is 10^9 bytes.
-    pub(crate) cpu_seconds_per_gb: f64,
-    pub(crate) cpu_seconds_per_million_records: f64,
+    pub(crate) cpu_seconds_per_gb: Option<f64>,
+    pub(crate) cpu_seconds_per_million_records: Option<f64>,
     pub(crate) cpu_micros_per_request: f64,
 }
 

@@ -59,8 +59,8 @@ pub(crate) fn figures(result: &RunResult) -> Vec<Figure> {
         #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
         let (requests, bytes) = (stage.requests as f64, stage.bytes as f64);
         let seconds = result.workload.seconds;
+        add(format!("{name} requests/s"), requests / seconds);
         if stage.bytes > 0 {
-            add(format!("{name} requests/s"), requests / seconds);
             add(format!("{name} MB/s"), bytes / seconds / 1e6);
         }
         for quantile in ["p50", "p99"] {
@@ -70,8 +70,10 @@ pub(crate) fn figures(result: &RunResult) -> Vec<Figure> {
         }
     }
     if let Some(used) = &result.broker {
-        add("CPU-s/GB".into(), used.cpu_seconds_per_gb);
-        add("CPU-s/million records".into(), used.cpu_seconds_per_million_records);
+        if let (Some(gb), Some(million)) = (used.cpu_seconds_per_gb, used.cpu_seconds_per_million_records) {
+            add("CPU-s/GB".into(), gb);
+            add("CPU-s/million records".into(), million);
+        }
         add("CPU-us/request".into(), used.cpu_micros_per_request);
         #[expect(clippy::cast_precision_loss, reason = "memory is far below 2^52 bytes")]
         let resident = used.resident_bytes as f64;

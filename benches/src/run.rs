@@ -9,11 +9,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use highwater_core::batch::Codec;
 use highwater_core::prng::Prng;
 
-use crate::args::{FetchArgs, Measure, RunArgs, ShapeArgs, TargetArgs, nanos};
+use crate::args::{CallArgs, CodecArg, FetchArgs, Measure, RunArgs, ShapeArgs, TargetArgs, nanos};
 use crate::cpu::{self, Used};
 use crate::failure::Failure;
 use crate::frame::{self, BatchShape, FetchBounds, Position};
-use crate::load::{Consuming, Heads, Load, Outcome, Producing, Role, Source};
+use crate::groups::{self, Population};
+use crate::load::{Calling, Consuming, Heads, Load, Outcome, Producing, Role, Source};
 use crate::measure::Stage;
 use crate::result::{BrokerUse, Environment, RunResult, StageResult, Workload};
 use crate::setup::{NewTopic, Setup, Target};
@@ -23,6 +24,9 @@ const SEED: u64 = 1;
 
 /// How many choices of a partition are drawn before a run, and made again and again.
 const PICKS: usize = 1 << 16;
+
+/// Of who asks for other things than records: a request is one of its rate.
+const NO_RECORDS: ShapeArgs = ShapeArgs { record_bytes: 1, batch_records: 1, codec: CodecArg::None };
 
 /// How long a consumer at the end of a log waits for more.
 const FETCH_WAIT_MS: i32 = 500;
@@ -36,6 +40,8 @@ pub(crate) fn measure(command: &Measure) -> Result<RunResult, Failure> {
         Measure::Produce(args) => produce(args),
         Measure::Fetch(args) => fetch(args),
         Measure::E2e(args) => e2e(args),
+        Measure::Commits(args) => commits(args),
+        Measure::Heartbeats(args) => heartbeats(args),
     }
 }
 
@@ -178,6 +184,38 @@ fn fetch(args: &FetchArgs) -> Result<RunResult, Failure> {
     finish("fetch", &run, &ready, sources)
 }
 
+fn commits(args: &CallArgs) -> Result<RunResult, Failure> {
+    let mut ready = ready(&args.target, &NO_RECORDS)?;
+    let population = Population::new(args.groups.max(1));
+    ready.setup.wait_for_coordinators(&population.names)?;
+    call("commits", args, &ready, &population.commits(&ready.target.topic)?)
+}
+
+fn heartbeats(args: &CallArgs) -> Result<RunResult, Failure> {
+    let mut ready = ready(&args.target, &NO_RECORDS)?;
+    let mut population = Population::new(args.groups.max(1));
+    let topic = ready.target.topic.clone();
+    population.join(&mut ready.setup, &topic, args.protocol)?;
+    let result = call("heartbeats", args, &ready, &population.heartbeats(args.protocol)?)?;
+    population.leave(&mut ready.setup, args.protocol)?;
+    Ok(result)
+}
+
+/// All coordinators are on the node that is asked first.
+fn call(kind: &str, args: &CallArgs, ready: &Ready, calling: &Calling) -> Result<RunResult, Failure> {
+    let source = |nth: usize| Source {
+        address: ready.target.leaders[0],
+        depth: args.target.depth.max(1),
+        role: Role::Caller(groups::shared(calling, args, nth)),
+    };
+    let sources = (0..args.target.connections.max(1)).map(source).collect();
+    let run =
+        RunArgs { target: args.target.clone(), shape: NO_RECORDS, rate: args.rate, acks: -1, skew: 0.0 };
+    let mut result = finish(kind, &run, ready, sources)?;
+    result.workload.groups = Some(args.groups);
+    Ok(result)
+}
+
 /// Writes what is to be read. Gives the first and the end offset of each partition.
 fn fill(ready: &mut Ready, args: &FetchArgs) -> Result<Vec<(i64, i64)>, Failure> {
     let bytes = u64::try_from(ready.batch.len()).expect("a length fits 64 bits");
@@ -229,8 +267,12 @@ fn finish(kind: &str, args: &RunArgs, ready: &Ready, sources: Vec<Source>) -> Re
 }
 
 fn stages(outcome: &Outcome) -> BTreeMap<String, StageResult> {
-    let stages: [(&str, &Stage); 3] =
-        [("produce_ack", &outcome.produce), ("fetch", &outcome.fetch), ("end_to_end", &outcome.end_to_end)];
+    let stages: [(&str, &Stage); 4] = [
+        ("produce_ack", &outcome.produce),
+        ("fetch", &outcome.fetch),
+        ("end_to_end", &outcome.end_to_end),
+        ("call", &outcome.call),
+    ];
     let happened = stages.into_iter().filter(|(_, stage)| !stage.whole.is_empty());
     happened.map(|(name, stage)| (name.to_owned(), StageResult::of(stage))).collect()
 }
@@ -241,8 +283,9 @@ fn workload(kind: &str, args: &RunArgs, batch_bytes: usize) -> Workload {
         record_bytes: args.shape.record_bytes,
         batch_records: args.shape.batch_records.max(1),
         batch_bytes,
+        groups: None,
         codec: args.shape.codec,
-        acks: (kind != "fetch").then_some(args.acks),
+        acks: matches!(kind, "produce" | "e2e").then_some(args.acks),
         partitions: args.target.partitions,
         replication_factor: args.target.replication_factor,
         connections: args.target.connections.max(1),
@@ -256,13 +299,16 @@ fn workload(kind: &str, args: &RunArgs, batch_bytes: usize) -> Workload {
 /// What the broker used for what was done in the measured time, whichever way the bytes went.
 fn broker_use(before: Used, after: Used, outcome: &Outcome) -> BrokerUse {
     #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
-    let count = |of: fn(&Stage) -> u64| (of(&outcome.produce) + of(&outcome.fetch)).max(1) as f64;
+    let count = |of: fn(&Stage) -> u64| {
+        [&outcome.produce, &outcome.fetch, &outcome.call].into_iter().map(of).sum::<u64>() as f64
+    };
     let cpu_seconds = after.cpu_seconds - before.cpu_seconds;
+    let per = |count: f64| (count > 0.0).then_some(cpu_seconds / count);
     BrokerUse {
         cpu_seconds,
         resident_bytes: after.resident_bytes,
-        cpu_seconds_per_gb: cpu_seconds / count(|stage| stage.bytes) * 1e9,
-        cpu_seconds_per_million_records: cpu_seconds / count(|stage| stage.records) * 1e6,
-        cpu_micros_per_request: cpu_seconds / count(|stage| stage.whole.len()) * 1e6,
+        cpu_seconds_per_gb: per(count(|stage| stage.bytes)).map(|each| each * 1e9),
+        cpu_seconds_per_million_records: per(count(|stage| stage.records)).map(|each| each * 1e6),
+        cpu_micros_per_request: per(count(|stage| stage.whole.len())).unwrap_or(0.0) * 1e6,
     }
 }

@@ -30,6 +30,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// An answer longer than this is no answer to what is asked here.
 const ANSWER_BYTES_MAX: usize = 256 * 1024 * 1024;
 
+/// Requests that are under way at once.
+const WINDOW: usize = 100;
+
 /// A connection that asks and waits.
 #[derive(Debug)]
 pub(crate) struct Setup {
@@ -72,8 +75,28 @@ impl Setup {
         self.exchange(&whole(writer))
     }
 
-    fn exchange(&mut self, request: &[u8]) -> Result<Vec<u8>, Failure> {
+    /// Asks all, a window of them at a time, and tells of each answer by the place of its request.
+    pub(crate) fn exchange_all(
+        &mut self,
+        requests: &[Vec<u8>],
+        mut tell: impl FnMut(usize, &[u8]) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        for (nth, window) in requests.chunks(WINDOW).enumerate() {
+            self.socket.write_all(&window.concat())?;
+            for at in 0..window.len() {
+                let frame = self.receive()?;
+                tell(nth * WINDOW + at, &frame)?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn exchange(&mut self, request: &[u8]) -> Result<Vec<u8>, Failure> {
         self.socket.write_all(request)?;
+        self.receive()
+    }
+
+    fn receive(&mut self) -> Result<Vec<u8>, Failure> {
         let mut length = [0; LENGTH_BYTES];
         self.socket.read_exact(&mut length)?;
         let length = usize::try_from(i32::from_be_bytes(length)).unwrap_or(usize::MAX);

@@ -18,7 +18,7 @@ struct Standard {
     words: &'static [&'static str],
 }
 
-const STANDARD: [Standard; 7] = [
+const STANDARD: [Standard; 10] = [
     Standard {
         name: "large-batches",
         words: &["produce", "--acks", "1", "--batch-records", "64", "--record-bytes", "1024"],
@@ -103,6 +103,18 @@ const STANDARD: [Standard; 7] = [
         name: "end-to-end",
         words: &["e2e", "--rate", "1000", "--batch-records", "1", "--record-bytes", "1024"],
     },
+    Standard {
+        name: "commits",
+        words: &["commits", "--groups", "100", "--connections", "64", "--depth", "1"],
+    },
+    Standard {
+        name: "heartbeats-consumer",
+        words: &["heartbeats", "--groups", "10000", "--connections", "16", "--protocol", "consumer"],
+    },
+    Standard {
+        name: "heartbeats-classic",
+        words: &["heartbeats", "--groups", "10000", "--connections", "16", "--protocol", "classic"],
+    },
 ];
 
 pub(crate) fn run(args: &SuiteArgs) -> Result<ExitCode, Failure> {
@@ -141,7 +153,12 @@ fn workload(standard: &Standard, args: &SuiteArgs) -> Result<Measure, Failure> {
     let words = std::iter::once("highwater-bench").chain(standard.words.iter().copied()).chain(own);
     match Cli::try_parse_from(words).map_err(|error| Failure(error.to_string()))?.command {
         Command::Measure(what) => Ok(what),
-        Command::Floor(_) | Command::Compare(_) | Command::Ab(_) | Command::Suite(_) => {
+        Command::Floor(_)
+        | Command::Compare(_)
+        | Command::Ab(_)
+        | Command::Rebalance(_)
+        | Command::Recovery(_)
+        | Command::Suite(_) => {
             unreachable!("standard workloads measure")
         }
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::failure::Failure;
 use crate::frame::{self, FetchBounds, Position};
+use crate::groups::ask::Reply;
 
 /// A request to be sent.
 #[derive(Debug)]
@@ -38,15 +39,30 @@ pub(crate) struct Consuming {
     pub(crate) rounds: Option<Vec<(i64, i64)>>,
 }
 
+/// Asks the same things again and again.
+#[derive(Debug)]
+pub(crate) struct Calling {
+    pub(crate) requests: Arc<[Vec<u8>]>,
+    pub(crate) next: usize,
+    /// How many there are that ask by turns.
+    pub(crate) step: usize,
+    pub(crate) reply: Reply,
+}
+
 #[derive(Debug)]
 pub(crate) enum Role {
     Producer(Producing),
     Consumer(Consuming),
+    Caller(Calling),
 }
 
 impl Role {
     pub(crate) fn is_producer(&self) -> bool {
         matches!(self, Self::Producer(_))
+    }
+
+    pub(crate) fn is_consumer(&self) -> bool {
+        matches!(self, Self::Consumer(_))
     }
 
     /// The partition, if it is only one.
@@ -60,6 +76,7 @@ impl Role {
                 [position] => position.partition,
                 _ => return None,
             },
+            Self::Caller(_) => return None,
         };
         usize::try_from(partition).ok()
     }
@@ -76,6 +93,11 @@ impl Role {
             }
             Self::Consumer(consuming) => {
                 let head = frame::fetch(&consuming.topic, &consuming.positions, consuming.bounds)?;
+                Ok(Request { head, body: None, tag: 0 })
+            }
+            Self::Caller(calling) => {
+                let head = calling.requests[calling.next % calling.requests.len()].clone();
+                calling.next += calling.step;
                 Ok(Request { head, body: None, tag: 0 })
             }
         }

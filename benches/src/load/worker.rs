@@ -8,11 +8,12 @@ use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 
 use super::connection::{Asked, Connection};
-use super::role::{Consuming, Producing, Role};
+use super::role::{Calling, Consuming, Producing, Role};
 use super::{DRAIN_NANOS, Outcome, Source, Times};
 use crate::clock::{SECOND_NANOS, now_nanos};
 use crate::failure::Failure;
 use crate::frame::{self, correlation_of};
+use crate::groups::ask::error_of;
 use crate::measure::Done;
 use crate::pace::Pace;
 
@@ -70,8 +71,8 @@ impl Worker {
 
     pub(super) fn run(mut self, times: Times) -> Result<Outcome, Failure> {
         self.books.times = times;
-        let has = |producer: bool| self.seats.iter().any(|seat| seat.role.is_producer() == producer);
-        self.books.pairs = has(true) && has(false);
+        let has = |is: fn(&Role) -> bool| self.seats.iter().any(|seat| is(&seat.role));
+        self.books.pairs = has(Role::is_producer) && has(Role::is_consumer);
         // The kernel rounds a sleep up by this, which would be in every latency.
         rustix::thread::set_current_timer_slack(Some(std::num::NonZeroU64::MIN))?;
         for (at, seat) in self.seats.iter_mut().enumerate() {
@@ -94,7 +95,7 @@ impl Worker {
         }
         for seat in &self.seats {
             self.books.outcome.unsent += u64::try_from(seat.waiting.len()).unwrap_or(u64::MAX);
-            if seat.role.is_producer() {
+            if !seat.role.is_consumer() {
                 self.books.outcome.unanswered +=
                     u64::try_from(seat.connection.unanswered()).unwrap_or(u64::MAX);
             }
@@ -103,7 +104,10 @@ impl Worker {
     }
 
     fn is_idle(&self) -> bool {
-        self.seats.iter().filter(|seat| seat.role.is_producer()).all(|seat| seat.connection.unanswered() == 0)
+        self.seats
+            .iter()
+            .filter(|seat| !seat.role.is_consumer())
+            .all(|seat| seat.connection.unanswered() == 0)
     }
 
     fn wait(&self, events: &mut Vec<Event>, now: u64) -> Result<(), Failure> {
@@ -187,6 +191,7 @@ impl Worker {
             match role {
                 Role::Producer(producing) => self.books.on_produced(producing, asked, frame)?,
                 Role::Consumer(consuming) => self.books.on_fetched(consuming, asked, frame)?,
+                Role::Caller(calling) => self.books.on_called(calling, asked, frame)?,
             }
         }
         Ok(())
@@ -235,6 +240,17 @@ impl Books {
         if done.bytes > 0 {
             self.outcome.fetch.record(self.times.warm_nanos, done);
         }
+        Ok(())
+    }
+
+    fn on_called(&mut self, calling: &Calling, asked: Asked, frame: &[u8]) -> Result<(), Failure> {
+        if error_of(calling.reply, frame)? != 0 {
+            self.outcome.refused += 1;
+            return Ok(());
+        }
+        let (intended_nanos, ended_nanos) = (asked.intended_nanos, now_nanos());
+        let done = Done { intended_nanos, ended_nanos, records: 0, bytes: 0 };
+        self.outcome.call.record(self.times.warm_nanos, done);
         Ok(())
     }
 
