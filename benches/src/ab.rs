@@ -18,8 +18,8 @@ pub(crate) fn run(args: &AbArgs) -> Result<ExitCode, Failure> {
     if args.a.name == args.b.name {
         return Err(Failure("both brokers have the same name".into()));
     }
-    let brokers = [Broker::start(&args.a, &args.dir)?, Broker::start(&args.b, &args.dir)?];
-    let results = rounds::measure(&brokers, &what, args.pairs, |round, result| {
+    let (a, b) = (Broker::start(&args.a, &args.dir)?, Broker::start(&args.b, &args.dir)?);
+    let results = rounds::measure(&[&a, &b], &what, args.pairs, |round, result| {
         println!("pair {} of {}: {}", round + 1, args.pairs, result.label);
         Ok(())
     })?;

@@ -201,6 +201,9 @@ pub(crate) struct SuiteArgs {
     /// shell, `{port}` and `{dir}` in it are replaced.
     #[arg(long = "target", required = true)]
     pub(crate) targets: Vec<TargetSpec>,
+    /// The same of a floor: it is measured where only batches are written.
+    #[arg(long = "floor")]
+    pub(crate) floors: Vec<TargetSpec>,
     /// How often each is measured.
     #[arg(long, default_value_t = 5)]
     pub(crate) rounds: u32,

@@ -26,7 +26,7 @@ pub(crate) struct Spread {
 
 /// Measures each broker once in each round, in turns. The first round is longer and counts like the others.
 pub(crate) fn measure(
-    brokers: &[Broker],
+    brokers: &[&Broker],
     what: &Measure,
     rounds: u32,
     mut tell: impl FnMut(u32, &RunResult) -> Result<(), Failure>,

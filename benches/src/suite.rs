@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::args::{Cli, Command, Measure, SuiteArgs};
+use crate::args::{Cli, Command, Measure, SuiteArgs, TargetSpec};
 use crate::broker::Broker;
 use crate::failure::Failure;
 use crate::result::{Environment, RunResult};
@@ -119,18 +119,21 @@ const STANDARD: [Standard; 10] = [
 
 pub(crate) fn run(args: &SuiteArgs) -> Result<ExitCode, Failure> {
     fs::create_dir_all(&args.out)?;
-    let brokers: Vec<Broker> =
-        args.targets.iter().map(|target| Broker::start(target, &args.dir)).collect::<Result<_, _>>()?;
+    let start = |spec: &TargetSpec| Broker::start(spec, &args.dir);
+    let brokers = args.targets.iter().map(start).collect::<Result<Vec<_>, _>>()?;
+    let floors = args.floors.iter().map(start).collect::<Result<Vec<_>, _>>()?;
     let mut table = String::new();
     for standard in STANDARD.iter().filter(|standard| is_chosen(standard, args)) {
         let what = workload(standard, args)?;
         println!("{}", standard.name);
-        let results = rounds::measure(&brokers, &what, args.rounds, |round, result| {
+        let has_floor = matches!(what, Measure::Produce(_));
+        let measured: Vec<&Broker> = brokers.iter().chain(floors.iter().filter(|_| has_floor)).collect();
+        let results = rounds::measure(&measured, &what, args.rounds, |round, result| {
             println!("  round {} of {}: {}", round + 1, args.rounds, result.label);
             let name = format!("{}-{}-{}.json", standard.name, result.label, round + 1);
             result.write(&args.out.join(name))
         })?;
-        let lines = lines(standard.name, args, &results);
+        let lines = lines(standard.name, &measured, &results);
         print!("{lines}");
         table += &lines;
     }
@@ -165,15 +168,15 @@ fn workload(standard: &Standard, args: &SuiteArgs) -> Result<Measure, Failure> {
 }
 
 /// A line for each figure: each broker's median, and its ratio to the first.
-fn lines(name: &str, args: &SuiteArgs, results: &[Vec<RunResult>]) -> String {
+fn lines(name: &str, brokers: &[&Broker], results: &[Vec<RunResult>]) -> String {
     let mut text = String::new();
     let first = &results[0];
     for figure in first.first().map(figures).unwrap_or_default() {
         let _ = write!(text, "{name:<18}{:<26}", figure.name);
-        for (target, results) in args.targets.iter().zip(results) {
+        for (nth, (broker, results)) in brokers.iter().zip(results).enumerate() {
             let median = spread(values(results, &figure.name)).map_or(f64::NAN, |spread| spread.median);
-            let _ = write!(text, "  {} {median:.2}", target.name);
-            if let Some(ratio) = ratios(first, results, &figure.name).filter(|_| *target != args.targets[0]) {
+            let _ = write!(text, "  {} {median:.2}", broker.spec.name);
+            if let Some(ratio) = ratios(first, results, &figure.name).filter(|_| nth > 0) {
                 let _ = write!(text, " (x{:.2}, {:.2} to {:.2})", ratio.median, ratio.low, ratio.high);
             }
         }
@@ -191,6 +194,7 @@ mod tests {
     fn standard_workloads_can_be_read() {
         let args = SuiteArgs {
             targets: Vec::new(),
+            floors: Vec::new(),
             rounds: 1,
             seconds: 2.5,
             only: None,

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Apache Kafka beside our broker: one KRaft node on loopback, for comparison. `cargo xtask peer kafka` installs it.
 
-    kafka_broker.py run   --port P --data-dir D [--set KEY=VALUE]..    in the foreground, for a parent that watches it
+    kafka_broker.py run   --port P --data-dir D [--as-shipped] [--set KEY=VALUE]..    in the foreground, for a parent that watches it
     kafka_broker.py start --port P --data-dir D [--set KEY=VALUE]..    in the background; answers requests when this returns
     kafka_broker.py stop  --data-dir D                                 ends what `start` began on that directory
 
@@ -74,8 +74,14 @@ def free_port():
         return server.getsockname()[1]
 
 
-def java(home, *words):
-    machine = ["java", "-Xmx1g", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
+# For a quick start and little beside it; and as Kafka's own start script does it, for who measures.
+FRUGAL = ["-Xmx1g", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
+AS_SHIPPED = ["-Xmx1G", "-Xms1G", "-server", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20",
+              "-XX:InitiatingHeapOccupancyPercent=35", "-XX:+ExplicitGCInvokesConcurrent"]
+
+
+def java(home, *words, machine=FRUGAL):
+    machine = ["java", *machine]
     logging = f"-Dlog4j2.configurationFile=file:{home}/logging.xml"
     return [*machine, logging, "-cp", f"{libraries()}/*", *words]
 
@@ -91,7 +97,7 @@ def configure(options):
     if not os.path.exists(os.path.join(logs, "meta.properties")):
         tool = ["kafka.tools.StorageTool", "format", "--cluster-id", cluster_id(), "--config", properties]
         subprocess.run(java(home, *tool), check=True, stdout=subprocess.DEVNULL)
-    return java(home, "kafka.Kafka", properties)
+    return java(home, "kafka.Kafka", properties, machine=AS_SHIPPED if options.as_shipped else FRUGAL)
 
 
 def cluster_id():
@@ -157,6 +163,7 @@ def main():
         sub.add_argument("--data-dir", required=True)
         if command is not stop:
             sub.add_argument("--port", type=int, required=True)
+            sub.add_argument("--as-shipped", action="store_true", help="the Java machine's options of Kafka's start script")
             sub.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
     options = parser.parse_args()
     options.command(options)

@@ -1,5 +1,6 @@
 //! The project's own commands: `cargo xtask test` is all a contributor needs to know. It knows how to run things, not what they do.
 
+mod bench;
 mod codegen;
 mod dump_segments;
 mod peer;
@@ -24,6 +25,7 @@ usage: cargo xtask COMMAND
   wire FILE                 judge the codec by messages that Kafka encoded
   dump-segments DIR..       read the sealed segments of data directories with Kafka's own tool
   peer kafka                install Apache Kafka beside us, and say how to start it
+  bench [kafka] [OPTION..]  measure our broker and the floor, and Apache Kafka beside them
   peer test                 compare what Kafka's tools and many clients get from Apache Kafka and from us
 ";
 
@@ -56,6 +58,7 @@ fn run(root: &Path, arguments: &[String]) -> Result<(), String> {
         ["dump-segments", directories @ ..] if !directories.is_empty() => {
             dump_segments::run(root, directories)
         }
+        ["bench", rest @ ..] => bench::run(root, rest),
         ["peer", "kafka"] => peer::kafka(root),
         ["peer", "test"] => steps::run(root, steps::Output::Terminal, &["--only", "peer"]),
         _ => Err(USAGE.into()),
