@@ -23,6 +23,10 @@ pub(crate) enum Command {
     Floor(FloorArgs),
     /// Two results beside each other: exits with 1 past the threshold.
     Compare(CompareArgs),
+    /// Results as one page, overlaid: percentiles, latency and throughput over time.
+    Report(ReportArgs),
+    /// A histogram of a result as text that HdrHistogram's plotters read (.hgrm), in microseconds.
+    Export(ExportArgs),
     /// Two brokers, started here, measured in turns with one workload: the median of the ratios of the pairs.
     Ab(AbArgs),
     /// Rebalances of one group: the time from the coming or going of a member until all have their partitions.
@@ -174,6 +178,25 @@ pub(crate) struct CompareArgs {
     /// Compare although durability or workload differ.
     #[arg(long)]
     pub(crate) force: bool,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ReportArgs {
+    #[arg(required = true)]
+    pub(crate) results: Vec<PathBuf>,
+    #[arg(long, default_value = "Latency")]
+    pub(crate) title: String,
+    /// The page, HTML with everything in it.
+    #[arg(long, default_value = "report.html")]
+    pub(crate) out: PathBuf,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ExportArgs {
+    pub(crate) result: PathBuf,
+    /// Which of its histograms.
+    #[arg(long, default_value = "produce_ack")]
+    pub(crate) stage: String,
 }
 
 #[derive(Debug, Clone, Args)]

@@ -14,6 +14,7 @@ mod load;
 mod measure;
 mod pace;
 mod print;
+mod report;
 mod result;
 mod rounds;
 mod run;
@@ -33,6 +34,8 @@ fn main() -> ExitCode {
         Command::Measure(what) => measure(&what),
         Command::Floor(args) => floor::serve(&args),
         Command::Compare(args) => compare::run(&args),
+        Command::Report(args) => report::run(&args),
+        Command::Export(args) => report::export(&args),
         Command::Ab(args) => ab::run(&args),
         Command::Rebalance(args) => rebalance(&args),
         Command::Recovery(args) => recovery(&args),

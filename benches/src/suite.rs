@@ -118,6 +118,10 @@ const STANDARD: [Standard; 10] = [
 ];
 
 pub(crate) fn run(args: &SuiteArgs) -> Result<ExitCode, Failure> {
+    if !STANDARD.iter().any(|standard| is_chosen(standard, args)) {
+        let names: Vec<&str> = STANDARD.iter().map(|standard| standard.name).collect();
+        return Err(Failure(format!("no such workload; there are {}", names.join(", "))));
+    }
     fs::create_dir_all(&args.out)?;
     let start = |spec: &TargetSpec| Broker::start(spec, &args.dir);
     let brokers = args.targets.iter().map(start).collect::<Result<Vec<_>, _>>()?;
@@ -159,6 +163,8 @@ fn workload(standard: &Standard, args: &SuiteArgs) -> Result<Measure, Failure> {
         Command::Floor(_)
         | Command::Compare(_)
         | Command::Ab(_)
+        | Command::Export(_)
+        | Command::Report(_)
         | Command::Rebalance(_)
         | Command::Recovery(_)
         | Command::Suite(_) => {
