@@ -2,8 +2,8 @@
 //! and whoever hosts it; knows no groups, no requests and no storage.
 //!
 //! The host appends the records of a decision as one batch, replays them once they are appended, and lets the answers go once
-//! the high watermark has passed them. While a decision waits for room, the machine is asked nothing more: it never has to take a
-//! decision back. A start replays the partition from its beginning and then says [`Machine::on_loaded`].
+//! the high watermark has passed them. While a decision waits for room, the machine is asked nothing more; if the log refuses it,
+//! the machine is told before anything else and takes back that last decision alone. A start replays the partition from its beginning and then says [`Machine::on_loaded`].
 
 use alloc::vec::Vec;
 
@@ -95,6 +95,10 @@ pub trait Machine {
 
     /// The only way in which what is on disk changes.
     fn replay(&mut self, record: Self::Record);
+
+    /// The log has refused the records of the last decision, these: none of them is on disk, nor ever will be. What was to be answered
+    /// with them is answered by the host.
+    fn on_refused(&mut self, turn: &mut Turn<'_, Self::Surroundings>, records: &[Self::Record]);
 
     /// All that was on disk is replayed: timers begin anew.
     fn on_loaded(&mut self, turn: &mut Turn<'_, Self::Surroundings>) -> Decision<Self::Record, Self::Reply>;

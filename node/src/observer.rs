@@ -269,6 +269,7 @@ fn count(counters: &ShardCounters, event: &Event) {
         | Event::SegmentCleaned { .. }
         | Event::LogCleaned { .. }
         | Event::CleaningGivenUp { .. }
+        | Event::GroupsUnreadable { .. }
         | Event::LogLevelSet { .. }
         | Event::Halted(_) => {}
     }

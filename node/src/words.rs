@@ -65,6 +65,13 @@ pub(crate) fn group_reason(reason: &Reason) -> String {
             format!("members {}", left.join(", "))
         }
         Reason::MemberExpired(id) => format!("member {id:?} was not heard of in time"),
+        Reason::MemberAway(id) => format!("static member {id:?} left for a while"),
+        Reason::MemberDidNotRevoke(id) => {
+            format!("member {id:?} did not give back in time what it was asked for")
+        }
+        Reason::SubscriptionChanged(id) => format!("member {id:?} subscribed to something else"),
+        Reason::TopicsChanged => "topics that it is subscribed to changed".into(),
+        Reason::Computed(assignor) => format!("assignor {assignor} assigned"),
         Reason::MembersDidNotSync(ids) => {
             format!("members {ids:?} did not ask for their assignments in time")
         }
@@ -79,6 +86,7 @@ pub(crate) fn group_reason(reason: &Reason) -> String {
         Reason::Downgraded(gone) => {
             format!("members {gone:?} went, the last ones of the consumer protocol")
         }
+        Reason::NotWritten => "its record could not be written".into(),
         Reason::OverCapacity => "it was loaded with more members than it may have".into(),
     }
 }

@@ -1,11 +1,8 @@
 //! `ConsumerGroupDescribe` (69): groups of the consumer protocol (KIP-848) and their members.
 
-use alloc::format;
 use alloc::string::String;
-use alloc::vec::Vec;
 
 use super::described::{Descriptions, Known, Weighed};
-use super::error::shown;
 use super::group::GROUP_OPERATIONS;
 use super::list_groups::state_name;
 use super::topic::NO_OPERATIONS;
@@ -15,11 +12,11 @@ use crate::group::command::{
     ConsumerDescribed, ConsumerDescribedMember, GroupCommand, GroupKind, GroupReply, TopicPartitions,
 };
 use crate::limits::TOPIC_NAME_BYTES_MAX;
+use crate::wire::Reader;
 use crate::wire::messages::consumer_group_describe_request::ConsumerGroupDescribeRequest;
 use crate::wire::messages::consumer_group_describe_response::{
     self as response, Assignment, ConsumerGroupDescribeResponse, DescribedGroup, Member,
 };
-use crate::wire::{ErrorCode, Reader};
 
 /// A topic of an assignment, with its name.
 const TOPIC_BYTES: usize = size_of::<TopicPartitions>() + TOPIC_NAME_BYTES_MAX;
@@ -64,17 +61,9 @@ impl ConsumerGroupDescribe {
     }
 
     fn answer(&self, image: &Image) -> Done {
-        let not_found = |(name, known): (&str, &Known<ConsumerDescribed>)| {
-            let is_missing = matches!(known, Known::Failed(ErrorCode::GroupIdNotFound));
-            is_missing.then(|| format!("Group {} not found.", shown(name)))
-        };
-        let messages: Vec<Option<String>> = self.groups.iter().map(not_found).collect();
-        let groups = self.groups.iter().zip(&messages);
-        let groups = groups.map(|((name, known), message)| DescribedGroup {
-            group_id: name,
-            error_message: message.as_deref(),
-            ..self.described(known, image)
-        });
+        let groups = self.groups.iter();
+        let groups =
+            groups.map(|(name, known)| DescribedGroup { group_id: name, ..self.described(known, image) });
         let response = ConsumerGroupDescribeResponse {
             groups: groups.collect(),
             ..ConsumerGroupDescribeResponse::default()
@@ -94,8 +83,9 @@ impl ConsumerGroupDescribe {
                 authorized_operations: self.operations,
                 ..DescribedGroup::default()
             },
-            Known::Failed(error) => DescribedGroup {
+            Known::Failed(error, message) => DescribedGroup {
                 error_code: error.code(),
+                error_message: message.as_deref(),
                 authorized_operations: NO_OPERATIONS,
                 ..DescribedGroup::default()
             },

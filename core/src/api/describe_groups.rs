@@ -1,11 +1,8 @@
 //! `DescribeGroups` (15): groups of the classic protocol and their members.
 
-use alloc::format;
 use alloc::string::String;
-use alloc::vec::Vec;
 
 use super::described::{Descriptions, Known, Weighed};
-use super::error::shown;
 use super::group::GROUP_OPERATIONS;
 use super::list_groups::state_name;
 use super::topic::NO_OPERATIONS;
@@ -60,25 +57,11 @@ impl DescribeGroups {
     }
 
     fn answer(&self) -> Done {
-        let messages: Vec<Option<String>> = self.groups.iter().map(|group| self.message(group)).collect();
-        let groups = self.groups.iter().zip(&messages);
-        let groups = groups.map(|((name, known), message)| DescribedGroup {
-            group_id: name,
-            error_message: message.as_deref(),
-            ..self.described(known)
-        });
+        let groups = self.groups.iter();
+        let groups = groups.map(|(name, known)| DescribedGroup { group_id: name, ..self.described(known) });
         let response =
             DescribeGroupsResponse { groups: groups.collect(), ..DescribeGroupsResponse::default() };
         respond(self.head, |version, writer| response.encode(version, writer))
-    }
-
-    fn message(&self, (name, known): (&str, &Known<Described>)) -> Option<String> {
-        match known {
-            Known::Failed(ErrorCode::GroupIdNotFound) if self.head.version >= NOT_FOUND_FROM => {
-                Some(format!("Group {} not found.", shown(name)))
-            }
-            Known::Nothing | Known::Described(_) | Known::Failed(_) => None,
-        }
     }
 
     fn described<'a>(&self, known: &'a Known<Described>) -> DescribedGroup<'a> {
@@ -92,17 +75,18 @@ impl DescribeGroups {
                 authorized_operations: self.operations,
                 ..DescribedGroup::default()
             },
-            Known::Failed(ErrorCode::GroupIdNotFound) => {
+            Known::Failed(ErrorCode::GroupIdNotFound, message) => {
                 let is_error = self.head.version >= NOT_FOUND_FROM;
                 let error = if is_error { ErrorCode::GroupIdNotFound } else { ErrorCode::None };
                 DescribedGroup {
                     error_code: error.code(),
+                    error_message: message.as_deref().filter(|_| is_error),
                     group_state: state_name(GroupState::Dead),
                     authorized_operations: if is_error { NO_OPERATIONS } else { self.operations },
                     ..DescribedGroup::default()
                 }
             }
-            Known::Failed(error) => DescribedGroup {
+            Known::Failed(error, _) => DescribedGroup {
                 error_code: error.code(),
                 authorized_operations: NO_OPERATIONS,
                 ..DescribedGroup::default()

@@ -1,9 +1,11 @@
 //! Groups that a request asks to have described: asked a few at once, so that what is in work stays small however many they are and
 //! however often one of them is named.
 
+use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use super::error::shown;
 use super::group::{code_of, place_of};
 use super::{Ask, Context};
 use crate::group::command::{GroupCommand, GroupError};
@@ -33,7 +35,8 @@ pub(super) struct Descriptions<T> {
 pub(super) enum Known<T> {
     Nothing,
     Described(T),
-    Failed(ErrorCode),
+    /// With what is said of it where an answer has room for that.
+    Failed(ErrorCode, Option<String>),
 }
 
 /// A group as it was described, and about how many bytes that takes.
@@ -61,13 +64,13 @@ impl<T> Descriptions<T> {
             let (name, known) = &mut self.groups[self.asked];
             self.asked += 1;
             if self.is_full {
-                *known = Known::Failed(NO_ROOM);
+                *known = Known::Failed(NO_ROOM, None);
             } else if let Some(partition) = place_of(context, name) {
                 let command = (self.command)(name.clone());
                 context.asks.push(Ask::Group { part, partition, command });
                 self.outstanding += 1;
             } else {
-                *known = Known::Failed(ErrorCode::NotCoordinator);
+                *known = Known::Failed(ErrorCode::NotCoordinator, None);
             }
         }
         self.outstanding == 0
@@ -75,18 +78,18 @@ impl<T> Descriptions<T> {
 
     pub(super) fn on_reply(&mut self, part: u32, reply: Result<Weighed<T>, GroupError>) {
         let group = usize::try_from(part).ok().and_then(|part| self.groups.get_mut(part));
-        let (_, known) = group.expect("replies are to parts that were asked");
+        let (name, known) = group.expect("replies are to parts that were asked");
         *known = match reply {
             Ok(Weighed { group, bytes }) => {
                 if self.bytes + bytes > DESCRIBE_GROUPS_BYTES_MAX {
                     self.is_full = true;
-                    Known::Failed(NO_ROOM)
+                    Known::Failed(NO_ROOM, None)
                 } else {
                     self.bytes += bytes;
                     Known::Described(group)
                 }
             }
-            Err(error) => Known::Failed(code_of(&error)),
+            Err(error) => Known::Failed(code_of(&error), message(name, &error)),
         };
         self.outstanding -= 1;
     }
@@ -94,4 +97,16 @@ impl<T> Descriptions<T> {
     pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &Known<T>)> {
         self.groups.iter().map(|(name, known)| (name.as_str(), known))
     }
+}
+
+/// In Kafka's words, which tools show and look for.
+#[expect(clippy::wildcard_enum_match_arm, reason = "others say all with their codes")]
+fn message(name: &str, error: &GroupError) -> Option<String> {
+    let what = match error {
+        GroupError::GroupNotFound => "not found",
+        GroupError::NotClassic => "is not a classic group",
+        GroupError::NotConsumer => "is not a consumer group",
+        _ => return None,
+    };
+    Some(format!("Group {} {what}.", shown(name)))
 }

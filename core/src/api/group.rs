@@ -56,7 +56,9 @@ pub(super) fn code_of(error: &GroupError) -> ErrorCode {
         GroupError::MaxSizeReached => ErrorCode::GroupMaxSizeReached,
         GroupError::FencedInstance => ErrorCode::FencedInstanceId,
         GroupError::NonEmpty => ErrorCode::NonEmptyGroup,
-        GroupError::GroupNotFound => ErrorCode::GroupIdNotFound,
+        GroupError::GroupNotFound | GroupError::NotClassic | GroupError::NotConsumer => {
+            ErrorCode::GroupIdNotFound
+        }
         GroupError::SubscribedToTopic => ErrorCode::GroupSubscribedToTopic,
         GroupError::UnknownTopicOrPartition => ErrorCode::UnknownTopicOrPartition,
         GroupError::StaleMemberEpoch => ErrorCode::StaleMemberEpoch,
@@ -85,7 +87,9 @@ pub(super) fn message_of(error: &GroupError) -> String {
         GroupError::MaxSizeReached => "the group has as many members as it may have",
         GroupError::FencedInstance => "another member has this instance id",
         GroupError::NonEmpty => "the group has members",
-        GroupError::GroupNotFound => "there is no such group of this protocol",
+        GroupError::GroupNotFound => "there is no such group",
+        GroupError::NotClassic => "the group is not a classic group",
+        GroupError::NotConsumer => "the group is not a consumer group",
         GroupError::SubscribedToTopic => "the group is subscribed to the topic",
         GroupError::UnknownTopicOrPartition => "the partition does not exist",
         GroupError::StaleMemberEpoch => "the member has another epoch by now",

@@ -46,8 +46,10 @@ pub struct ClassicGroup {
     members: BTreeMap<String, Member>,
     /// The member of each instance id.
     instances: BTreeMap<String, String>,
-    /// Ids that were given out and have not joined yet (KIP-394), and when they expire.
-    pending: BTreeMap<String, Instant>,
+    /// Ids that were given out and have not joined yet (KIP-394).
+    pending: BTreeMap<String, Pending>,
+    /// How many ever were.
+    handed_out: u64,
     supported: Supported,
     /// Of all members of this generation, where their metadata are those of consumers.
     subscribed: Option<BTreeSet<String>>,
@@ -56,8 +58,18 @@ pub struct ClassicGroup {
     /// Members of this generation that have not asked for their assignment.
     unsynced: usize,
     sync_until: Option<Instant>,
+    /// Its last record was refused: what it says is begun again.
+    is_unwritten: bool,
     /// When to look at each member: never later than its session ends. A heartbeat does not touch it.
     sessions: BTreeSet<(Instant, String)>,
+}
+
+/// An id that was given out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Pending {
+    /// The next one has a higher one.
+    number: u64,
+    expires_at: Instant,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,11 +109,13 @@ impl ClassicGroup {
             members: BTreeMap::new(),
             instances: BTreeMap::new(),
             pending: BTreeMap::new(),
+            handed_out: 0,
             supported: Supported::default(),
             subscribed: None,
             joining: 0,
             unsynced: 0,
             sync_until: None,
+            is_unwritten: false,
             sessions: BTreeSet::new(),
         }
     }
@@ -129,6 +143,11 @@ impl ClassicGroup {
 
     pub fn is_empty(&self) -> bool {
         self.phase == Phase::Empty
+    }
+
+    /// Whether somebody was told with which id to join.
+    pub fn expects_members(&self) -> bool {
+        !self.pending.is_empty()
     }
 
     pub fn generation(&self) -> i32 {
@@ -288,6 +307,12 @@ impl ClassicGroup {
         self.leader = value.leader.filter(|id| self.members.contains_key(id));
         self.phase = if self.members.is_empty() { Phase::Empty } else { Phase::Stable };
         self.recount();
+    }
+
+    /// The record that it decided on last is not on disk. What it says of members the next generation says again; until then they are
+    /// told what is not on disk either: to join again.
+    pub fn on_refused(&mut self) {
+        self.is_unwritten = !self.members.is_empty();
     }
 
     /// All that follows from the members.

@@ -344,6 +344,9 @@ pub enum GroupError {
     FencedInstance,
     NonEmpty,
     GroupNotFound,
+    /// There is one of this name, of another protocol.
+    NotClassic,
+    NotConsumer,
     /// Its offsets may not be deleted.
     SubscribedToTopic,
     UnknownTopicOrPartition,

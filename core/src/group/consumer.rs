@@ -30,14 +30,14 @@ use alloc::vec::Vec;
 use self::timers::Timers;
 use super::classic::ClassicGroup;
 use super::command::{GroupState, TopicPartitions};
-use super::out::Out;
+use super::out::{GroupEvent, Out, Reason};
 use super::record::{
     ConsumerValue, CurrentValue, GroupRecord, MemberState, MemberValue, RegexValue, TargetEpochValue,
 };
 use super::settings::GroupSettings;
 use crate::id::TopicId;
 use crate::mutant::{self, Mutant};
-use crate::time::{Duration, Instant, Timestamp};
+use crate::time::{Duration, Instant, Now, Timestamp};
 
 /// The epoch of a static member that has left for a while.
 const AWAY_EPOCH: i32 = -2;
@@ -75,6 +75,12 @@ struct Kept {
     regexes: BTreeMap<String, RegexValue>,
     /// Static members by their instance ids. Follows from `members`.
     instances: BTreeMap<String, String>,
+    /// How many members are subscribed to a topic by its name. Follows from `members`.
+    named: BTreeMap<String, usize>,
+    /// How many members are subscribed to an expression. Follows from `members`.
+    meant: BTreeMap<String, usize>,
+    /// How many members have come to the target. Follows from `members`, `currents` and the target's epoch.
+    reconciled: usize,
     /// Who has a partition or has still to give it back. Follows from `currents`.
     owners: BTreeMap<(TopicId, i32), Arc<str>>,
 }
@@ -91,6 +97,26 @@ impl Kept {
     fn is_reconciled(&self, member: &str) -> bool {
         let current = self.current(member);
         current.state == MemberState::Stable && current.epoch == self.target_epoch
+    }
+
+    /// Whether it is one of `reconciled`.
+    fn counts(&self, member: &str) -> bool {
+        self.members.contains_key(member) && self.is_reconciled(member)
+    }
+}
+
+fn count(counts: &mut BTreeMap<String, usize>, name: &str) {
+    match counts.get_mut(name) {
+        Some(count) => *count += 1,
+        None => _ = counts.insert(String::from(name), 1),
+    }
+}
+
+fn uncount(counts: &mut BTreeMap<String, usize>, name: &str) {
+    let count = counts.get_mut(name).expect("what is counted was counted in");
+    *count -= 1;
+    if *count == 0 {
+        counts.remove(name);
     }
 }
 
@@ -113,27 +139,34 @@ impl ConsumerGroup {
 
     pub fn replay_member(&mut self, member: String, value: Option<MemberValue>) {
         let kept = &mut self.kept;
-        if let Some(instance) = kept.members.get(&member).and_then(|old| old.instance.as_ref())
-            && kept.instances.get(instance) == Some(&member)
-        {
-            kept.instances.remove(instance);
+        kept.reconciled -= usize::from(kept.counts(&member));
+        if let Some(old) = kept.members.remove(&member) {
+            if let Some(instance) = &old.instance
+                && kept.instances.get(instance) == Some(&member)
+            {
+                kept.instances.remove(instance);
+            }
+            old.topics.iter().for_each(|name| uncount(&mut kept.named, name));
+            regex_of(&old).into_iter().for_each(|regex| uncount(&mut kept.meant, regex));
         }
-        let Some(mut value) = value else {
-            kept.members.remove(&member);
-            return;
-        };
+        let Some(mut value) = value else { return };
         value.topics.sort_unstable();
         value.topics.dedup();
         if let Some(instance) = &value.instance {
             kept.instances.insert(instance.clone(), member.clone());
         }
-        kept.members.insert(member, value);
+        value.topics.iter().for_each(|name| count(&mut kept.named, name));
+        regex_of(&value).into_iter().for_each(|regex| count(&mut kept.meant, regex));
+        kept.members.insert(member.clone(), value);
+        kept.reconciled += usize::from(kept.counts(&member));
     }
 
     pub fn replay_target_epoch(&mut self, value: Option<TargetEpochValue>) {
         let value = value.unwrap_or(TargetEpochValue { epoch: 0, assigned_at: None });
-        self.kept.target_epoch = value.epoch;
-        self.kept.assigned_at = value.assigned_at;
+        let kept = &mut self.kept;
+        kept.target_epoch = value.epoch;
+        kept.assigned_at = value.assigned_at;
+        kept.reconciled = kept.members.keys().filter(|member| kept.is_reconciled(member)).count();
     }
 
     pub fn replay_target(&mut self, member: String, value: Option<Vec<TopicPartitions>>) {
@@ -152,6 +185,7 @@ impl ConsumerGroup {
             return;
         }
         let kept = &mut self.kept;
+        kept.reconciled -= usize::from(kept.counts(&member));
         if let Some(old) = kept.currents.remove(&member) {
             for partition in partitions_of(&old) {
                 if kept.owners.get(&partition).is_some_and(|owner| **owner == *member) {
@@ -159,14 +193,18 @@ impl ConsumerGroup {
                 }
             }
         }
-        let Some(mut value) = value else { return };
+        let Some(mut value) = value else {
+            kept.reconciled += usize::from(kept.counts(&member));
+            return;
+        };
         for topics in [&mut value.assigned, &mut value.revoking] {
             topics.iter_mut().for_each(|topic| topic.partitions.sort_unstable());
             topics.sort_unstable_by_key(|topic| topic.topic);
         }
         let owner: Arc<str> = Arc::from(member.as_str());
         kept.owners.extend(partitions_of(&value).map(|partition| (partition, Arc::clone(&owner))));
-        kept.currents.insert(member, value);
+        kept.currents.insert(member.clone(), value);
+        kept.reconciled += usize::from(kept.counts(&member));
     }
 
     pub fn replay_regex(&mut self, regex: String, value: Option<RegexValue>) {
@@ -180,14 +218,26 @@ impl ConsumerGroup {
 
     /// All that is on disk is replayed: every member has its whole time again.
     pub fn on_loaded(&mut self, out: &mut Out<'_>) {
+        self.begin_sessions(out.now, out.settings);
+    }
+
+    fn begin_sessions(&mut self, now: Now, settings: &GroupSettings) {
         for (id, member) in &self.kept.members {
             if !mutant::on(Mutant::ConsumerSessionNotBegunAgain) {
-                self.timers.on_heartbeat(id, out.now.mono + session_timeout(member, out.settings));
+                self.timers.on_heartbeat(id, now.mono + session_timeout(member, settings));
             }
             if self.kept.current(id).state == MemberState::UnrevokedPartitions {
-                self.timers.on_revocation(id, Some(out.now.mono + member.rebalance_timeout));
+                self.timers.on_revocation(id, Some(now.mono + member.rebalance_timeout));
             }
         }
+    }
+
+    /// What was decided last is not on disk and comes to nothing. Who comes next decides on it again, and as after a start all
+    /// members have their whole time again.
+    pub fn on_refused(&mut self, now: Now, settings: &GroupSettings) {
+        self.topics_version = None;
+        self.timers = Timers::default();
+        self.begin_sessions(now, settings);
     }
 
     /// Not before this is a member overdue.
@@ -199,13 +249,31 @@ impl ConsumerGroup {
         self.kept.members.is_empty()
     }
 
+    /// Tells of what was just decided.
+    fn tell(&self, out: &mut Out<'_>, epoch: i32, [from, to]: [GroupState; 2], reason: Reason) {
+        out.events.push(GroupEvent { group: self.id.clone(), generation: epoch, from, to, reason });
+    }
+
+    /// Whether the targets may be computed: not again so soon, or each of many members that come at once would have it done for all.
+    /// Whoever is the first does not wait, nor does anybody for a clock that was set back.
+    fn may_assign(&self, out: &Out<'_>) -> bool {
+        let Some(Timestamp(at)) = self.kept.assigned_at.filter(|_| !self.is_empty()) else { return true };
+        let interval = out.settings.consumer.assignment_interval.as_millis();
+        !u64::try_from(out.now.wall.0.saturating_sub(at)).is_ok_and(|since| since < interval)
+    }
+
+    /// Whether the next heartbeat has the targets computed.
+    fn is_assignment_due(&self, out: &Out<'_>) -> bool {
+        self.kept.epoch > self.kept.target_epoch && self.may_assign(out)
+    }
+
     pub fn state(&self) -> GroupState {
         let kept = &self.kept;
         if kept.members.is_empty() {
             GroupState::Empty
         } else if kept.epoch > kept.target_epoch {
             GroupState::Assigning
-        } else if kept.members.keys().all(|member| kept.is_reconciled(member)) {
+        } else if kept.reconciled == kept.members.len() {
             GroupState::Stable
         } else {
             GroupState::Reconciling

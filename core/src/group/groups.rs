@@ -34,6 +34,8 @@ pub struct Groups {
     /// When offsets are looked at for their age.
     check_at: Option<Instant>,
     events: Vec<GroupEvent>,
+    /// The group that a decision took the place of another with, until its records are replayed or refused; and that other, if any.
+    replaced: Option<(String, Option<Group>)>,
 }
 
 type Made = Decision<GroupRecord, GroupReply>;
@@ -154,7 +156,7 @@ impl Groups {
             let group = &seat.group;
             let old = Old { group: name, aging: group.aging(), retention, now: turn.now.wall };
             let all = self.offsets.expire(&old, |topic| group.is_subscribed(topic), &mut decision.records);
-            if all && group.is_empty() {
+            if all && group.is_empty() && !group.expects_members() {
                 group.bury(name, &mut decision.records);
             }
             if decision.records.len() >= OFFSETS_DELETED_AT_ONCE {
@@ -267,6 +269,7 @@ impl Machine for Groups {
     }
 
     fn replay(&mut self, record: GroupRecord) {
+        self.replaced = None;
         match record {
             GroupRecord::Offset { group, partition, value } => {
                 if value.is_some() && !self.groups.contains_key(&group) {
@@ -289,6 +292,19 @@ impl Machine for Groups {
             | GroupRecord::TargetMember { .. }
             | GroupRecord::CurrentMember { .. }
             | GroupRecord::Regex { .. } => self.replay_consumer(record),
+        }
+    }
+
+    fn on_refused(&mut self, turn: &mut Turn<'_, dyn Surroundings>, records: &[GroupRecord]) {
+        if let Some((name, former)) = self.replaced.take() {
+            self.restore(&name, former);
+        }
+        let mut last = "";
+        for record in records.iter().filter(|record| !matches!(record, GroupRecord::Offset { .. })) {
+            let name = mem::replace(&mut last, record.group());
+            if name != last {
+                self.refused(turn, last);
+            }
         }
     }
 

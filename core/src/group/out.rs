@@ -50,6 +50,15 @@ pub enum Reason {
     /// Each with what it said of it.
     MembersLeft(Vec<(String, Option<String>)>),
     MemberExpired(String),
+    /// A static member left for a while.
+    MemberAway(String),
+    /// It did not give back in time what it was asked for.
+    MemberDidNotRevoke(String),
+    SubscriptionChanged(String),
+    /// Those that the group is subscribed to.
+    TopicsChanged,
+    /// By this assignor of the broker.
+    Computed(String),
     /// They joined a generation and did not ask for their assignments in time.
     MembersDidNotSync(Vec<String>),
     /// All members came, or those named here did not in time.
@@ -58,6 +67,8 @@ pub enum Reason {
     Assigned(String),
     /// What this leader assigned does not fit into a record.
     AssignmentTooLarge(String),
+    /// What was decided last could not be written.
+    NotWritten,
     /// It was loaded with more members than it may have by now.
     OverCapacity,
     /// A member of the consumer protocol joined, and the group is of that protocol from now on.

@@ -69,6 +69,20 @@ pub enum GroupRecord {
 }
 
 impl GroupRecord {
+    /// The group that it is of.
+    pub fn group(&self) -> &str {
+        match self {
+            Self::Offset { group, .. }
+            | Self::Classic { group, .. }
+            | Self::Consumer { group, .. }
+            | Self::Member { group, .. }
+            | Self::TargetEpoch { group, .. }
+            | Self::TargetMember { group, .. }
+            | Self::CurrentMember { group, .. }
+            | Self::Regex { group, .. } => group,
+        }
+    }
+
     #[must_use]
     pub fn encode(&self) -> KeyedRecord {
         encode::encode(self)

@@ -29,6 +29,8 @@ pub struct ConsumerSettings {
     pub session_timeout: Duration,
     /// `consumer.heartbeat.interval.ms`
     pub heartbeat_interval: Duration,
+    /// `consumer.assignment.interval.ms`
+    pub assignment_interval: Duration,
     /// `group.consumer.max.size`
     pub size_max: usize,
     /// `group.consumer.assignors`, the default first.
@@ -74,6 +76,7 @@ impl Default for ConsumerSettings {
         Self {
             session_timeout: Duration::from_secs(45),
             heartbeat_interval: Duration::from_secs(5),
+            assignment_interval: Duration::from_secs(1),
             size_max: usize::MAX,
             assignors: Arc::from(["uniform", "range"].map(String::from)),
             migration: Migration::Bidirectional,

@@ -16,7 +16,7 @@ use super::owner::Owner;
 use super::{Config, Event, placement};
 use crate::batch::Scratch;
 use crate::controller::Image;
-use crate::coordinator::{Machine, Token, Turn, Unavailable};
+use crate::coordinator::{Machine, Token, Turn, Unavailable, Unreadable};
 use crate::group::OFFSETS_TOPIC;
 use crate::group::command::{GroupCommand, GroupReply};
 use crate::group::groups::Groups;
@@ -179,7 +179,7 @@ impl Coordinators {
         #[expect(clippy::wildcard_enum_match_arm, reason = "a fetch is answered by what was read, or fails")]
         match reply {
             PartitionReply::Read(read) => host.on_read(&read, &mut self.scratch),
-            _ => host.set_phase(Phase::Unreadable),
+            _ => host.fail(Unreadable("the log cannot be read")),
         }
         // The others wait less for it than it for them.
         self.unread.push_front(partition);
@@ -245,7 +245,14 @@ impl Coordinators {
             let from = match host.phase() {
                 Phase::New => owner.log_start(partition).expect("the owner has what is placed here"),
                 Phase::Loading(from) => from,
-                Phase::Serving | Phase::Unreadable => continue,
+                Phase::Serving => continue,
+                Phase::Unreadable => {
+                    let told = host.take_trouble();
+                    told.into_iter().for_each(|Unreadable(why)| {
+                        owner.tell(Event::GroupsUnreadable { partition, why });
+                    });
+                    continue;
+                }
             };
             if owner.high_watermark(partition).is_some_and(|end| from >= end) {
                 let mut answers = Answers::<Groups>::new();

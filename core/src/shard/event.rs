@@ -183,6 +183,11 @@ pub enum Event {
     },
     /// A group came to another state.
     GroupChanged(Box<GroupEvent>),
+    /// What a partition of `__consumer_offsets` says cannot be read: its groups are not served until the node starts again.
+    GroupsUnreadable {
+        partition: PartitionId,
+        why: &'static str,
+    },
     StorageFull,
     StorageRoomAgain,
     Halted(Halt),
@@ -207,7 +212,7 @@ macro_rules! names {
 names! {
     /// Every kind of event; a coverage mark each.
     Event:
-    Connected Disconnected ConnectionRefused Answered TopicCreated TopicDeleted LogLevelSet Appended DuplicateAnswered GroupCommitted DurableAdvanced HighWatermarkAdvanced Destaged SegmentRolled SegmentSealed SegmentDeleted SegmentCleaned LogCleaned CleaningGivenUp WalFileCreated WalFileRecycled Checkpointed SealWritten CarriedForward TornTail Rot Faulty CheckpointLost ProducersLost LogStartMoved LogStartLost SuperblockRepaired FooterRebuilt Recovered GroupChanged StorageFull StorageRoomAgain Halted Marked
+    Connected Disconnected ConnectionRefused Answered TopicCreated TopicDeleted LogLevelSet Appended DuplicateAnswered GroupCommitted DurableAdvanced HighWatermarkAdvanced Destaged SegmentRolled SegmentSealed SegmentDeleted SegmentCleaned LogCleaned CleaningGivenUp WalFileCreated WalFileRecycled Checkpointed SealWritten CarriedForward TornTail Rot Faulty CheckpointLost ProducersLost LogStartMoved LogStartLost SuperblockRepaired FooterRebuilt Recovered GroupChanged GroupsUnreadable StorageFull StorageRoomAgain Halted Marked
 }
 
 /// A branch of the core that tests should have been through.

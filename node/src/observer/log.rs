@@ -65,6 +65,7 @@ pub(super) fn log(shard: ShardId, event: &Event) {
             tracing::debug!(target: CONNECTION, shard, ?event);
         }
         Event::GroupChanged(event) => group_changed(shard, event),
+        Event::GroupsUnreadable { partition, why } => groups_unreadable(shard, *partition, why),
         Event::WalFileCreated { .. }
         | Event::WalFileRecycled { .. }
         | Event::Checkpointed { .. }
@@ -87,6 +88,10 @@ pub(super) fn log(shard: ShardId, event: &Event) {
             tracing::trace!(target: STORAGE, shard, ?event);
         }
     }
+}
+
+fn groups_unreadable(shard: u16, partition: PartitionId, why: &str) {
+    tracing::error!(target: GROUP, shard, %partition, why, "groups cannot be read: they are not served until the node starts again");
 }
 
 fn group_changed(shard: u16, event: &GroupEvent) {

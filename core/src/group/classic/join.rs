@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use super::member::{Member, Waiting, new_id};
 use super::sync::fits;
-use super::{ClassicGroup, Phase, protocols};
+use super::{ClassicGroup, Pending, Phase, protocols};
 use crate::coordinator::{Token, When};
 use crate::group::command::{GroupError, GroupReply, Join, Joined, JoinedMember};
 use crate::group::out::{Arrival, Out, Reason};
@@ -83,11 +83,16 @@ impl ClassicGroup {
             return self.add(out, from, id, join);
         }
         if self.pending.len() >= GROUP_PENDING_MEMBERS_MAX {
-            return out.fail(from, GroupError::MaxSizeReached);
+            // Who was told the oldest one had the most time to come back with it.
+            let oldest = self.pending.iter().min_by_key(|(_, pending)| pending.number);
+            let oldest = oldest.expect("there are many").0.clone();
+            self.pending_gone(&oldest);
         }
         let expires_at = out.now.mono + join.session_timeout;
         self.sessions.insert((expires_at, id.clone()));
-        self.pending.insert(id.clone(), expires_at);
+        let number = self.handed_out;
+        self.handed_out += 1;
+        self.pending.insert(id.clone(), Pending { number, expires_at });
         out.answer(from, GroupReply::MemberIdRequired(id), When::AtOnce);
     }
 

@@ -2,9 +2,10 @@
 
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::mem;
 
 use super::member::Member;
-use super::{ClassicGroup, Initial, Phase, Preparing};
+use super::{ClassicGroup, Initial, Pending, Phase, Preparing};
 use crate::coordinator::When;
 use crate::group::command::{GroupError, GroupReply};
 use crate::group::out::{Out, Reason};
@@ -156,15 +157,18 @@ impl ClassicGroup {
     }
 
     /// The group gives way to one of another protocol: who waits shall ask again.
-    pub fn dismiss(self, out: &mut Out<'_>) {
-        for waiting in self.members.into_values().flat_map(|member| [member.join, member.sync]).flatten() {
-            waiting.fail(out, GroupError::RebalanceInProgress);
+    pub fn dismiss(&mut self, out: &mut Out<'_>) {
+        for member in self.members.values_mut() {
+            for waiting in [member.join.take(), member.sync.take()].into_iter().flatten() {
+                waiting.fail(out, GroupError::RebalanceInProgress);
+            }
         }
+        self.joining = 0;
     }
 
     /// An id that was given out has joined, or will not.
     pub(super) fn pending_gone(&mut self, id: &str) -> bool {
-        let Some((id, expires_at)) = self.pending.remove_entry(id) else { return false };
+        let Some((id, Pending { expires_at, .. })) = self.pending.remove_entry(id) else { return false };
         self.sessions.remove(&(expires_at, id));
         true
     }
@@ -175,11 +179,15 @@ impl ClassicGroup {
             Phase::Empty | Phase::Completing | Phase::Stable => None,
         };
         let session = self.sessions.first().map(|(at, _)| *at);
-        [join, self.sync_until, session].into_iter().flatten().min()
+        let at_once = self.is_unwritten.then(Instant::default);
+        [join, self.sync_until, session, at_once].into_iter().flatten().min()
     }
 
     pub fn on_deadline(&mut self, out: &mut Out<'_>) {
         let now = out.now.mono;
+        if mem::take(&mut self.is_unwritten) {
+            self.rebalance(out, Reason::NotWritten);
+        }
         if let Phase::Preparing(preparing) = self.phase
             && preparing.until <= now
         {

@@ -322,7 +322,7 @@ impl ClassicGroup {
             Phase::Stable => assert!(!join && !sync && !self.members.is_empty()),
         }
         let watched = self.members.iter().filter_map(|(id, member)| Some((member.watched_at?, id.clone())));
-        let pending = self.pending.iter().map(|(id, at)| (*at, id.clone()));
+        let pending = self.pending.iter().map(|(id, pending)| (pending.expires_at, id.clone()));
         if self.deadline().is_some() {
             assert_eq!(self.sessions, watched.chain(pending).collect());
             let is_watched = |member: &super::Member| match (member.watched_at, member.expires_at) {

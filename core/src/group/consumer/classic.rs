@@ -14,8 +14,8 @@ use crate::group::classic::subscription::{Subscription, write_assignment};
 use crate::group::command::{
     GroupError, GroupReply, Heartbeat, Join, Joined, Leave, Leaving, Sync, Synced, TopicPartitions,
 };
-use crate::group::out::Out;
-use crate::group::record::{ClassicOfMember, EpochPartitions, MemberState, MemberValue};
+use crate::group::out::{Out, Reason};
+use crate::group::record::{ClassicOfMember, CurrentValue, EpochPartitions, MemberState, MemberValue};
 use crate::group::topics::Surroundings;
 use crate::limits::GROUP_METADATA_BYTES_MAX;
 
@@ -156,7 +156,7 @@ impl ConsumerGroup {
         if differs(&sync.protocol_type, CONSUMER_PROTOCOL_TYPE) || differs(&sync.protocol, protocol) {
             return Err(GroupError::InconsistentProtocol);
         }
-        if self.kept.epoch > current.epoch && current.state != MemberState::UnrevokedPartitions {
+        if self.leads_on(out, current) && current.state != MemberState::UnrevokedPartitions {
             self.timers.on_join_owed(id, out.now.mono + member.rebalance_timeout);
             return Err(GroupError::RebalanceInProgress);
         }
@@ -186,7 +186,7 @@ impl ConsumerGroup {
         if heartbeat.generation != current.epoch {
             return Err(GroupError::IllegalGeneration);
         }
-        let must_join = current.epoch < self.kept.epoch
+        let must_join = self.leads_on(out, current)
             || match current.state {
                 MemberState::Stable | MemberState::Unknown => false,
                 MemberState::UnrevokedPartitions => true,
@@ -199,6 +199,11 @@ impl ConsumerGroup {
             return Err(GroupError::RebalanceInProgress);
         }
         Ok(())
+    }
+
+    /// Whether a member would come to another epoch if it joined again.
+    fn leads_on(&self, out: &Out<'_>, current: &CurrentValue) -> bool {
+        current.epoch < self.kept.target_epoch || self.is_assignment_due(out)
     }
 
     /// Whether others still have what a member is to get.
@@ -222,7 +227,10 @@ impl ConsumerGroup {
             leave.members.iter().map(|leaving| self.leaving(leaving)).collect();
         let gone: BTreeSet<String> = leaving.iter().flatten().cloned().collect();
         if !gone.is_empty() {
-            self.remove(out, topics, &gone);
+            let reasons = leave.members.iter().map(|leaving| leaving.reason.clone());
+            let left = leaving.iter().zip(reasons).filter_map(|(id, why)| Some((id.clone().ok()?, why)));
+            let left = Reason::MembersLeft(left.collect());
+            self.remove(out, topics, &gone, [left]);
         }
         let left = leaving.into_iter().map(|leaving| leaving.map(|_| ())).collect();
         out.answer(from, GroupReply::Left(left), When::Committed);

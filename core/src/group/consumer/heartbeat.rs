@@ -14,8 +14,10 @@ use super::reconcile::{Step, Subscription};
 use super::target::{Seated, View, resolve};
 use super::{AWAY_EPOCH, ConsumerGroup, regex_of};
 use crate::coordinator::{Token, When};
-use crate::group::command::{ConsumerAssigned, ConsumerHeartbeat, GroupError, GroupReply, TopicPartitions};
-use crate::group::out::Out;
+use crate::group::command::{
+    ConsumerAssigned, ConsumerHeartbeat, GroupError, GroupReply, GroupState, TopicPartitions,
+};
+use crate::group::out::{Arrival, Out, Reason};
 use crate::group::record::{
     ConsumerValue, CurrentValue, GroupRecord, MemberState, MemberValue, RegexValue, TargetEpochValue,
 };
@@ -78,7 +80,7 @@ impl ConsumerGroup {
         out.decision.answers.reserve(1);
         let is_steady = seat.replaced.is_none()
             && self.topics_version == Some(topics.version())
-            && self.kept.epoch == self.kept.target_epoch
+            && !self.is_assignment_due(out)
             && self.kept.is_reconciled(&seat.id)
             && self.kept.members.get(&seat.id).is_some_and(|member| says_nothing_new(member, &heartbeat));
         let changed = if is_steady {
@@ -209,13 +211,18 @@ impl ConsumerGroup {
         } else {
             self.kept.epoch
         };
-        let target = self.renew_target(out, topics, &view, epoch);
+        if let Some(reason) = self.news(seat, before, epoch, subscription) {
+            let state = self.state();
+            let to = if epoch > self.kept.epoch { GroupState::Assigning } else { state };
+            self.tell(out, epoch, [state, to], reason);
+        }
+        let (target_epoch, target) = self.renew_target(out, topics, &view, epoch);
         let is_subscribed =
             |topic| topics.name_of(topic).is_some_and(|name| view.is_subscribed(&value, name));
         let mine = [seat.id.as_str(), seat.was()];
         let current = Step {
             current: &base,
-            target_epoch: self.kept.target_epoch.max(epoch),
+            target_epoch,
             target: &target,
             owned,
             subscription,
@@ -230,10 +237,31 @@ impl ConsumerGroup {
             let kept = Some(current.clone());
             self.record(out, seat, |group, member| GroupRecord::CurrentMember { group, member, value: kept });
         }
-        // What is decided here is in force only once it is replayed. Who comes next finds that, or decides on it again.
-        let is_settled = out.decision.records.is_empty();
-        self.topics_version = is_settled.then(|| topics.version());
+        self.topics_version = Some(topics.version());
         current
+    }
+
+    /// What has happened to the group, of those things that are told.
+    fn news(
+        &self,
+        seat: &Seat,
+        before: Option<&MemberValue>,
+        epoch: i32,
+        subscription: Subscription,
+    ) -> Option<Reason> {
+        let arrival = |instance: Option<&String>| Arrival {
+            member: seat.id.clone(),
+            instance: instance.cloned(),
+            client_reason: None,
+        };
+        match (before, subscription) {
+            (None, _) => Some(Reason::MemberJoined(arrival(None))),
+            (Some(before), _) if seat.replaced.is_some() => {
+                Some(Reason::MemberReplaced(arrival(before.instance.as_ref())))
+            }
+            (Some(_), Subscription::Changed) => Some(Reason::SubscriptionChanged(seat.id.clone())),
+            (Some(_), Subscription::Same) => (epoch > self.kept.epoch).then_some(Reason::TopicsChanged),
+        }
     }
 
     fn record(&self, out: &mut Out<'_>, seat: &Seat, of: impl FnOnce(String, String) -> GroupRecord) {
@@ -259,7 +287,7 @@ impl ConsumerGroup {
         what: Resolving<'_>,
     ) {
         let at = out.now.wall;
-        let used: BTreeSet<&str> = view.members().filter_map(|member| regex_of(member.value)).collect();
+        let used = view.regexes();
         let records = &mut out.decision.records;
         let group = || self.id.clone();
         if let Some(old) = what.before.and_then(regex_of)
@@ -308,17 +336,18 @@ impl ConsumerGroup {
         epoch
     }
 
-    /// The targets are computed anew if they are not of this group epoch; those that differ are written. Tells the sender's.
+    /// The targets are computed anew if they are not of this group epoch, and their time has come; those that differ are written.
+    /// Tells their epoch and the sender's.
     fn renew_target(
         &self,
         out: &mut Out<'_>,
         topics: &dyn Surroundings,
         view: &View<'_>,
         epoch: i32,
-    ) -> Vec<TopicPartitions> {
+    ) -> (i32, Vec<TopicPartitions>) {
         let seated = view.seated.expect("a heartbeat has a sender");
-        if epoch <= self.kept.target_epoch {
-            return seated.target.to_vec();
+        if epoch <= self.kept.target_epoch || !self.may_assign(out) {
+            return (self.kept.target_epoch, seated.target.to_vec());
         }
         let mut mine = Vec::new();
         for (member, target) in view.assign(topics, &out.settings.consumer) {
@@ -335,9 +364,11 @@ impl ConsumerGroup {
                 mine = target;
             }
         }
+        let assignor = view.assignor(&out.settings.consumer).to_string();
+        self.tell(out, epoch, [GroupState::Assigning, GroupState::Reconciling], Reason::Computed(assignor));
         let value = Some(TargetEpochValue { epoch, assigned_at: Some(out.now.wall) });
         out.decision.records.push(GroupRecord::TargetEpoch { group: self.id.clone(), value });
-        mine
+        (epoch, mine)
     }
 }
 

@@ -5,9 +5,10 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::target::View;
-use super::{AWAY_EPOCH, ConsumerGroup, regex_of};
-use crate::group::command::{ConsumerAssigned, ConsumerHeartbeat, GroupError};
-use crate::group::out::Out;
+use super::timers::Overdue;
+use super::{AWAY_EPOCH, ConsumerGroup};
+use crate::group::command::{ConsumerAssigned, ConsumerHeartbeat, GroupError, GroupState};
+use crate::group::out::{Out, Reason};
 use crate::group::record::{ConsumerValue, CurrentValue, GroupRecord, TargetEpochValue};
 use crate::group::topics::Surroundings;
 use crate::mutant::{self, Mutant};
@@ -36,13 +37,15 @@ impl ConsumerGroup {
             let current = self.kept.current(&id);
             let away = CurrentValue { epoch: AWAY_EPOCH, revoking: Vec::new(), ..current.clone() };
             self.timers.on_revocation(&id, None);
+            self.tell(out, self.kept.epoch, [self.state(); 2], Reason::MemberAway(id.clone()));
             out.decision.records.push(GroupRecord::CurrentMember {
                 group: self.id.clone(),
                 member: id.clone(),
                 value: Some(away),
             });
         } else {
-            self.remove(out, topics, &BTreeSet::from([id.clone()]));
+            let left = Reason::MembersLeft(Vec::from([(id.clone(), None)]));
+            self.remove(out, topics, &BTreeSet::from([id.clone()]), [left]);
         }
         Ok(ConsumerAssigned {
             member: id,
@@ -54,21 +57,37 @@ impl ConsumerGroup {
 
     /// Members whose sessions have ended, or who have not given back in time what they were asked for, are members no more.
     pub fn on_deadline(&mut self, out: &mut Out<'_>, topics: &dyn Surroundings) {
-        let mut gone = BTreeSet::new();
-        for member in self.timers.due(out.now.mono) {
-            if self.kept.members.contains_key(&member) && !mutant::on(Mutant::ConsumerSessionNotEnded) {
-                gone.insert(member);
-            } else {
+        let mut gone = BTreeMap::new();
+        for (member, overdue) in self.timers.due(out.now.mono) {
+            if !self.kept.members.contains_key(&member) || mutant::on(Mutant::ConsumerSessionNotEnded) {
                 self.timers.remove(&member);
+                continue;
             }
+            let id = member.clone();
+            gone.insert(
+                member,
+                match overdue {
+                    Overdue::Heartbeat => Reason::MemberExpired(id),
+                    Overdue::Revocation => Reason::MemberDidNotRevoke(id),
+                    Overdue::Join => Reason::JoinEnded(Vec::from([id])),
+                    Overdue::Sync => Reason::MembersDidNotSync(Vec::from([id])),
+                },
+            );
         }
         if !gone.is_empty() {
-            self.remove(out, topics, &gone);
+            let members = gone.keys().cloned().collect();
+            self.remove(out, topics, &members, gone.into_values());
         }
     }
 
     /// What they had is free at once; the next heartbeat of another member hands it out.
-    pub(super) fn remove(&mut self, out: &mut Out<'_>, topics: &dyn Surroundings, gone: &BTreeSet<String>) {
+    pub(super) fn remove(
+        &mut self,
+        out: &mut Out<'_>,
+        topics: &dyn Surroundings,
+        gone: &BTreeSet<String>,
+        why: impl IntoIterator<Item = Reason>,
+    ) {
         if self.downgrade_without(out, topics, gone) {
             return;
         }
@@ -78,7 +97,7 @@ impl ConsumerGroup {
             self.bury_member(out, member);
         }
         let view = View { kept: &self.kept, gone, seated: None, regexes: BTreeMap::new() };
-        let left: BTreeSet<&str> = view.members().filter_map(|member| regex_of(member.value)).collect();
+        let left = view.regexes();
         let dropped = self.kept.regexes.keys().filter(|regex| !left.contains(regex.as_str()));
         let records = &mut out.decision.records;
         records.extend(dropped.map(|regex| GroupRecord::Regex {
@@ -89,11 +108,15 @@ impl ConsumerGroup {
         let epoch = self.kept.epoch.saturating_add(1);
         let value = Some(ConsumerValue { epoch, metadata_hash: view.metadata_hash(topics) });
         records.push(GroupRecord::Consumer { group: group(), value });
+        let mut to = GroupState::Assigning;
         if view.members().next().is_none() {
             // Nobody is left to have anything assigned.
+            to = GroupState::Empty;
             let value = Some(TargetEpochValue { epoch, assigned_at: Some(out.now.wall) });
             records.push(GroupRecord::TargetEpoch { group: group(), value });
         }
+        let from = self.state();
+        why.into_iter().for_each(|reason| self.tell(out, epoch, [from, to], reason));
     }
 
     /// Tombstones of a member, in the order in which its records hang on each other.

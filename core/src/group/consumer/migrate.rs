@@ -44,7 +44,7 @@ impl ConsumerGroup {
             seated.push(Seated { id, value, assigned });
         }
         let mut group = Self::new(String::from(classic.id()));
-        let records = group.founding(out, classic.generation(), seated);
+        let records = group.founding(classic.generation(), seated);
         out.decision.records.push(GroupRecord::Classic { group: group.id.clone(), value: None });
         for record in records {
             group.replay(record.clone());
@@ -55,7 +55,7 @@ impl ConsumerGroup {
     }
 
     /// The records of a group that has its members already.
-    fn founding(&self, out: &Out<'_>, epoch: i32, members: Vec<Seated>) -> Vec<GroupRecord> {
+    fn founding(&self, epoch: i32, members: Vec<Seated>) -> Vec<GroupRecord> {
         let group = || self.id.clone();
         let mut records = Vec::new();
         let (mut targets, mut currents) = (Vec::new(), Vec::new());
@@ -79,7 +79,8 @@ impl ConsumerGroup {
         let value = Some(ConsumerValue { epoch, metadata_hash: 0 });
         records.push(GroupRecord::Consumer { group: group(), value });
         records.append(&mut targets);
-        let value = Some(TargetEpochValue { epoch, assigned_at: Some(out.now.wall) });
+        // The first assignment of the broker is awaited by the member that has just come.
+        let value = Some(TargetEpochValue { epoch, assigned_at: None });
         records.push(GroupRecord::TargetEpoch { group: group(), value });
         records.append(&mut currents);
         records

@@ -62,13 +62,42 @@ impl<'a> View<'a> {
         has(&member.topics) || regex_of(member).is_some_and(|regex| has(self.topics_of_regex(regex)))
     }
 
-    /// All topics that are there of those that somebody is subscribed to.
-    fn topics(&self, topics: &dyn Surroundings) -> BTreeMap<String, Topic> {
-        let mut names = BTreeSet::new();
-        for member in self.members() {
-            names.extend(self.names(member.value).map(ToString::to_string));
+    /// What is counted, as it will be: without the members that are no more, and with the sender as it will be.
+    fn counted(
+        &self,
+        counts: &'a BTreeMap<String, usize>,
+        of: impl Fn(&'a MemberValue) -> &'a [String],
+    ) -> BTreeSet<&'a str> {
+        let mut less: BTreeMap<&str, usize> = BTreeMap::new();
+        let kept = self.kept;
+        let seated = self.seated.map(|seated| seated.id);
+        let changed = self.gone.iter().map(String::as_str).chain(seated);
+        for before in changed.filter_map(|id| kept.members.get(id)) {
+            of(before).iter().for_each(|name| *less.entry(name).or_default() += 1);
         }
-        names.into_iter().filter_map(|name| topics.topic(&name).map(|topic| (name, topic))).collect()
+        let left = counts.iter().filter(|(name, count)| less.get(name.as_str()) != Some(count));
+        let left = left.map(|(name, _)| name.as_str());
+        left.chain(self.seated.into_iter().flat_map(|seated| of(seated.value)).map(String::as_str)).collect()
+    }
+
+    /// The expressions that somebody is subscribed to.
+    pub(super) fn regexes(&self) -> BTreeSet<&'a str> {
+        self.counted(&self.kept.meant, |member| match &member.regex {
+            Some(regex) if !regex.is_empty() => core::slice::from_ref(regex),
+            Some(_) | None => &[],
+        })
+    }
+
+    /// All topics that are there of those that somebody is subscribed to. Does not look at each member.
+    fn topics(&self, topics: &dyn Surroundings) -> BTreeMap<String, Topic> {
+        let mut names: BTreeSet<&str> = self.counted(&self.kept.named, |member| &member.topics);
+        for regex in self.regexes() {
+            names.extend(self.topics_of_regex(regex).iter().map(String::as_str));
+        }
+        names
+            .into_iter()
+            .filter_map(|name| topics.topic(name).map(|topic| (name.to_string(), topic)))
+            .collect()
     }
 
     /// Differs where a topic that somebody is subscribed to has come, gone or changed. Two hashes of 32 bits under different seeds.

@@ -2,6 +2,7 @@
 
 mod joining;
 mod leaving;
+mod pacing;
 mod random;
 mod reconciling;
 mod subscribing;
@@ -15,7 +16,7 @@ use crate::coordinator::{Answer, Decision, Token};
 use crate::group::command::{
     Client, ConsumerAssigned, ConsumerHeartbeat, GroupError, GroupReply, TopicPartitions,
 };
-use crate::group::out::Out;
+use crate::group::out::{GroupEvent, Out};
 use crate::group::record::GroupRecord;
 use crate::group::settings::GroupSettings;
 use crate::group::topics::{Surroundings, Topic};
@@ -74,6 +75,13 @@ impl Surroundings for Topics {
     }
 }
 
+/// A change is followed by an assignment at once, as most tests want it.
+fn at_once() -> GroupSettings {
+    let mut settings = GroupSettings::default();
+    settings.consumer.assignment_interval = Duration::ZERO;
+    settings
+}
+
 struct Host {
     group: ConsumerGroup,
     log: Vec<GroupRecord>,
@@ -81,6 +89,9 @@ struct Host {
     settings: GroupSettings,
     prng: Prng,
     now: Instant,
+    events: Vec<GroupEvent>,
+    /// Milliseconds by which the wall clock was set forth.
+    wall_ahead: i64,
 }
 
 fn replay(group: &mut ConsumerGroup, record: GroupRecord) {
@@ -117,10 +128,17 @@ impl Host {
             group: ConsumerGroup::new("g".to_string()),
             log: Vec::new(),
             topics: Topics::default(),
-            settings: GroupSettings::default(),
+            settings: at_once(),
             prng: Prng::new(seed),
             now: Instant::from_nanos(0),
+            events: Vec::new(),
+            wall_ahead: 0,
         }
+    }
+
+    fn now(&self) -> Now {
+        let wall = i64::try_from(Duration::from_nanos(self.now.as_nanos()).as_millis()).unwrap();
+        Now { mono: self.now, wall: Timestamp(7 + wall + self.wall_ahead) }
     }
 
     /// What a step of the group decides, in force or not.
@@ -129,10 +147,9 @@ impl Host {
         of: impl FnOnce(&mut ConsumerGroup, &mut Out<'_>, &Topics),
     ) -> Decision<GroupRecord, GroupReply> {
         let mut decision = Decision::default();
-        let now = Now { mono: self.now, wall: Timestamp(7) };
-        let mut events = Vec::new();
-        let (prng, settings) = (&mut self.prng, &self.settings);
-        let mut out = Out { now, prng, settings, decision: &mut decision, events: &mut events };
+        let now = self.now();
+        let (prng, settings, events) = (&mut self.prng, &self.settings, &mut self.events);
+        let mut out = Out { now, prng, settings, decision: &mut decision, events };
         of(&mut self.group, &mut out, &self.topics);
         decision
     }
@@ -146,7 +163,22 @@ impl Host {
             replay(&mut self.group, record.clone());
         }
         self.log.extend(decision.records);
+        self.check_counts();
         decision.answers
+    }
+
+    /// What is counted along is what a count of all comes to.
+    fn check_counts(&self) {
+        let kept = &self.group.kept;
+        assert_eq!(kept.reconciled, kept.members.keys().filter(|member| kept.is_reconciled(member)).count());
+        let (mut named, mut meant) = (BTreeMap::new(), BTreeMap::new());
+        for member in kept.members.values() {
+            member.topics.iter().for_each(|name| *named.entry(name.clone()).or_insert(0) += 1);
+            super::regex_of(member)
+                .into_iter()
+                .for_each(|regex| *meant.entry(regex.to_string()).or_insert(0) += 1);
+        }
+        assert_eq!((&kept.named, &kept.meant), (&named, &meant));
     }
 
     fn heartbeat(&mut self, heartbeat: ConsumerHeartbeat) -> Result<ConsumerAssigned, GroupError> {

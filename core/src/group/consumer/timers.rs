@@ -24,7 +24,26 @@ struct Deadlines {
     sync: Option<Instant>,
 }
 
+/// What a member has not done in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Overdue {
+    Heartbeat,
+    Revocation,
+    Join,
+    Sync,
+}
+
 impl Deadlines {
+    fn overdue(&self, now: Instant) -> Overdue {
+        let is_over = |deadline: Option<Instant>| deadline.is_some_and(|deadline| deadline <= now);
+        match self {
+            _ if is_over(self.revocation) => Overdue::Revocation,
+            _ if is_over(self.join) => Overdue::Join,
+            _ if is_over(self.sync) => Overdue::Sync,
+            _ => Overdue::Heartbeat,
+        }
+    }
+
     fn first(&self) -> Instant {
         [self.revocation, self.join, self.sync].into_iter().flatten().fold(self.session, Instant::min)
     }
@@ -79,10 +98,10 @@ impl Timers {
         }
     }
 
-    /// Those who are overdue. From then on `next` is exact.
-    pub(super) fn due(&mut self, now: Instant) -> Vec<String> {
+    /// Those who are overdue, and with what. From then on `next` is exact.
+    pub(super) fn due(&mut self, now: Instant) -> Vec<(String, Overdue)> {
         let due = self.members.iter().filter(|(_, deadlines)| deadlines.first() <= now);
-        let due = due.map(|(member, _)| member.clone()).collect();
+        let due = due.map(|(member, deadlines)| (member.clone(), deadlines.overdue(now))).collect();
         self.next = self.members.values().map(Deadlines::first).filter(|first| *first > now).min();
         due
     }

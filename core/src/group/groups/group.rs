@@ -100,6 +100,14 @@ impl Group {
         }
     }
 
+    /// Whether it has given out ids with which nobody has joined yet.
+    pub(super) fn expects_members(&self) -> bool {
+        match self {
+            Self::Simple | Self::Consumer(_) => false,
+            Self::Classic(group) => group.expects_members(),
+        }
+    }
+
     pub(super) fn is_subscribed(&self, topic: &str) -> bool {
         match self {
             Self::Simple => false,
@@ -155,7 +163,7 @@ impl Group {
                 members: Vec::new(),
             }),
             Self::Classic(group) => Ok(group.described()),
-            Self::Consumer(_) => Err(GroupError::GroupNotFound),
+            Self::Consumer(_) => Err(GroupError::NotClassic),
         }
     }
 }

@@ -1,12 +1,13 @@
 //! What members ask of groups: brings it to the group, and makes groups that are not there yet or are of the other protocol.
 
 use alloc::boxed::Box;
+use alloc::collections::btree_map::Entry;
 use alloc::string::String;
 use core::mem;
 
 use super::Groups;
 use super::group::{Group, Seat};
-use crate::coordinator::{KeyedRecord, Token, When};
+use crate::coordinator::{KeyedRecord, Token, Turn, When};
 use crate::group::classic::ClassicGroup;
 use crate::group::command::{
     ConsumerHeartbeat, GroupError, GroupReply, GroupState, Heartbeat, Join, Leave, Sync,
@@ -56,9 +57,45 @@ impl Groups {
 
     /// What is decided of a new group is found by those who come before it is replayed.
     fn put(&mut self, name: String, group: Group) {
-        let seat = self.groups.entry(name.clone()).or_insert_with(|| Seat::new(Group::Simple));
-        seat.group = group;
+        let seat = match self.groups.entry(name.clone()) {
+            Entry::Occupied(entry) => {
+                let seat = entry.into_mut();
+                self.replaced = Some((name.clone(), Some(mem::replace(&mut seat.group, group))));
+                seat
+            }
+            Entry::Vacant(entry) => {
+                self.replaced = Some((name.clone(), None));
+                entry.insert(Seat::new(group))
+            }
+        };
         seat.settle(&name, &mut self.timers);
+    }
+
+    /// What took the place of a group comes to nothing. One of the classic protocol goes on, for its members wait in it: it is written
+    /// with its next generation.
+    pub(super) fn restore(&mut self, name: &str, former: Option<Group>) {
+        let seat = self.groups.get_mut(name).expect("it has just been put there");
+        if matches!(seat.group, Group::Classic(_)) {
+            return;
+        }
+        let is_gone = former.is_none();
+        seat.group = former.unwrap_or(Group::Simple);
+        seat.settle(name, &mut self.timers);
+        if is_gone {
+            self.groups.remove(name);
+        }
+    }
+
+    /// A record of the group was refused.
+    pub(super) fn refused(&mut self, turn: &Turn<'_, dyn Surroundings>, name: &str) {
+        match self.group(name) {
+            Some(Group::Classic(_)) => self.classic(name, ClassicGroup::on_refused),
+            Some(Group::Consumer(_)) => {
+                let settings = turn.surroundings.settings(name);
+                self.consumer(name, |group| group.on_refused(turn.now, &settings))
+            }
+            Some(Group::Simple) | None => None,
+        };
     }
 
     pub(super) fn join(&mut self, out: &mut Out<'_>, topics: &dyn Surroundings, from: Token, join: Join) {
@@ -151,9 +188,10 @@ impl Groups {
             Some(Group::Classic(group)) if !group.is_empty() => {
                 self.upgrade(out, topics, from, Upgrade { name, heartbeat });
             }
-            Some(Group::Simple | Group::Classic(_)) | None if heartbeat.member_epoch != 0 => {
-                out.fail(from, GroupError::GroupNotFound);
+            Some(Group::Simple | Group::Classic(_)) if heartbeat.member_epoch != 0 => {
+                out.fail(from, GroupError::NotConsumer);
             }
+            None if heartbeat.member_epoch != 0 => out.fail(from, GroupError::GroupNotFound),
             former @ (Some(Group::Simple | Group::Classic(_)) | None) => {
                 if let Some(former) = former {
                     former.bury(&name, &mut out.decision.records);
@@ -182,7 +220,7 @@ impl Groups {
             && settings.migration.upgrades()
             && classic.members() <= settings.size_max;
         let upgraded = if may_be { ConsumerGroup::upgraded(out, topics, classic) } else { None };
-        let Some(mut group) = upgraded else { return out.fail(from, GroupError::GroupNotFound) };
+        let Some(mut group) = upgraded else { return out.fail(from, GroupError::NotConsumer) };
         let (state, generation) = (classic.state(), classic.generation());
         let founded = out.decision.records.len();
         group.heartbeat(out, topics, from, heartbeat);
@@ -192,15 +230,14 @@ impl Groups {
             out.decision.records.clear();
             if !is_refused {
                 out.decision.answers.clear();
-                out.fail(from, GroupError::GroupNotFound);
+                out.fail(from, GroupError::NotConsumer);
             }
             return;
         }
-        let seat = self.groups.get_mut(&name).expect("it was just looked up");
-        if let Group::Classic(former) = mem::replace(&mut seat.group, Group::Consumer(Box::new(group))) {
+        self.put(name.clone(), Group::Consumer(Box::new(group)));
+        if let Some((_, Some(Group::Classic(former)))) = &mut self.replaced {
             former.dismiss(out);
         }
-        seat.settle(&name, &mut self.timers);
         let (to, reason) = (GroupState::Assigning, Reason::Upgraded);
         out.events.push(GroupEvent { group: name, generation, from: state, to, reason });
     }
@@ -217,7 +254,8 @@ impl Groups {
     ) -> Result<GroupReply, GroupError> {
         match self.group(name) {
             Some(Group::Consumer(group)) => Ok(GroupReply::ConsumerDescribed(group.describe(settings))),
-            Some(Group::Simple | Group::Classic(_)) | None => Err(GroupError::GroupNotFound),
+            Some(Group::Simple | Group::Classic(_)) => Err(GroupError::NotConsumer),
+            None => Err(GroupError::GroupNotFound),
         }
     }
 

@@ -59,10 +59,13 @@ struct World {
 
 impl World {
     fn new() -> Self {
+        let mut settings = GroupSettings::default();
+        // A change is followed by an assignment at once, as most tests want it.
+        settings.consumer.assignment_interval = Duration::ZERO;
         let topics = ["t", "u"].map(|name| (String::from(name), TopicId(Uuid([name.as_bytes()[0]; 16]))));
         let mut world = Self {
             groups: Groups::default(),
-            node: Node { topics: topics.into(), version: 1, settings: GroupSettings::default() },
+            node: Node { topics: topics.into(), version: 1, settings },
             prng: Prng::new(1),
             now: Now { mono: Instant::from_nanos(5), wall: Timestamp(1_000_000) },
             log: Vec::new(),
@@ -91,6 +94,15 @@ impl World {
             self.log.push((record.key, record.value));
         }
         decision.answers
+    }
+
+    /// A decision whose records the log does not take.
+    fn refuse(&mut self, step: impl FnOnce(&mut Groups, &mut Turn<'_, dyn Surroundings>) -> super::Made) {
+        let mut turn =
+            Turn { now: self.now, prng: &mut self.prng, surroundings: &self.node as &dyn Surroundings };
+        let decision = step(&mut self.groups, &mut turn);
+        assert!(!decision.records.is_empty(), "there is something to refuse");
+        self.groups.on_refused(&mut turn, &decision.records);
     }
 
     fn ask(&mut self, command: GroupCommand) -> GroupReply {

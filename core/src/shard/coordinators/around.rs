@@ -3,9 +3,10 @@
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::cmp::Ordering;
 
 use crate::config::Config;
-use crate::config::registry::parse_list;
+use crate::config::registry::{self, parse_list};
 use crate::controller::{ConfigResource, Image, configs};
 use crate::group::settings::{ConsumerSettings, GroupSettings, Migration};
 use crate::group::topics::{Surroundings, Topic};
@@ -20,12 +21,19 @@ pub(in crate::shard) struct Around {
     pub(super) topics_version: u64,
     /// Of groups that set nothing.
     settings: GroupSettings,
+    /// The least and the most that a group may set, for each of `OF_GROUPS`.
+    bounds: [(Duration, Duration); 3],
 }
+
+/// What a group may set for itself.
+const OF_GROUPS: [&str; 3] =
+    ["consumer.assignment.interval.ms", "consumer.heartbeat.interval.ms", "consumer.session.timeout.ms"];
 
 impl Around {
     pub(in crate::shard) fn new(config: Arc<Config>, image: Arc<Image>, topics_version: u64) -> Self {
         let settings = resolve(&config, &image);
-        Self { config, image, topics_version, settings }
+        let bounds = OF_GROUPS.map(|name| bounds(&config, &image, name));
+        Self { config, image, topics_version, settings, bounds }
     }
 }
 
@@ -50,14 +58,18 @@ impl Surroundings for Around {
 
     fn settings(&self, group: &str) -> GroupSettings {
         let mut settings = self.settings.clone();
-        let own = self.image.group_configs(group);
-        let millis = |name: &str| Some(Duration::from_millis(own?.get(name)?.trim().parse().ok()?));
+        let Some(own) = self.image.group_configs(group) else { return settings };
         let consumer = &mut settings.consumer;
-        if let Some(timeout) = millis("consumer.session.timeout.ms") {
-            consumer.session_timeout = timeout;
-        }
-        if let Some(interval) = millis("consumer.heartbeat.interval.ms") {
-            consumer.heartbeat_interval = interval;
+        let values = [
+            &mut consumer.assignment_interval,
+            &mut consumer.heartbeat_interval,
+            &mut consumer.session_timeout,
+        ];
+        for ((name, value), (min, max)) in OF_GROUPS.into_iter().zip(values).zip(self.bounds) {
+            if let Some(own) = own.get(name).and_then(|own| own.trim().parse().ok()) {
+                // What the broker lets a group set may have changed since.
+                *value = Duration::from_millis(own).min(max).max(min);
+            }
         }
         settings
     }
@@ -80,6 +92,7 @@ fn resolve(config: &Config, image: &Image) -> GroupSettings {
         consumer: ConsumerSettings {
             session_timeout: millis("group.consumer.session.timeout.ms"),
             heartbeat_interval: millis("group.consumer.heartbeat.interval.ms"),
+            assignment_interval: millis("group.consumer.assignment.interval.ms"),
             size_max: count("group.consumer.max.size"),
             assignors: assignors(&text("group.consumer.assignors")),
             migration: match text("group.consumer.migration.policy").as_str() {
@@ -90,6 +103,17 @@ fn resolve(config: &Config, image: &Image) -> GroupSettings {
             },
         },
     }
+}
+
+fn bounds(config: &Config, image: &Image, name: &str) -> (Duration, Duration) {
+    let broker = ConfigResource::Broker(Some(config.node));
+    let (mut least, mut most) = (Duration::ZERO, Duration::from_nanos(u64::MAX));
+    for (bound, allowed) in registry::bounds_of(name) {
+        let limit = configs::value(config, image, &broker, bound.name).trim().parse();
+        let limit = Duration::from_millis(limit.unwrap_or_default());
+        if allowed.contains(&Ordering::Greater) { least = limit } else { most = limit }
+    }
+    (least, most)
 }
 
 fn assignors(list: &str) -> Arc<[String]> {

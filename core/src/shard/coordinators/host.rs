@@ -5,13 +5,15 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 use crate::batch::{BatchBuilder, BatchHeader, BatchView, NewRecord, Scratch};
-use crate::coordinator::{Answer, Decision, KeyedRecord, Machine, Token, Turn, Unavailable, When};
+use crate::coordinator::{
+    Answer, Decision, KeyedRecord, Machine, Token, Turn, Unavailable, Unreadable, When,
+};
 use crate::id::{Offset, PartitionId};
 use crate::limits::{COORDINATOR_BATCH_BYTES_MAX, COORDINATOR_COMMANDS_MAX};
 use crate::mutant::{self, Mutant};
 use crate::replica::ReadReply;
 use crate::shard::owner::{NotAppended, Owner};
-use crate::time::{Instant, Now, Timestamp};
+use crate::time::{Instant, Timestamp};
 
 /// How far a host has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +47,8 @@ pub(super) struct Host<M: Machine> {
     pending: VecDeque<(Offset, Token, M::Reply)>,
     /// The surroundings are not what the machine was last told of.
     surroundings_changed: bool,
+    /// Why it is unreadable, until that is told.
+    trouble: Option<Unreadable>,
 }
 
 /// What leaves a host.
@@ -60,6 +64,7 @@ impl<M: Machine + Default> Host<M> {
             waiting: None,
             pending: VecDeque::new(),
             surroundings_changed: false,
+            trouble: None,
         }
     }
 
@@ -97,6 +102,16 @@ impl<M: Machine + Default> Host<M> {
         self.machine.deadline()
     }
 
+    pub(super) fn fail(&mut self, why: Unreadable) {
+        self.phase = Phase::Unreadable;
+        self.trouble = Some(why);
+    }
+
+    /// Why it has become unreadable: tells it once.
+    pub(super) fn take_trouble(&mut self) -> Option<Unreadable> {
+        self.trouble.take()
+    }
+
     pub(super) fn take_events(&mut self) -> Vec<M::Event> {
         self.machine.take_events()
     }
@@ -122,34 +137,41 @@ impl<M: Machine + Default> Host<M> {
     /// Replays what was read of the log, and says how much further there is to read.
     pub(super) fn on_read(&mut self, read: &ReadReply, scratch: &mut Scratch) {
         let Phase::Loading(from) = self.phase else { return };
-        let replayed = read.records.iter().all(|batches| self.replay(batches, scratch).is_some());
+        if let Err(why) = read.records.iter().try_for_each(|batches| self.replay(batches, scratch)) {
+            return self.fail(why);
+        }
         // Compaction may have left nothing up to the end.
         let next = if read.records.is_empty() { read.high_watermark } else { read.next };
-        self.phase = if replayed && next > from { Phase::Loading(next) } else { Phase::Unreadable };
+        if next > from {
+            self.phase = Phase::Loading(next);
+        } else {
+            self.fail(Unreadable("the log gives nothing where it goes on"));
+        }
     }
 
-    fn replay(&mut self, batches: &[u8], scratch: &mut Scratch) -> Option<()> {
+    fn replay(&mut self, batches: &[u8], scratch: &mut Scratch) -> Result<(), Unreadable> {
+        let damaged = || Unreadable("a batch is damaged");
         let mut rest = batches;
         while !rest.is_empty() {
-            let (batch, behind) = BatchView::parse(rest).ok()?;
+            let (batch, behind) = BatchView::parse(rest).map_err(|_| damaged())?;
             rest = behind;
             if rest.is_empty() && mutant::on(Mutant::LastRecordsNotLoaded) {
                 break;
             }
-            batch.check_crc().ok()?;
+            batch.check_crc().map_err(|_| damaged())?;
             if batch.is_control() {
                 continue;
             }
-            for record in batch.records(scratch).ok()? {
-                let record = record.ok()?;
+            for record in batch.records(scratch).map_err(|_| damaged())? {
+                let record = record.map_err(|_| damaged())?;
                 // Kafka writes none without a key; others do not belong here and say nothing.
                 let Some(key) = record.key else { continue };
-                if let Some(record) = M::decode(key, record.value).ok()? {
+                if let Some(record) = M::decode(key, record.value)? {
                     self.machine.replay(record);
                 }
             }
         }
-        Some(())
+        Ok(())
     }
 
     /// All is read: it serves.
@@ -162,7 +184,7 @@ impl<M: Machine + Default> Host<M> {
         self.phase = Phase::Serving;
         self.surroundings_changed = false;
         let decision = self.machine.on_loaded(turn);
-        self.decided(turn.now, owner, decision, answers);
+        self.decided(turn, owner, decision, answers);
     }
 
     /// Does what is due, as far as the log takes it. Says whether anything happened.
@@ -174,7 +196,7 @@ impl<M: Machine + Default> Host<M> {
     ) -> bool {
         let mut moved = false;
         if let Some(waiting) = self.waiting.take() {
-            self.append(turn.now, owner, waiting, answers);
+            self.append(turn, owner, waiting, answers);
             moved = self.waiting.is_none();
         }
         while self.phase == Phase::Serving && self.waiting.is_none() {
@@ -188,7 +210,7 @@ impl<M: Machine + Default> Host<M> {
                 break;
             };
             moved = true;
-            self.decided(turn.now, owner, decision, answers);
+            self.decided(turn, owner, decision, answers);
         }
         let before = answers.len();
         if let Some(high_watermark) = owner.high_watermark(self.partition) {
@@ -200,7 +222,7 @@ impl<M: Machine + Default> Host<M> {
 
     fn decided(
         &mut self,
-        now: Now,
+        turn: &mut Turn<'_, M::Surroundings>,
         owner: &mut Owner,
         decision: Decision<M::Record, M::Reply>,
         answers: &mut Answers<M>,
@@ -209,22 +231,25 @@ impl<M: Machine + Default> Host<M> {
         if records.is_empty() {
             return self.answer(owner, decided, answers);
         }
-        match encode::<M>(&records, now.wall) {
+        match encode::<M>(&records, turn.now.wall) {
             Some(batch) => {
-                self.append(now, owner, Waiting { batch, records, answers: decided }, answers);
+                self.append(turn, owner, Waiting { batch, records, answers: decided }, answers);
             }
-            None => answers.extend(refused::<M>(decided)),
+            None => {
+                self.machine.on_refused(turn, &records);
+                answers.extend(too_large::<M>(decided));
+            }
         }
     }
 
     fn append(
         &mut self,
-        now: Now,
+        turn: &mut Turn<'_, M::Surroundings>,
         owner: &mut Owner,
         waiting: Waiting<M::Record, M::Reply>,
         answers: &mut Answers<M>,
     ) {
-        match owner.append_own(now, self.partition, &waiting.batch) {
+        match owner.append_own(turn.now, self.partition, &waiting.batch) {
             Ok(_) => {
                 waiting.records.into_iter().for_each(|record| self.machine.replay(record));
                 self.answer(owner, waiting.answers, answers);
@@ -236,8 +261,12 @@ impl<M: Machine + Default> Host<M> {
                 }
                 self.waiting = Some(waiting);
             }
-            Err(NotAppended::TooLarge) => answers.extend(refused::<M>(waiting.answers)),
+            Err(NotAppended::TooLarge) => {
+                self.machine.on_refused(turn, &waiting.records);
+                answers.extend(too_large::<M>(waiting.answers));
+            }
             Err(NotAppended::Refused) => {
+                self.machine.on_refused(turn, &waiting.records);
                 let unable = |answer: Answer<M::Reply>| (answer.to, M::unavailable(Unavailable::Unable));
                 answers.extend(waiting.answers.into_iter().map(unable));
             }
@@ -257,7 +286,7 @@ impl<M: Machine + Default> Host<M> {
     }
 }
 
-fn refused<M: Machine>(decided: Vec<Answer<M::Reply>>) -> impl Iterator<Item = (Token, M::Reply)> {
+fn too_large<M: Machine>(decided: Vec<Answer<M::Reply>>) -> impl Iterator<Item = (Token, M::Reply)> {
     decided.into_iter().map(|answer| (answer.to, M::too_large(answer.reply)))
 }
 

@@ -10,7 +10,7 @@ use super::{Coordinate, Coordinators, Host, Phase};
 use crate::batch::{BatchBuilder, BatchHeader, NewRecord, Scratch};
 use crate::buf::Slice;
 use crate::controller::{Command, Controller, CreateTopics, Intent, NewTopic, TopicRef};
-use crate::coordinator::Token;
+use crate::coordinator::{Token, Unreadable};
 use crate::group::OFFSETS_TOPIC;
 use crate::group::command::{
     CommitOffsets, Committing, FetchOffsets, Fetched, GroupCommand, GroupError, GroupReply, TopicPartition,
@@ -340,6 +340,11 @@ fn a_host_reads_on_where_compaction_left_nothing_and_serves_nothing_that_it_cann
     // A kind that is not served says nothing; a group in a version of the future would say something.
     assert_eq!(phase(&read(vec![batch(&[0, 99])], 6)), Phase::Loading(Offset(6)));
     assert_eq!(phase(&read(vec![batch(&[0, 2, 0, 1, b'g'])], 6)), Phase::Unreadable);
+    let mut host = Host::<Groups>::new(PartitionId::default());
+    host.set_phase(Phase::Loading(Offset(5)));
+    host.on_read(&read(vec![Slice::from_vec(vec![0; 99])], 6), &mut Scratch::new());
+    let why = Some(Unreadable("a batch is damaged"));
+    assert_eq!((host.phase(), host.take_trouble(), host.take_trouble()), (Phase::Unreadable, why, None));
 
     let mut host = Host::<Groups>::new(PartitionId::default());
     host.set_phase(Phase::Unreadable);

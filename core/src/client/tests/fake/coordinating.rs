@@ -70,7 +70,9 @@ pub(in crate::client::tests) struct Coordinating {
 
 impl Coordinating {
     pub(super) fn new() -> Self {
-        let settings = GroupSettings { initial_rebalance_delay: Duration::ZERO, ..GroupSettings::default() };
+        let mut settings =
+            GroupSettings { initial_rebalance_delay: Duration::ZERO, ..GroupSettings::default() };
+        settings.consumer.assignment_interval = Duration::ZERO;
         Self {
             node: 1,
             settings,
@@ -389,7 +391,9 @@ fn code_of(error: &GroupError) -> ErrorCode {
         GroupError::RebalanceInProgress => ErrorCode::RebalanceInProgress,
         GroupError::MaxSizeReached => ErrorCode::GroupMaxSizeReached,
         GroupError::FencedInstance => ErrorCode::FencedInstanceId,
-        GroupError::GroupNotFound => ErrorCode::GroupIdNotFound,
+        GroupError::GroupNotFound | GroupError::NotClassic | GroupError::NotConsumer => {
+            ErrorCode::GroupIdNotFound
+        }
         GroupError::StaleMemberEpoch => ErrorCode::StaleMemberEpoch,
         GroupError::FencedMemberEpoch => ErrorCode::FencedMemberEpoch,
         GroupError::UnreleasedInstance => ErrorCode::UnreleasedInstanceId,

@@ -151,7 +151,9 @@ fn decision_that_comes_to_nothing_is_taken_again() {
     let decision =
         host.decide(|group, out, topics| group.heartbeat(out, topics, super::Token(1), beating("a", 1)));
     assert!(!decision.records.is_empty());
-    // There was no room for these records.
+    // The log did not take these records.
+    let now = host.now();
+    host.group.on_refused(now, &host.settings);
     assert_eq!(told(&host.beat_briefly("a", 1).unwrap()), Some(vec![(topic, 0), (topic, 1)]));
 }
 

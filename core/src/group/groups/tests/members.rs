@@ -71,6 +71,8 @@ pub(super) fn offsets_of(member: &str, generation: i32) -> GroupCommand {
 
 pub(super) const UNKNOWN: GroupReply = GroupReply::Failed(GroupError::UnknownMember);
 pub(super) const NOT_FOUND: GroupReply = GroupReply::Failed(GroupError::GroupNotFound);
+pub(super) const NOT_CLASSIC: GroupReply = GroupReply::Failed(GroupError::NotClassic);
+pub(super) const NOT_CONSUMER: GroupReply = GroupReply::Failed(GroupError::NotConsumer);
 
 impl World {
     /// A group of the classic protocol with one member.
@@ -104,7 +106,7 @@ impl World {
 fn member_that_no_group_knows_is_told_so() {
     let mut world = World::new();
     let leaving = Leaving { member: "m".to_string(), instance: None, reason: None };
-    for _ in 0..2 {
+    for not_found in [NOT_FOUND, NOT_CONSUMER] {
         assert_eq!(world.ask(GroupCommand::Join(join("m"))), UNKNOWN);
         let joined = Joined {
             generation: 1,
@@ -120,8 +122,8 @@ fn member_that_no_group_knows_is_told_so() {
         let leave = Leave { group: "g".to_string(), members: vec![leaving.clone(), leaving.clone()] };
         let unknown = GroupReply::Left(vec![Err(GroupError::UnknownMember), Err(GroupError::UnknownMember)]);
         assert_eq!(world.ask(GroupCommand::Leave(leave)), unknown);
-        assert_eq!(world.ask(GroupCommand::ConsumerHeartbeat(beat("m", 4))), NOT_FOUND);
-        assert_eq!(world.ask(GroupCommand::ConsumerDescribe("g".to_string())), NOT_FOUND);
+        assert_eq!(world.ask(GroupCommand::ConsumerHeartbeat(beat("m", 4))), not_found);
+        assert_eq!(world.ask(GroupCommand::ConsumerDescribe("g".to_string())), not_found);
         // And so it is once somebody has committed without being one.
         world.commit("g", -1);
     }
@@ -186,7 +188,7 @@ fn consumer_group_is_found_by_a_restart_and_expels_who_is_silent() {
     assert_eq!(world.ask(offsets_of("m", 1)), GroupReply::Committed(vec![Ok(())]));
     assert_eq!(world.ask(offsets_of("m", 2)), GroupReply::Failed(GroupError::StaleMemberEpoch));
     assert_eq!(world.listed(), [(GroupKind::Consumer, GroupState::Stable)]);
-    assert_eq!(world.ask(GroupCommand::Describe("g".to_string())), NOT_FOUND);
+    assert_eq!(world.ask(GroupCommand::Describe("g".to_string())), NOT_CLASSIC);
     let other = Join { protocol_type: "connect".to_string(), ..join("") };
     assert_eq!(world.ask(GroupCommand::Join(other)), GroupReply::Failed(GroupError::InconsistentProtocol));
     world.pass(Duration::from_secs(46));
@@ -203,7 +205,11 @@ fn empty_group_takes_the_protocol_of_who_comes_and_keeps_its_offsets() {
     let mut world = World::new();
     world.commit("g", -1);
     let joined = world.stable();
-    assert_eq!(world.ask(GroupCommand::ConsumerHeartbeat(beat("m", 0))), NOT_FOUND, "the other has a member");
+    assert_eq!(
+        world.ask(GroupCommand::ConsumerHeartbeat(beat("m", 0))),
+        NOT_CONSUMER,
+        "the other has a member"
+    );
     let leaving = Leaving { member: joined.member, instance: None, reason: None };
     let leave = Leave { group: "g".to_string(), members: vec![leaving] };
     assert_eq!(world.ask(GroupCommand::Leave(leave)), GroupReply::Left(vec![Ok(())]));
@@ -224,4 +230,20 @@ fn empty_group_takes_the_protocol_of_who_comes_and_keeps_its_offsets() {
         assert_eq!(world.offset("g"), COMMITTED);
         world.restart();
     }
+}
+
+#[test]
+fn group_with_an_id_given_out_outlives_its_offsets() {
+    let mut world = World::new();
+    let known_member_required = true;
+    let first = GroupCommand::Join(Join {
+        known_member_required,
+        session_timeout: Duration::from_secs(1_500),
+        ..join("")
+    });
+    let GroupReply::MemberIdRequired(id) = world.ask(first) else { panic!("an id") };
+    // Offsets are looked at, of which it has none.
+    world.pass(Duration::from_secs(1_300));
+    let again = GroupCommand::Join(Join { known_member_required, ..join(&id) });
+    assert_eq!(world.step(|groups, turn| groups.handle(turn, Token(3), again)), [], "it joins");
 }

@@ -6,7 +6,7 @@ use alloc::string::{String, ToString};
 use alloc::vec;
 use alloc::vec::Vec;
 
-use super::members::{NOT_FOUND, UNKNOWN, beat, heartbeat, join, offsets_of};
+use super::members::{NOT_CONSUMER, UNKNOWN, beat, heartbeat, join, offsets_of};
 use super::{COMMITTED, World};
 use crate::coordinator::{Machine, Token};
 use crate::group::classic::subscription::{read_assignment, write_assignment};
@@ -252,7 +252,7 @@ fn group_is_upgraded_only_where_it_may_be_and_nothing_is_lost_by_it() {
         };
         world.ask(GroupCommand::Sync(sync));
         let reply = world.ask(GroupCommand::ConsumerHeartbeat(beat("m", 0)));
-        assert_eq!(reply != NOT_FOUND, is_upgraded, "{case}: {reply:?}");
+        assert_eq!(reply != NOT_CONSUMER, is_upgraded, "{case}: {reply:?}");
         if !is_upgraded {
             let written = world.log.len();
             assert_eq!(world.ask(heartbeat(&joined)), GroupReply::Done, "{case}");
@@ -270,7 +270,7 @@ fn refused_upgrade_leaves_the_group_as_it_was() {
     let refused = ConsumerHeartbeat { regex: Some("(".to_string()), ..beat("m", 0) };
     let reply = world.ask(GroupCommand::ConsumerHeartbeat(refused));
     assert!(matches!(reply, GroupReply::Failed(GroupError::InvalidRegularExpression(_))), "{reply:?}");
-    assert_eq!(world.ask(GroupCommand::ConsumerHeartbeat(beat("m", 3))), NOT_FOUND);
+    assert_eq!(world.ask(GroupCommand::ConsumerHeartbeat(beat("m", 3))), NOT_CONSUMER);
     world.node.settings.consumer.size_max = 1;
     let full = GroupReply::Failed(GroupError::MaxSizeReached);
     assert_eq!(world.ask(GroupCommand::ConsumerHeartbeat(beat("m", 0))), full);
@@ -375,4 +375,58 @@ fn static_member_takes_its_place_whatever_protocol_it_speaks() {
     world.ask(sync_of(&joined, assigned));
     world.restart();
     world.is(GroupKind::Classic, GroupState::Stable);
+}
+
+#[test]
+fn member_of_the_classic_protocol_joins_again_once_there_is_something_new_for_it() {
+    let mut world = World::new();
+    world.node.settings.consumer.assignment_interval = Duration::from_secs(1);
+    let joined = world.classic(joining("", &[]), of_t(&[0, 1, 2]));
+    // The first member of the new protocol has the group assigned; the next one comes too soon.
+    assert_eq!(world.beat(beat("m", 0)).member_epoch, 2);
+    let again = world.joined(joining(&joined.member, &[0, 1, 2]));
+    let kept = world.synced(&again);
+    let again = world.joined(joining(&joined.member, &kept));
+    assert_eq!(again.generation, 2);
+    world.synced(&again);
+    assert_eq!(world.beat(beat("n", 0)).member_epoch, 2);
+    assert_eq!(world.ask(heartbeat(&again)), GroupReply::Done, "to join again now would change nothing");
+    assert_eq!(world.synced(&again), kept);
+    world.pass(Duration::from_secs(1));
+    assert_eq!(world.ask(heartbeat(&again)), REBALANCING);
+    assert_eq!(world.ask(sync_of(&again, vec![])), REBALANCING);
+    let again = world.joined(joining(&joined.member, &kept));
+    let kept = world.synced(&again);
+    assert_eq!(world.joined(joining(&joined.member, &kept)).generation, 3);
+}
+
+#[test]
+fn group_whose_upgrade_the_log_refuses_stays_what_it_was() {
+    let mut world = World::new();
+    let joined = world.classic(joining("", &[]), of_t(&[0, 1, 2]));
+    world.refuse(|groups, turn| groups.handle(turn, Token(3), GroupCommand::ConsumerHeartbeat(beat("m", 0))));
+    assert_eq!(world.listed()[0].0, GroupKind::Classic);
+    // Its members are led to another generation, which is written.
+    world.pass(Duration::ZERO);
+    assert_eq!(world.ask(heartbeat(&joined)), REBALANCING);
+    let again = world.joined(joining(&joined.member, &[0, 1, 2]));
+    assert_eq!(again.generation, joined.generation + 1);
+    world.ask(sync_of(&again, vec![(joined.member.clone(), of_t(&[1]))]));
+    world.restart();
+    assert_eq!(world.ask(heartbeat(&again)), GroupReply::Done);
+    assert_eq!(world.ask(GroupCommand::ConsumerHeartbeat(beat("m", 1))), NOT_CONSUMER);
+}
+
+#[test]
+fn what_a_leader_assigned_in_vain_is_assigned_again() {
+    let mut world = World::new();
+    world.step(|groups, turn| groups.handle(turn, Token(3), GroupCommand::Join(joining("", &[]))));
+    let joined = world.rebalanced();
+    let sync = sync_of(&joined, vec![(joined.member.clone(), of_t(&[0]))]);
+    world.refuse(|groups, turn| groups.handle(turn, Token(3), sync));
+    world.pass(Duration::ZERO);
+    assert_eq!(world.ask(heartbeat(&joined)), REBALANCING);
+    let again = world.joined(joining(&joined.member, &[]));
+    let sync = sync_of(&again, vec![(joined.member.clone(), of_t(&[2]))]);
+    assert!(matches!(world.ask(sync), GroupReply::Synced(_)));
 }

@@ -150,7 +150,7 @@ impl Client {
                     GroupError::UnknownMember,
                     GroupError::IllegalGeneration,
                     GroupError::FencedMemberEpoch,
-                    GroupError::GroupNotFound,
+                    GroupError::NotConsumer,
                 ];
                 assert!(is_known.contains(&error), "{error:?} to {self:?}");
                 if error == GroupError::UnknownMember && self.kind != Kind::Consumer {
