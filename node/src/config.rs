@@ -11,7 +11,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use highwater_cli::{Exit, Failure};
-use highwater_core::config::registry::{self, Definition, Scope, Standing};
+use highwater_core::config::registry::{self, Clash, Definition, Scope, Standing};
 use highwater_core::shard;
 
 use crate::cli::{DevArgs, ServeArgs};
@@ -302,7 +302,27 @@ fn apply(written: &Entries, settings: &mut Settings) -> Result<(), Failure> {
             source: entry.source.to_string(),
         });
     }
-    Ok(())
+    check_groups(written)
+}
+
+/// Whether the settings about groups go together.
+fn check_groups(written: &Entries) -> Result<(), Failure> {
+    let text = |known: &'static Definition| {
+        let entry = written.get(known.name);
+        entry.map_or(known.default.unwrap_or_default(), |entry| entry.text.trim())
+    };
+    let Some(clash) = registry::clash_of_groups(|known| text(known).parse().unwrap_or_default()) else {
+        return Ok(());
+    };
+    let Clash { definition, must_be, other } = clash;
+    let entry = written.get(definition.name).or_else(|| written.get(other.name));
+    Err(Failure {
+        exit: Exit::Usage,
+        what: format!("{} cannot be \"{}\"", definition.name, text(definition)),
+        place: entry.expect("the defaults go together").source.to_string(),
+        why: format!("{} is \"{}\"", other.name, text(other)),
+        fix: format!("it must be {must_be} {}", other.name),
+    })
 }
 
 /// Of several listeners the one for clients: those of the controller are left out, and a name stands for its protocol.

@@ -4,7 +4,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 
 use crate::batch::{BatchError, ErrorKind};
-use crate::config::registry;
+use crate::config::registry::{self, Clash};
 use crate::controller::{
     AlterConfigsError, ConfigError, CreatePartitionsError, CreateTopicError, DeleteTopicError,
 };
@@ -179,6 +179,10 @@ fn of_config(error: &ConfigError) -> Failure {
         ConfigError::OutOfBounds { definition, value, bound, limit } => {
             let message =
                 format!("{}={value}: the broker's {}={limit} bounds it", definition.name, bound.name);
+            (ErrorCode::InvalidConfig, message)
+        }
+        ConfigError::Clash { clash: Clash { definition, must_be, other }, values: [value, limit] } => {
+            let message = format!("{}={value} must be {must_be} {}={limit}", definition.name, other.name);
             (ErrorCode::InvalidConfig, message)
         }
         ConfigError::LagsCross { min, max } => {

@@ -10,6 +10,7 @@ mod security;
 mod server;
 mod storage;
 mod throttles;
+mod together;
 mod topic;
 mod value;
 
@@ -17,6 +18,7 @@ use alloc::format;
 use alloc::string::String;
 use core::cmp::Ordering;
 
+pub use together::{Clash, clash_of_groups, sessions_too_short};
 pub use value::{check, parse_list};
 
 /// What a setting belongs to.

@@ -167,9 +167,10 @@ fn alter_one(
             Update::PerBroker if cluster_wide => return Err(AlterConfigsError::PerBroker { definition }),
             Update::PerBroker | Update::ClusterWide => {}
         }
-        if scope == Scope::Group {
-            check_bounds(config, image, definition, value).map_err(AlterConfigsError::Config)?;
-        }
+        check_bounds(config, image, definition, value).map_err(AlterConfigsError::Config)?;
+    }
+    if scope == Scope::Group && !touched.is_empty() {
+        check_sessions(config, image, &after).map_err(AlterConfigsError::Config)?;
     }
     if scope == Scope::Topic {
         topic_config::check_together(&after).map_err(AlterConfigsError::Config)?;
@@ -223,7 +224,7 @@ fn check_name(name: &str) -> Result<(), AlterConfigsError> {
     }
 }
 
-/// Whether the broker lets a group set this.
+/// Whether the broker lets a group set this, or be so where it sets nothing.
 fn check_bounds(
     config: &Config,
     image: &Image,
@@ -231,17 +232,36 @@ fn check_bounds(
     value: &str,
 ) -> Result<(), ConfigError> {
     let Ok(number) = value.trim().parse::<i64>() else { return Ok(()) };
-    let broker = ConfigResource::Broker(Some(config.node));
-    for (bound, allowed) in registry::bounds_of(definition.name) {
-        let limit = describe::value_of(config, image, &broker, bound);
-        let limit =
-            limit.trim().parse::<i64>().expect("a bound is a number, which was checked when it was set");
+    let of_group = definition.name.strip_prefix("group.").unwrap_or(definition.name);
+    if registry::find(Scope::Group, of_group).is_none() {
+        return Ok(());
+    }
+    for (bound, allowed) in registry::bounds_of(of_group) {
+        let limit = number_of_broker(config, image, bound);
         if !allowed.contains(&number.cmp(&limit)) {
             let value = String::from(value);
             return Err(ConfigError::OutOfBounds { definition, value, bound, limit });
         }
     }
     Ok(())
+}
+
+/// Whether members of a group are told to report before their sessions end.
+fn check_sessions(config: &Config, image: &Image, configs: &Configs) -> Result<(), ConfigError> {
+    let number = |known: &'static Definition| {
+        let own = configs.get(known.name).and_then(|own| own.trim().parse().ok());
+        let default = registry::defaults_of(Scope::Group, known.name).first();
+        let default = default.and_then(|name| registry::find(Scope::Broker, name));
+        own.or_else(|| default.map(|default| number_of_broker(config, image, default))).unwrap_or_default()
+    };
+    let Some(clash) = registry::sessions_too_short(number) else { return Ok(()) };
+    Err(ConfigError::Clash { clash, values: [clash.definition, clash.other].map(number) })
+}
+
+fn number_of_broker(config: &Config, image: &Image, definition: &'static Definition) -> i64 {
+    let broker = ConfigResource::Broker(Some(config.node));
+    let value = describe::value_of(config, image, &broker, definition);
+    value.trim().parse().expect("it is a number, which was checked when it was set")
 }
 
 /// What a resource sets after `edits`, which name each setting once.

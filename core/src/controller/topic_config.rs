@@ -3,7 +3,7 @@
 use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 
-use crate::config::registry::{self, Definition, Scope};
+use crate::config::registry::{self, Clash, Definition, Scope};
 use crate::config::{BatchValidation, Cleanup, Compression, TimestampType, TopicConfig};
 use crate::time::Duration;
 
@@ -35,6 +35,11 @@ pub enum ConfigError {
         value: String,
         bound: &'static Definition,
         limit: i64,
+    },
+    /// Two settings of a group that do not go together, with what they are.
+    Clash {
+        clash: Clash,
+        values: [i64; 2],
     },
     /// `min.compaction.lag.ms` is more than `max.compaction.lag.ms`.
     LagsCross {

@@ -120,6 +120,44 @@ fn wrong_value_says_the_allowed_range() {
 }
 
 #[test]
+fn settings_of_groups_that_do_not_go_together_are_refused() {
+    for (sets, what, fix) in [
+        (
+            &[("group.consumer.session.timeout.ms", "44999")][..],
+            "group.consumer.session.timeout.ms cannot be \"44999\"",
+            "it must be greater than or equal to group.consumer.min.session.timeout.ms",
+        ),
+        (
+            &[("group.consumer.max.heartbeat.interval.ms", "4999")],
+            "group.consumer.heartbeat.interval.ms cannot be \"5000\"",
+            "it must be less than or equal to group.consumer.max.heartbeat.interval.ms",
+        ),
+        (
+            &[
+                ("group.consumer.min.assignment.interval.ms", "20"),
+                ("group.consumer.max.assignment.interval.ms", "10"),
+                ("group.consumer.assignment.interval.ms", "20"),
+            ],
+            "group.consumer.assignment.interval.ms cannot be \"20\"",
+            "it must be less than or equal to group.consumer.max.assignment.interval.ms",
+        ),
+        (
+            &[
+                ("group.consumer.min.session.timeout.ms", "100"),
+                ("group.consumer.session.timeout.ms", "5000"),
+            ],
+            "group.consumer.session.timeout.ms cannot be \"5000\"",
+            "it must be greater than group.consumer.heartbeat.interval.ms",
+        ),
+    ] {
+        let failure = dev(sets).unwrap_err();
+        assert_eq!((failure.exit, failure.what.as_str(), failure.fix.as_str()), (Exit::Usage, what, fix));
+        assert_eq!(failure.place, "--set", "{failure}");
+    }
+    dev(&[("group.consumer.max.session.timeout.ms", "45000")]).unwrap();
+}
+
+#[test]
 fn every_key_is_reachable_by_each_of_its_names() {
     for key in KEYS {
         for name in [key.name].iter().chain(key.aliases) {
@@ -223,11 +261,18 @@ fn name_of_a_topics_setting_stands_for_the_brokers() {
 }
 
 /// Coordinators of groups resolve these themselves, for they may be set while a node runs.
-const OF_GROUPS: [&str; 14] = [
+const OF_GROUPS: [&str; 21] = [
+    "group.consumer.assignment.interval.ms",
     "group.consumer.assignors",
     "group.consumer.heartbeat.interval.ms",
+    "group.consumer.max.assignment.interval.ms",
+    "group.consumer.max.heartbeat.interval.ms",
+    "group.consumer.max.session.timeout.ms",
     "group.consumer.max.size",
     "group.consumer.migration.policy",
+    "group.consumer.min.assignment.interval.ms",
+    "group.consumer.min.heartbeat.interval.ms",
+    "group.consumer.min.session.timeout.ms",
     "group.consumer.session.timeout.ms",
     "group.initial.rebalance.delay.ms",
     "group.max.session.timeout.ms",

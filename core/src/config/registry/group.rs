@@ -1,6 +1,6 @@
 //! The settings of groups.
 
-use super::groups::{AT_ONCE, SHARES, STREAMS};
+use super::groups::{SHARES, STREAMS};
 use super::{Definition, Kind, Standing, Update, Valid, definitions};
 use Valid::{Any, AtLeast, OneOf};
 
@@ -24,7 +24,7 @@ pub(super) const DEFAULTS: [(&str, &[&str]); 14] = [
 
 pub(super) static DEFINITIONS: &[Definition] = definitions! {
     "consumer.assignment.interval.ms" Int "1000" ClusterWide (AtLeast(0))
-        "The least time between two assignments of the group." NoEffect(AT_ONCE);
+        "The least time between two assignments of the group." InForce("Raise it for a group whose members come and go all the time; lower it to have a single one served sooner.");
     "consumer.heartbeat.interval.ms" Int "5000" ClusterWide (AtLeast(1))
         "How often members of the group are told to report." InForce("Raise it where many members are idle and may take longer to follow a change.");
     "consumer.session.timeout.ms" Int "45000" ClusterWide (AtLeast(1))

@@ -3,9 +3,6 @@
 use super::{Definition, Kind, Standing, Update, Valid, definitions};
 use Valid::{Among, Any, AtLeast, OneOf, Within};
 
-/// Why the time between two assignments makes no difference.
-pub(super) const AT_ONCE: &str = "members are assigned as soon as something has changed";
-const UNBOUNDED: &str = "a group may set what it wants";
 const SHARDS: &str = "each coordinator runs on the shard that has its partition";
 pub(super) const SHARES: &str = "share groups are not served yet";
 pub(super) const STREAMS: &str = "streams groups are not served yet";
@@ -17,27 +14,27 @@ pub(super) static DEFINITIONS: &[Definition] = definitions! {
     "add.partitions.to.txn.retry.backoff.ms" Int "20" ReadOnly (AtLeast(1))
         "The first pause between attempts to add partitions to a transaction." NoEffect(TXN);
     "group.consumer.assignment.interval.ms" Int "1000" ClusterWide (AtLeast(0))
-        "The least time between two assignments of a consumer group." NoEffect(AT_ONCE);
+        "The least time between two assignments of a consumer group." InForce("Raise it where many members come at once; lower it to have a single one served sooner.");
     "group.consumer.assignors" List "uniform,range" ReadOnly (Any)
         "The ways in which the broker may divide partitions among the members of a consumer group." InForce("Put first what groups shall use that name none.");
     "group.consumer.heartbeat.interval.ms" Int "5000" ReadOnly (AtLeast(1))
         "How often members of a consumer group are told to report." InForce("Raise it where many members are idle and may take longer to follow a change.");
     "group.consumer.max.assignment.interval.ms" Int "15000" ReadOnly (AtLeast(0))
-        "The most that a group may set for the time between two assignments." NoEffect(AT_ONCE);
+        "The most that a group may set for the time between two assignments." InForce("Raise it for a group whose members come and go all the time.");
     "group.consumer.max.heartbeat.interval.ms" Int "15000" ReadOnly (AtLeast(1))
-        "The most that a group may set for its heartbeat." NoEffect(UNBOUNDED);
+        "The most that a group may set for its heartbeat." InForce("Raise it for a group of many members that are mostly idle.");
     "group.consumer.max.session.timeout.ms" Int "60000" ReadOnly (AtLeast(1))
-        "The most that a group may set for the silence after which a member is gone." NoEffect(UNBOUNDED);
+        "The most that a group may set for the silence after which a member is gone." InForce("Raise it for a group whose members pause for long.");
     "group.consumer.max.size" Int "2147483647" ReadOnly (AtLeast(1))
         "Members of a consumer group at most." InForce("Lower it to keep a client that joins without end from growing a group.");
     "group.consumer.migration.policy" String "bidirectional" ReadOnly (OneOf(&["disabled", "bidirectional", "downgrade", "upgrade"]))
         "Which groups may change between the classic and the newer protocol while they live." InForce("Set disabled to keep a group with members in the protocol that it began with.");
     "group.consumer.min.assignment.interval.ms" Int "0" ReadOnly (AtLeast(0))
-        "The least that a group may set for the time between two assignments." NoEffect(AT_ONCE);
+        "The least that a group may set for the time between two assignments." InForce("Raise it to keep any group from being assigned more often.");
     "group.consumer.min.heartbeat.interval.ms" Int "5000" ReadOnly (AtLeast(1))
-        "The least that a group may set for its heartbeat." NoEffect(UNBOUNDED);
+        "The least that a group may set for its heartbeat." InForce("Lower it for a group that shall follow changes sooner.");
     "group.consumer.min.session.timeout.ms" Int "45000" ReadOnly (AtLeast(1))
-        "The least that a group may set for the silence after which a member is gone." NoEffect(UNBOUNDED);
+        "The least that a group may set for the silence after which a member is gone." InForce("Lower it for a group that shall miss its members sooner.");
     "group.consumer.session.timeout.ms" Int "45000" ReadOnly (AtLeast(1))
         "How long a member of a consumer group may be silent before it is gone." InForce("Raise it for members that pause for long; lower it to have their partitions handed on sooner.");
     "group.coordinator.append.linger.ms" Int "-1" ReadOnly (AtLeast(-1))

@@ -262,8 +262,12 @@ fn groups_with_settings_are_counted_within_a_request_too() {
 
 #[test]
 fn groups_stay_within_what_the_broker_allows() {
-    let statics =
-        [("group.consumer.min.session.timeout.ms", "100"), ("group.streams.max.standby.replicas", "7")];
+    let statics = [
+        ("group.consumer.min.session.timeout.ms", "100"),
+        ("group.consumer.min.heartbeat.interval.ms", "50"),
+        ("group.consumer.heartbeat.interval.ms", "50"),
+        ("group.streams.max.standby.replicas", "7"),
+    ];
     let mut host = Host::new(&statics);
     let group = ConfigResource::Group("g".into());
     for (name, value, allowed) in [
@@ -280,6 +284,38 @@ fn groups_stay_within_what_the_broker_allows() {
         let out_of_bounds = matches!(result, Err(AlterConfigsError::Config(ConfigError::OutOfBounds { .. })));
         assert_eq!((result.is_ok(), out_of_bounds), (allowed, !allowed), "{name}={value}: {result:?}");
     }
+}
+
+#[test]
+fn groups_have_sessions_longer_than_the_time_between_heartbeats() {
+    let statics = [
+        ("group.consumer.min.session.timeout.ms", "100"),
+        ("group.consumer.min.heartbeat.interval.ms", "10"),
+        ("group.consumer.max.heartbeat.interval.ms", "60000"),
+    ];
+    let mut host = Host::new(&statics);
+    let group = ConfigResource::Group("g".into());
+    let clash = |result| match result {
+        Ok(()) => None,
+        Err(AlterConfigsError::Config(ConfigError::Clash { values, .. })) => Some(values),
+        Err(error) => panic!("{error:?}"),
+    };
+    let (session, heartbeat) = ("consumer.session.timeout.ms", "consumer.heartbeat.interval.ms");
+    assert_eq!(clash(host.set(&group, session, "5000")), Some([5_000, 5_000]), "of the broker's heartbeat");
+    assert_eq!(clash(host.set(&group, heartbeat, "45000")), Some([45_000, 45_000]));
+    assert_eq!(clash(host.set(&group, heartbeat, "900")), None);
+    assert_eq!(clash(host.set(&group, session, "900")), Some([900, 900]));
+    assert_eq!(clash(host.set(&group, session, "901")), None);
+    assert_eq!(clash(host.set(&group, heartbeat, "901")), Some([901, 901]));
+}
+
+#[test]
+fn broker_stays_within_its_own_bounds() {
+    let mut host = Host::new(&[("group.consumer.max.assignment.interval.ms", "2000")]);
+    let name = "group.consumer.assignment.interval.ms";
+    let result = host.set(&ONE, name, "2001");
+    assert!(matches!(result, Err(AlterConfigsError::Config(ConfigError::OutOfBounds { limit: 2000, .. }))));
+    host.set(&ONE, name, "2000").unwrap();
 }
 
 #[test]
