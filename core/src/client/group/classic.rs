@@ -6,7 +6,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::assign::{self, Joined};
+use super::assign::{self, Assigned, Joined};
 use super::coordinator::is_passing;
 use super::subscription::{self, Subscription};
 use super::{Assignor, Attempt, Member, MemberProtocol, NO_EPOCH, Outcome, Question, Role, Turn};
@@ -30,7 +30,9 @@ const PROTOCOL_TYPE: &str = "consumer";
 pub(super) struct Classic {
     phase: Phase,
     protocol: Option<Assignor>,
-    /// How many partitions each topic had when this member assigned them.
+    /// As the leader it is told to leave the assignment as it is (KIP-814): then it only has to see where topics change.
+    keeps_assignment: bool,
+    /// How many partitions each topic had when this member assigned them, or began to lead who had assigned them.
     counted: BTreeMap<Arc<str>, usize>,
     heartbeat_at: Instant,
     heartbeat: Option<Attempt>,
@@ -56,6 +58,7 @@ impl Classic {
         Self {
             phase: Phase::Unjoined(now),
             protocol: None,
+            keeps_assignment: false,
             counted: BTreeMap::new(),
             heartbeat_at: now,
             heartbeat: None,
@@ -240,7 +243,8 @@ impl Member {
         };
         self.id = String::from(response.member_id);
         self.epoch = response.generation_id;
-        let leads = response.leader == response.member_id && !response.skip_assignment;
+        let leads = response.leader == response.member_id;
+        let keeps_assignment = leads && response.skip_assignment;
         let joined = response.members.iter().map(|member| Joined {
             id: String::from(member.member_id),
             instance: member.group_instance_id.map(String::from),
@@ -251,6 +255,7 @@ impl Member {
         let classic = self.classic();
         classic.protocol = Some(assignor);
         classic.heartbeat_at = heartbeat_at;
+        classic.keeps_assignment = keeps_assignment;
         classic.counted.clear();
         classic.phase = if leads { Phase::Assigning(joined) } else { Phase::Unsynced(Vec::new()) };
     }
@@ -269,7 +274,10 @@ impl Member {
         let Some(counted) = counted.into_iter().collect::<Option<BTreeMap<Arc<str>, usize>>>() else {
             return;
         };
-        let assigned = assign::assign(assignor, &counted, members);
+        let assigned = match classic.keeps_assignment {
+            true => Assigned::new(),
+            false => assign::assign(assignor, &counted, members),
+        };
         let encode = |(id, partitions): (String, Vec<TopicPartition>)| {
             (id, subscription::encode_assignment(&partitions))
         };

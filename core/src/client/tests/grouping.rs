@@ -1,5 +1,7 @@
 //! Members of groups, of every protocol, at the real coordinator: who has what, and that nothing is skipped.
 
+mod lasting;
+
 use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 use alloc::vec;
