@@ -7,6 +7,7 @@ mod node;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::process::Stdio;
+use std::time::Duration;
 
 use node::{Dir, Node, highwater};
 use serde_json::Value;
@@ -232,6 +233,31 @@ fn groups_go_on_where_they_were_and_are_told_reset_and_deleted() {
     assert!(desk.fails("group delete g-cooperative", 2).contains("--yes"));
     desk.ok("group delete g-cooperative --yes");
     assert!(desk.fails("group describe g-cooperative", 1).contains("GROUP_ID_NOT_FOUND"));
+}
+
+#[test]
+fn member_that_is_told_to_end_leaves_its_group() {
+    let desk = Desk::new("leaving");
+    desk.ok("topic create t -p 1");
+    desk.ok("produce t a b");
+    let kafka = desk.node.address("Kafka").to_string();
+    for (signal, protocol) in [("INT", "consumer"), ("TERM", "classic")] {
+        let group = format!("g-{protocol}");
+        let line = format!("consume t --group {group} --protocol {protocol} --from beginning");
+        let args = [&words(&line)[..], &["--bootstrap", &kafka]].concat();
+        let mut member = Node::of(highwater(&args).spawn().unwrap());
+        let mut printed = BufReader::new(member.child.stdout.take().unwrap()).lines();
+        let read: Vec<String> = printed.by_ref().take(2).map(Result::unwrap).collect();
+        assert_eq!(read, ["a", "b"]);
+        member.signal(signal);
+        let (code, took, _) = member.end();
+        assert_eq!(code, Some(0));
+        assert!(took < Duration::from_secs(3), "{took:?}");
+        let row = &desk.rows(&format!("group describe {group}"))[0];
+        assert_eq!((row["committed"].as_i64(), row["lag"].as_i64()), (Some(2), Some(0)), "{row}");
+        assert!(desk.rows(&format!("group members {group}")).is_empty());
+    }
+    desk.stop();
 }
 
 #[test]

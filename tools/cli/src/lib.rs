@@ -19,6 +19,7 @@ mod partitioner;
 mod produce;
 mod record;
 mod session;
+mod stop;
 mod terminal;
 mod topic;
 mod when;

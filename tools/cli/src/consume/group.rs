@@ -16,7 +16,11 @@ use crate::args::{ConsumeArgs, From, ProtocolArg};
 use crate::drive::{Drive, Step};
 use crate::ended::Ended;
 use crate::failure::{Exit, Failure};
+use crate::stop::Stop;
 use crate::words::Attempt;
+
+/// How long a member takes leave of its group at most.
+const LEAVE_MAX: Duration = Duration::from_secs(5);
 
 pub(super) fn run(
     args: &ConsumeArgs,
@@ -30,18 +34,26 @@ pub(super) fn run(
     let now = drive.now();
     drive.client.join_group(now, config(args, group)?);
     let mut printer = Printer::new(args);
+    let stop = Stop::listen(drive.waker())?;
     let mut assigned = false;
-    let mut ended = false;
+    // How it ends, and until when it may take leave.
+    let mut end: Option<(Result<(), Ended>, Instant)> = None;
     loop {
-        if !ended && (printer.left == Some(0) || (assigned && is_at_end(ends.as_ref(), drive))) {
-            ended = true;
-            let now = drive.now();
-            drive.client.leave_group(now);
+        let is_over = stop.is_asked() || printer.left == Some(0);
+        if end.is_none() && (is_over || (assigned && is_at_end(ends.as_ref(), drive))) {
+            end = Some((Ok(()), leave(drive)));
         }
-        match drive.step(Some(Instant::now() + Duration::from_millis(100)))? {
-            Step::Event(ClientEvent::Fetched(fetched)) if !ended => {
-                printer.print(&fetched, None, out)?;
-                out.flush().map_err(Ended::by_output)?;
+        let tick = Instant::now() + Duration::from_millis(100);
+        match drive.step(Some(end.as_ref().map_or(tick, |(_, until)| tick.min(*until))))? {
+            Step::Late if end.as_ref().is_some_and(|(_, until)| *until <= Instant::now()) => {
+                return Err(drive.late("cannot leave the group").into());
+            }
+            Step::Event(ClientEvent::Fetched(fetched)) if end.is_none() => {
+                let printed = printer.print(&fetched, None, out);
+                if let Err(ended) = printed.and_then(|()| out.flush().map_err(Ended::by_output)) {
+                    end = Some((Err(ended), leave(drive)));
+                    continue;
+                }
                 let next = match (printer.left, printer.last) {
                     (Some(0), Some(last)) => last.next(),
                     (Some(_) | None, _) => fetched.next,
@@ -49,7 +61,9 @@ pub(super) fn run(
                 commit(drive, &fetched.partition, next);
             }
             Step::Event(ClientEvent::Member(MemberEvent::Assigned { .. })) => assigned = true,
-            Step::Event(ClientEvent::Member(MemberEvent::Left)) => return Ok(()),
+            Step::Event(ClientEvent::Member(MemberEvent::Left)) => {
+                return end.map_or(Ok(()), |(how, _)| how);
+            }
             Step::Event(ClientEvent::Member(MemberEvent::Failed { error })) => {
                 return Err(attempt.failed(error).into());
             }
@@ -71,6 +85,13 @@ pub(super) fn run(
             | Step::Late => {}
         }
     }
+}
+
+/// What is printed is committed first. A group whose coordinator does not answer waits for the end of the session instead.
+fn leave(drive: &mut Drive) -> Instant {
+    let now = drive.now();
+    drive.client.leave_group(now);
+    Instant::now() + LEAVE_MAX
 }
 
 /// Where as many commits wait as may, the next one tells of this too.
