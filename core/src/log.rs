@@ -2,6 +2,7 @@
 //! written to segments, what may be deleted, and how all of it comes back after a crash. Decides and never does I/O: storage
 //! carries the plans out and reports. Knows nothing of the WAL but the numbers of its files, and nothing of replication.
 
+mod age;
 mod compact;
 mod destage;
 mod explain;

@@ -16,6 +16,7 @@ use highwater_core::shard;
 
 use crate::cli::{DevArgs, ServeArgs};
 use crate::metrics::Limits;
+use crate::survey::GroupLimits;
 use keys::Key;
 
 pub(crate) use explain::{Question, explain};
@@ -208,7 +209,11 @@ fn defaults() -> Settings {
         http: HostPort { host: "127.0.0.1".into(), port: 9644 },
         http_if_busy: HttpIfBusy::Fail,
         io: IoDriver::Auto,
-        metrics: Limits { topics_max: 1_000, partitions_max: 10_000 },
+        metrics: Limits {
+            topics_max: 1_000,
+            partitions_max: 10_000,
+            groups: GroupLimits { groups_max: 1_000, offsets_max: 10_000 },
+        },
         written: Vec::new(),
     }
 }

@@ -1,6 +1,7 @@
 //! The `/metrics` page: what the observer counted and what the shards hold. Owns no counter.
 
 mod families;
+mod groups;
 mod page;
 mod process;
 mod topics;
@@ -18,7 +19,7 @@ use crate::observer::{
     BYTES, COUNTS, Count, DiskOperation, LATENCY_NANOS, Observer, PRESSURES, REASONS, ShardCounters, Unit,
     add_up,
 };
-use crate::survey::View;
+use crate::survey::{GroupLimits, Scope, Survey, View};
 use crate::words;
 
 /// What is known once the node has started.
@@ -41,6 +42,7 @@ pub(crate) struct Limits {
     pub(crate) topics_max: usize,
     /// Partitions with series of their own; a topic's are all there or none.
     pub(crate) partitions_max: usize,
+    pub(crate) groups: GroupLimits,
 }
 
 /// Renders the page.
@@ -52,7 +54,16 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
-    pub(crate) fn page(&self, view: &View) -> String {
+    /// The page as it is now.
+    pub(crate) async fn take(&self, survey: &Survey) -> String {
+        let view = survey.take(Scope::Groups(self.limits.groups)).await;
+        let behind = groups::behind(&view);
+        let ages =
+            if behind.is_empty() { Arc::default() } else { survey.take_more(Scope::Ages(behind)).await };
+        self.page(&view, &ages)
+    }
+
+    fn page(&self, view: &View, ages: &View) -> String {
         let mut page = Page::default();
         self.write_node(&mut page, view);
         self.write_connections(&mut page, view);
@@ -63,6 +74,7 @@ impl Metrics {
             page.single(family, self.observer.sum(|shard| shard.count(*count)));
         }
         topics::write(&mut page, view, self.limits);
+        groups::write(&mut page, view, ages);
         process::write(&mut page);
         page.finish()
     }

@@ -1,15 +1,25 @@
 //! A look at all shards at once, for those who scrape: each shard is asked, answers on its own thread within its next turns, and
 //! pays nothing while nobody asks. Partitions are handed over in slices, so that no request waits for long.
 
+mod groups;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use highwater_core::controller::{Image, TopicImage};
-use highwater_core::id::{PartitionId, ShardId, TopicId};
+use highwater_core::group::command::TopicPartition;
+use highwater_core::group::groups::{GroupReport, OffsetReport};
+use highwater_core::id::{Offset, PartitionId, ShardId, TopicId};
 use highwater_core::limits::RETENTION_SEGMENTS_MAX;
 use highwater_core::shard::{Boot, PartitionReport, Progress, RetentionReport, Shard, ShardReport};
-use highwater_core::time::Now;
+use highwater_core::time::{Now, Timestamp};
+
+use self::groups::Walk;
+pub(crate) use self::groups::{GroupLimits, GroupsView};
 
 /// Partitions that a shard looks at in one turn.
 const SLICE: usize = 1024;
@@ -23,17 +33,22 @@ const APART_AT_START: Duration = Duration::from_millis(2);
 const ANSWER_WITHIN: Duration = Duration::from_secs(1);
 
 /// How much is looked at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Scope {
     Sums,
     Partitions,
+    /// And partitions.
+    Groups(GroupLimits),
+    /// Of the first records at or behind these offsets.
+    Ages(Arc<[(PartitionId, Offset)]>),
     /// The segments of one topic.
     Retention(TopicId),
 }
 
 impl Scope {
-    fn covers(self, other: Self) -> bool {
-        self == other || other == Self::Sums
+    fn covers(&self, other: &Self) -> bool {
+        let has_partitions = matches!(self, Self::Groups(_)) && *other == Self::Partitions;
+        self == other || *other == Self::Sums || has_partitions
     }
 }
 
@@ -46,6 +61,9 @@ pub(crate) struct View {
     pub(crate) partitions: Vec<PartitionReport>,
     /// Likewise.
     pub(crate) retention: Vec<RetentionReport>,
+    pub(crate) groups: GroupsView,
+    /// How long ago the first record at or behind an offset was written, in milliseconds, as far as memory knows.
+    pub(crate) ages: BTreeMap<(PartitionId, Offset), u64>,
 }
 
 impl View {
@@ -80,6 +98,11 @@ struct Answer {
     sums: Option<ShardReport>,
     partitions: Vec<PartitionReport>,
     retention: Vec<RetentionReport>,
+    groups: Walk,
+    ages: Vec<((PartitionId, Offset), u64)>,
+    partitions_taken: bool,
+    /// Offsets whose ages were asked for so far.
+    asked: usize,
 }
 
 /// Wakes the shards.
@@ -124,6 +147,11 @@ impl Survey {
         self.take_apart(scope, APART_MIN).await
     }
 
+    /// The same at once: what is asked after a look has been taken, and of that look alone.
+    pub(crate) async fn take_more(&self, scope: Scope) -> Arc<View> {
+        self.take_apart(scope, Duration::ZERO).await
+    }
+
     /// The same for a node that starts: nobody else asks yet, and whoever waits for the start shall not wait for this.
     pub(crate) async fn take_at_start(&self) -> Arc<View> {
         self.take_apart(Scope::Sums, APART_AT_START).await
@@ -133,19 +161,19 @@ impl Survey {
         let called = Instant::now();
         let Some(waker) = self.waker.get() else { return Arc::default() };
         let mut last = self.last.lock().await;
-        if let Some((begun, of)) = last.begun {
-            if begun >= called && of.covers(scope) {
+        if let Some((begun, of)) = &last.begun {
+            if *begun >= called && of.covers(&scope) {
                 return Arc::clone(&last.view);
             }
-            tokio::time::sleep_until((begun + apart).into()).await;
+            tokio::time::sleep_until((*begun + apart).into()).await;
         }
-        last.begun = Some((Instant::now(), scope));
-        *self.scope() = scope;
+        last.begun = Some((Instant::now(), scope.clone()));
+        *self.scope() = scope.clone();
         let round = self.asked.fetch_add(1, Ordering::Release) + 1;
         waker();
         // Whoever is late is missing in the view.
         let _ = tokio::time::timeout(ANSWER_WITHIN, self.wait_for(round)).await;
-        last.view = Arc::new(self.collect(round));
+        last.view = Arc::new(self.collect(round, &scope));
         Arc::clone(&last.view)
     }
 
@@ -158,7 +186,7 @@ impl Survey {
         }
     }
 
-    fn collect(&self, round: u64) -> View {
+    fn collect(&self, round: u64, scope: &Scope) -> View {
         let mut view = View::default();
         for answer in self.answers().iter_mut() {
             let is_current = answer.round == round;
@@ -167,6 +195,14 @@ impl Survey {
             view.partitions.extend(partitions.into_iter().filter(|_| is_current));
             let retention = std::mem::take(&mut answer.retention);
             view.retention.extend(retention.into_iter().filter(|_| is_current));
+            let (groups, ages) = (answer.groups.view(), std::mem::take(&mut answer.ages));
+            if is_current {
+                view.groups.merge(groups);
+                view.ages.extend(ages);
+            }
+        }
+        if let Scope::Groups(limits) = scope {
+            view.groups.cut(*limits);
         }
         view.retention.sort_unstable_by_key(|report| report.partition.partition);
         view.partitions.sort_unstable_by_key(|report| report.partition);
@@ -206,6 +242,22 @@ pub(crate) trait Visible {
         after: Option<PartitionId>,
         segments_max: usize,
     ) -> Option<RetentionReport>;
+    /// Groups of one coordinator behind `after`: so many that they and their members come to `work_max`, and one at least. `None` if
+    /// that were all.
+    fn groups(
+        &self,
+        after: Option<(PartitionId, &str)>,
+        work_max: usize,
+    ) -> Option<(PartitionId, Vec<GroupReport>)>;
+    /// What a group of a coordinator has committed, behind `after`.
+    fn offsets(
+        &self,
+        group: (PartitionId, &str),
+        after: Option<&TopicPartition>,
+        count_max: usize,
+    ) -> Vec<OffsetReport>;
+    /// When the first record at or behind an offset was written.
+    fn timestamp(&self, partition: PartitionId, offset: Offset) -> Option<Timestamp>;
     /// `None` for one that does not read anything back.
     fn progress(&self) -> Option<Progress>;
 }
@@ -229,6 +281,27 @@ impl Visible for Shard {
         self.report_retention(now, topic, after, segments_max)
     }
 
+    fn groups(
+        &self,
+        after: Option<(PartitionId, &str)>,
+        work_max: usize,
+    ) -> Option<(PartitionId, Vec<GroupReport>)> {
+        self.report_groups(after, work_max)
+    }
+
+    fn offsets(
+        &self,
+        group: (PartitionId, &str),
+        after: Option<&TopicPartition>,
+        count_max: usize,
+    ) -> Vec<OffsetReport> {
+        self.report_offsets(group, after, count_max)
+    }
+
+    fn timestamp(&self, partition: PartitionId, offset: Offset) -> Option<Timestamp> {
+        self.report_timestamp(partition, offset)
+    }
+
     fn progress(&self) -> Option<Progress> {
         None
     }
@@ -250,6 +323,27 @@ impl Visible for Boot {
         _after: Option<PartitionId>,
         _segments_max: usize,
     ) -> Option<RetentionReport> {
+        None
+    }
+
+    fn groups(
+        &self,
+        _after: Option<(PartitionId, &str)>,
+        _work_max: usize,
+    ) -> Option<(PartitionId, Vec<GroupReport>)> {
+        None
+    }
+
+    fn offsets(
+        &self,
+        _group: (PartitionId, &str),
+        _after: Option<&TopicPartition>,
+        _count_max: usize,
+    ) -> Vec<OffsetReport> {
+        Vec::new()
+    }
+
+    fn timestamp(&self, _partition: PartitionId, _offset: Offset) -> Option<Timestamp> {
         None
     }
 
@@ -287,183 +381,59 @@ impl Surveyed {
         let asked = self.survey.asked.load(Ordering::Acquire);
         if asked != self.seen {
             // A newer question may have come with its scope meanwhile: then the answer is to none, and the next turn begins again.
-            (self.seen, self.scope) = (asked, *self.survey.scope());
+            (self.seen, self.scope) = (asked, self.survey.scope().clone());
             self.collecting =
                 machine.sums().map(|sums| Answer { round: asked, sums: Some(sums), ..Answer::default() });
         }
         let Some(answer) = &mut self.collecting else { return };
-        let is_whole = match self.scope {
-            Scope::Sums => true,
-            Scope::Partitions => {
-                let after = answer.partitions.last().map(|report| report.partition);
-                let slice = machine.partitions(after, SLICE);
-                let is_last = slice.len() < SLICE;
-                answer.partitions.extend(slice);
-                is_last
-            }
-            Scope::Retention(topic) => {
-                let after = answer.retention.last().map(|report| report.partition.partition);
-                let told: usize = answer.retention.iter().map(|report| report.segments.len()).sum();
-                let report = machine.retention(now, topic, after, RETENTION_SEGMENTS_MAX - told);
-                let is_last = report.is_none();
-                answer.retention.extend(report);
-                is_last
-            }
-        };
-        if is_whole && let Some(answer) = self.collecting.take() {
+        if answer.goes_on(now, &self.scope, machine)
+            && let Some(answer) = self.collecting.take()
+        {
             self.survey.answer(self.shard, answer);
         }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use highwater_core::id::{Offset, TopicId, Uuid};
-    use highwater_core::log::{SegmentFate, SegmentState};
-    use highwater_core::shard::PoolReport;
-    use highwater_core::time::Timestamp;
-
-    use super::*;
-
-    /// A shard with partitions of one topic.
-    struct Fake(i32);
-
-    impl Visible for Fake {
-        fn sums(&mut self) -> Option<ShardReport> {
-            let pool = PoolReport { name: "requests", bytes_in_use: 1, bytes_max: 2 };
-            Some(ShardReport {
-                image: Arc::new(Image::empty()),
-                pools: [pool; 4],
-                cache_bytes: 0,
-                wal_live_bytes: 0,
-                wal_live_bytes_max: 0,
-                connections: 3,
-                requests: 0,
-                connections_starved: 0,
-                produces_parked: 0,
-                reads_starved: 0,
-                keep_jobs: 0,
-                events_dropped: 0,
-            })
-        }
-
-        fn partitions(&self, after: Option<PartitionId>, count_max: usize) -> Vec<PartitionReport> {
-            let from = after.map_or(0, |after| after.index + 1);
-            let report = |index| PartitionReport {
-                partition: PartitionId { topic: TopicId(Uuid([7; 16])), index },
-                leader_epoch: None,
-                log_start: Offset(0),
-                high_watermark: Offset(1),
-                log_end: Offset(2),
-                bytes: 3,
-                segments: 1,
-                faulty_ranges: 0,
-            };
-            (from..self.0).map(report).take(count_max).collect()
-        }
-
-        /// Each partition has more segments than two of them may tell of.
-        fn retention(
-            &self,
-            now: Now,
-            topic: TopicId,
-            after: Option<PartitionId>,
-            segments_max: usize,
-        ) -> Option<RetentionReport> {
-            let partition = self.partitions(after, 1).pop().filter(|first| first.partition.topic == topic)?;
-            let fate = SegmentFate {
-                base: Offset(0),
-                end: Offset(1),
-                bytes: 1,
-                newest: None,
-                state: SegmentState::Sealed,
-                kept: Vec::new(),
-                clean: None,
-            };
-            let count = segments_max.min(RETENTION_SEGMENTS_MAX - 1);
-            Some(RetentionReport {
-                partition,
-                now: now.wall,
-                next_check: now.wall,
-                cleaning_given_up: false,
-                segments: vec![fate; count],
-                segments_left_out: RETENTION_SEGMENTS_MAX - 1 - count,
-            })
-        }
-
-        fn progress(&self) -> Option<Progress> {
-            None
-        }
-    }
-
-    const NOW: Now = Now { mono: highwater_core::time::Instant::from_nanos(0), wall: Timestamp(7) };
-
-    fn block_on<T>(future: impl Future<Output = T>) -> T {
-        tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(future)
-    }
-
-    #[test]
-    fn partitions_come_in_slices_and_in_order() {
-        let survey = Arc::new(Survey::new(2));
-        let (one, two) = (Arc::clone(&survey), Arc::clone(&survey));
-        let (sender, turns) = std::sync::mpsc::channel();
-        survey.open(move || {
-            let mut shards =
-                [Surveyed::new(Arc::clone(&one), ShardId(0)), Surveyed::new(Arc::clone(&two), ShardId(1))];
-            let mut fakes = [Fake(3000), Fake(0)];
-            let mut count = 0;
-            for (shard, fake) in shards.iter_mut().zip(&mut fakes) {
-                shard.turn(NOW, fake);
-                count += 1;
-                while shard.is_busy() {
-                    shard.turn(NOW, fake);
-                    count += 1;
+impl Answer {
+    /// Takes the next slice, and says whether that was all.
+    fn goes_on(&mut self, now: Now, scope: &Scope, machine: &mut impl Visible) -> bool {
+        match scope {
+            Scope::Sums => true,
+            Scope::Partitions => self.take_partitions(machine),
+            Scope::Groups(limits) => {
+                if self.partitions_taken {
+                    return self.groups.turn(machine, *limits);
                 }
+                self.partitions_taken = self.take_partitions(machine);
+                false
             }
-            sender.send(count).unwrap();
-        });
-        let view = block_on(survey.take(Scope::Partitions));
-        assert_eq!(turns.recv().unwrap(), 4, "three slices, and none");
-        let indexes: Vec<i32> = view.partitions.iter().map(|report| report.partition.index).collect();
-        assert_eq!(indexes, (0..3000).collect::<Vec<_>>());
-        assert!(view.silent().is_empty());
-        let view = block_on(survey.take(Scope::Sums));
-        assert!(view.partitions.is_empty() && view.reports().count() == 2);
-    }
-
-    #[test]
-    fn segments_of_one_topic_are_told_up_to_a_bound() {
-        let survey = Arc::new(Survey::new(1));
-        let inner = Arc::clone(&survey);
-        survey.open(move || {
-            let mut shard = Surveyed::new(Arc::clone(&inner), ShardId(0));
-            shard.turn(NOW, &mut Fake(3));
-            while shard.is_busy() {
-                shard.turn(NOW, &mut Fake(3));
+            Scope::Ages(offsets) => {
+                let slice = offsets.iter().skip(self.asked).take(SLICE);
+                let age =
+                    |written: Timestamp| u64::try_from(now.wall.0.saturating_sub(written.0)).unwrap_or(0);
+                let ages = slice.filter_map(|&(partition, offset)| {
+                    Some(((partition, offset), age(machine.timestamp(partition, offset)?)))
+                });
+                self.ages.extend(ages);
+                self.asked += SLICE;
+                self.asked >= offsets.len()
             }
-        });
-        let view = block_on(survey.take(Scope::Retention(TopicId(Uuid([7; 16])))));
-        let told: Vec<usize> = view.retention.iter().map(|report| report.segments.len()).collect();
-        assert_eq!(told, [RETENTION_SEGMENTS_MAX - 1, 1, 0]);
-        let left_out: usize = view.retention.iter().map(|report| report.segments_left_out).sum();
-        assert_eq!(told.iter().sum::<usize>() + left_out, 3 * (RETENTION_SEGMENTS_MAX - 1));
-        let view = block_on(survey.take(Scope::Retention(TopicId(Uuid([8; 16])))));
-        assert!(view.retention.is_empty() && view.silent().is_empty());
+            Scope::Retention(topic) => {
+                let after = self.retention.last().map(|report| report.partition.partition);
+                let told: usize = self.retention.iter().map(|report| report.segments.len()).sum();
+                let report = machine.retention(now, *topic, after, RETENTION_SEGMENTS_MAX - told);
+                let is_last = report.is_none();
+                self.retention.extend(report);
+                is_last
+            }
+        }
     }
 
-    #[test]
-    fn silent_shard_is_named_and_its_late_answer_is_not_taken_for_a_new_one() {
-        let survey = Arc::new(Survey::new(2));
-        let inner = Arc::clone(&survey);
-        let mut first = Some(Surveyed::new(Arc::clone(&survey), ShardId(1)));
-        survey.open(move || Surveyed::new(Arc::clone(&inner), ShardId(0)).turn(NOW, &mut Fake(1)));
-        assert_eq!(block_on(survey.take(Scope::Sums)).silent(), [1]);
-        first.as_mut().unwrap().turn(NOW, &mut Fake(1));
-        assert_eq!(block_on(survey.take(Scope::Sums)).silent(), [1]);
-    }
-
-    #[test]
-    fn node_that_starts_has_no_view() {
-        assert!(block_on(Survey::new(2).take(Scope::Partitions)).shards.is_empty());
+    fn take_partitions(&mut self, machine: &impl Visible) -> bool {
+        let after = self.partitions.last().map(|report| report.partition);
+        let slice = machine.partitions(after, SLICE);
+        let is_last = slice.len() < SLICE;
+        self.partitions.extend(slice);
+        is_last
     }
 }

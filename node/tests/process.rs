@@ -230,6 +230,51 @@ fn metrics_and_views_are_true() {
 }
 
 #[test]
+fn metrics_of_groups_are_true() {
+    let dir = Dir::new("group-metrics");
+    let sets = ["--set", "metrics.groups.max=2", "--set", "metrics.group.offsets.max=1"];
+    let node = Node::start(&dir.data(), &[&["--shards", "2"][..], &sets].concat());
+    assert_eq!(user(&node, &["topic", "create", "t", "-p", "1"]).0, Some(0));
+    let values: Vec<String> = (0..90).map(|n| format!("value-{n}")).collect();
+    let words: Vec<&str> = ["produce", "t"].into_iter().chain(values.iter().map(String::as_str)).collect();
+    assert_eq!(user(&node, &words).0, Some(0));
+    for (group, protocol, rest) in [
+        ("a", "consumer", &["--count", "60"][..]),
+        ("b", "classic", &["--exit-at-end"]),
+        ("c", "classic", &["--exit-at-end"]),
+    ] {
+        let consume = ["consume", "t", "--group", group, "--protocol", protocol, "--from", "beginning"];
+        assert_eq!(user(&node, &[&consume, rest].concat()).0, Some(0));
+    }
+    let page = ask(node.address("HTTP"), "/metrics");
+    for start in ["kafka_consumergroup_lag{consumergroup=\"a\"", "highwater_group_lag_records{group=\"a\""] {
+        assert!((sum_of(&page, start) - 30.0).abs() < 0.5, "{page}");
+    }
+    let committed =
+        sum_of(&page, "kafka_consumergroup_current_offset{consumergroup=\"a\",topic=\"t\",partition=\"");
+    assert!((committed - 60.0).abs() < 0.5, "{page}");
+    let age = sum_of(&page, "highwater_group_lag_seconds{group=\"a\",topic=\"t\"");
+    assert!(age > 0.0 && age < 60.0, "{page}");
+    for (series, value) in [
+        ("highwater_groups{protocol=\"classic\",state=\"Empty\"}", 2.0),
+        ("highwater_groups{protocol=\"classic\",state=\"Stable\"}", 0.0),
+        ("highwater_groups{protocol=\"consumer\",state=\"Empty\"}", 1.0),
+        ("highwater_group_members{protocol=\"consumer\"}", 0.0),
+        ("highwater_groups_hidden", 1.0),
+        ("highwater_groups_offsets_hidden", 2.0),
+        ("kafka_consumergroup_members{consumergroup=\"b\"}", 0.0),
+    ] {
+        assert!((sample(&page, series) - value).abs() < 0.5, "{series} is not {value} in\n{page}");
+    }
+    assert!(
+        !page.contains("{group=\"b\"") && !page.contains("consumergroup=\"c\""),
+        "they are beyond the bounds"
+    );
+    node.signal("TERM");
+    assert_eq!(node.end().0, Some(0));
+}
+
+#[test]
 fn level_of_a_logger_changes_while_the_node_runs() {
     let dir = Dir::new("levels");
     let node = Node::start(&dir.data(), &["--shards", "1", "--log", "warn"]);

@@ -66,11 +66,21 @@ def prometheus_metrics_are_clean_and_true_under_traffic(context):
         same(sum(values(text, ends)), float(count), "records by offsets")
         seen = [sum(values(each, ends)) for each in pages]
         same(seen, sorted(seen), "offsets only grow")
-        consumer = Consumer({"bootstrap.servers": broker.bootstrap, "group.id": "none"})
+        consumer = Consumer({"bootstrap.servers": broker.bootstrap, "group.id": topic})
         for index in range(partitions):
             _, high = consumer.get_watermark_offsets(TopicPartition(topic, index), timeout=10)
             same(values(text, f'{ends}partition="{index}"}}'), [float(high)], "what a client is told")
+        consumer.commit(offsets=[TopicPartition(topic, 0, 100)], asynchronous=False)
         consumer.close()
+        text = page(broker)
+        promtool(text)
+        labels = f'topic="{topic}",partition="0"}}'
+        end = values(text, f"kafka_topic_partition_current_offset{{{labels}")[0]
+        for family, group in (("kafka_consumergroup", "consumergroup"), ("highwater_group", "group")):
+            of_group = f'{{{group}="{topic}",{labels}'
+            lag = "_lag_records" if group == "group" else "_lag"
+            same(values(text, f"{family}{lag}{of_group}"), [end - 100], "the lag of the group")
+        that(0 < values(text, f'highwater_group_lag_seconds{{group="{topic}",{labels}')[0] < 60, "its age")
         produced = values(text, 'highwater_requests_total{api="Produce",error="NONE"}')
         same(produced, values(text, 'highwater_request_duration_seconds_count{api="Produce"}'))
         that(values(text, f'highwater_topic_log_bytes{{topic="{topic}"}}')[0] > count * 100, "the bytes of the topic")

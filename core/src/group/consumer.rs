@@ -267,6 +267,10 @@ impl ConsumerGroup {
         self.kept.epoch > self.kept.target_epoch && self.may_assign(out)
     }
 
+    pub fn members(&self) -> usize {
+        self.kept.members.len()
+    }
+
     pub fn state(&self) -> GroupState {
         let kept = &self.kept;
         if kept.members.is_empty() {

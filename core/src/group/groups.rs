@@ -3,6 +3,7 @@
 
 mod group;
 mod members;
+mod report;
 
 use alloc::boxed::Box;
 use alloc::collections::btree_map::Entry;
@@ -12,6 +13,7 @@ use alloc::vec::Vec;
 use core::mem;
 
 use self::group::{Group, Seat};
+pub use self::report::{GroupReport, OffsetReport};
 use super::classic::ClassicGroup;
 use super::command::{CommitOffsets, DeleteOffsets, FetchOffsets, GroupCommand, GroupError, GroupReply};
 use super::consumer::ConsumerGroup;
@@ -275,7 +277,7 @@ impl Machine for Groups {
                 if value.is_some() && !self.groups.contains_key(&group) {
                     self.groups.insert(group.clone(), Seat::new(Group::Simple));
                 }
-                self.offsets.replay(group.clone(), partition, value);
+                self.offsets.replay(&group, &partition, value);
                 if !self.offsets.has(&group) && matches!(self.group(&group), Some(Group::Simple)) {
                     self.groups.remove(&group);
                 }

@@ -1,9 +1,12 @@
 //! The offsets that groups have committed. Knows nothing of members: whether a group may commit, and until when its offsets are
 //! kept, is said by whoever has the groups.
 
+use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::ops::Bound;
 
 use super::command::{CommitOffsets, Committing, Fetched, GroupError, TopicPartition};
 use super::record::{GroupRecord, OffsetValue};
@@ -12,19 +15,20 @@ use crate::limits::OFFSETS_DELETED_AT_ONCE;
 use crate::mutant::{self, Mutant};
 use crate::time::{Duration, Timestamp};
 
-type OfGroup = BTreeMap<String, BTreeMap<i32, OffsetValue>>;
+/// By topic and partition. Most groups have few, and a map has room for many: so what it holds is small.
+type OfGroup = BTreeMap<(Arc<str>, i32), Box<OffsetValue>>;
 
 /// Changed by replay alone.
 #[derive(Debug, Default)]
 pub(super) struct Offsets {
-    groups: BTreeMap<String, OfGroup>,
-    topics: BTreeMap<String, Topic>,
+    groups: BTreeMap<Arc<str>, OfGroup>,
+    topics: BTreeMap<Arc<str>, Topic>,
 }
 
 /// A topic that something is committed of.
 #[derive(Debug, Default)]
 struct Topic {
-    groups: BTreeSet<String>,
+    groups: BTreeSet<Arc<str>>,
     /// What its name meant when it was last looked up.
     id: Option<TopicId>,
 }
@@ -48,37 +52,59 @@ pub(super) struct Old<'a> {
     pub(super) now: Timestamp,
 }
 
+fn of_topic<'a>(offsets: &'a OfGroup, topic: &Arc<str>) -> impl Iterator<Item = (i32, &'a OffsetValue)> {
+    let range = (Arc::clone(topic), i32::MIN)..=(Arc::clone(topic), i32::MAX);
+    offsets.range(range).map(|((_, partition), value)| (*partition, &**value))
+}
+
 fn tombstone(group: &str, topic: &str, partition: i32) -> GroupRecord {
     let partition = TopicPartition { topic: String::from(topic), partition };
     GroupRecord::Offset { group: String::from(group), partition, value: None }
 }
 
 impl Offsets {
-    pub(super) fn replay(&mut self, group: String, partition: TopicPartition, value: Option<OffsetValue>) {
+    pub(super) fn replay(&mut self, group: &str, partition: &TopicPartition, value: Option<OffsetValue>) {
         let TopicPartition { topic, partition } = partition;
         if let Some(value) = value {
-            if mutant::on(Mutant::FirstCommitKept) && self.find(&group, &topic, partition).is_some() {
-                return;
-            }
-            self.topics.entry(topic.clone()).or_default().groups.insert(group.clone());
-            self.groups.entry(group).or_default().entry(topic).or_default().insert(partition, value);
+            return self.put(group, (topic, *partition), value);
+        }
+        let Some((topic, _)) = self.topics.get_key_value(topic.as_str()) else { return };
+        let Some(offsets) = self.groups.get_mut(group) else { return };
+        if offsets.remove(&(Arc::clone(topic), *partition)).is_none()
+            || of_topic(offsets, topic).next().is_some()
+        {
             return;
         }
-        let Some(topics) = self.groups.get_mut(&group) else { return };
-        let Some(partitions) = topics.get_mut(&topic) else { return };
-        partitions.remove(&partition);
-        if !partitions.is_empty() {
-            return;
+        if offsets.is_empty() {
+            self.groups.remove(group);
         }
-        topics.remove(&topic);
-        if topics.is_empty() {
-            self.groups.remove(&group);
-        }
+        let topic = Arc::clone(topic);
         let used = self.topics.get_mut(&topic).expect("each topic of a group is known");
-        used.groups.remove(&group);
+        used.groups.remove(group);
         if used.groups.is_empty() {
             self.topics.remove(&topic);
         }
+    }
+
+    fn put(&mut self, group: &str, (topic, partition): (&str, i32), value: OffsetValue) {
+        if mutant::on(Mutant::FirstCommitKept) && self.find(group, topic, partition).is_some() {
+            return;
+        }
+        let name = match self.topics.get_key_value(topic) {
+            Some((name, _)) => Arc::clone(name),
+            None => Arc::from(topic),
+        };
+        let key = (name, partition);
+        if let Some(offsets) = self.groups.get_mut(group)
+            && let Some(before) = offsets.get_mut(&key)
+        {
+            **before = value;
+            return;
+        }
+        let group =
+            self.groups.get_key_value(group).map_or_else(|| Arc::from(group), |(group, _)| Arc::clone(group));
+        self.topics.entry(Arc::clone(&key.0)).or_default().groups.insert(Arc::clone(&group));
+        self.groups.entry(group).or_default().insert(key, Box::new(value));
     }
 
     pub(super) fn has(&self, group: &str) -> bool {
@@ -86,7 +112,25 @@ impl Offsets {
     }
 
     fn find(&self, group: &str, topic: &str, partition: i32) -> Option<&OffsetValue> {
-        self.groups.get(group)?.get(topic)?.get(&partition)
+        let (topic, _) = self.topics.get_key_value(topic)?;
+        self.groups.get(group)?.get(&(Arc::clone(topic), partition)).map(|value| &**value)
+    }
+
+    /// What a group has committed, in order, behind `after`.
+    pub(super) fn of_group(
+        &self,
+        group: &str,
+        after: Option<&TopicPartition>,
+    ) -> impl Iterator<Item = (TopicPartition, &OffsetValue)> {
+        let from = match after {
+            Some(after) => Bound::Excluded((Arc::from(after.topic.as_str()), after.partition)),
+            None => Bound::Unbounded,
+        };
+        let offsets = self.groups.get(group).into_iter();
+        let offsets = offsets.flat_map(move |offsets| offsets.range((from.clone(), Bound::Unbounded)));
+        offsets.map(|((topic, partition), value)| {
+            (TopicPartition { topic: String::from(&**topic), partition: *partition }, &**value)
+        })
     }
 
     /// Any offset may be committed, as in Kafka: what lies before a log or behind it is the reader's to judge.
@@ -132,13 +176,7 @@ impl Offsets {
             });
             return all.collect();
         }
-        let topics = self.groups.get(group).into_iter().flatten();
-        let all = topics.flat_map(|(topic, partitions)| {
-            partitions.iter().map(|(partition, value)| {
-                (TopicPartition { topic: topic.clone(), partition: *partition }, fetched(value))
-            })
-        });
-        all.collect()
+        self.of_group(group, None).map(|(partition, value)| (partition, fetched(value))).collect()
     }
 
     /// What is not there is deleted.
@@ -162,9 +200,8 @@ impl Offsets {
     }
 
     pub(super) fn delete_all(&self, group: &str, records: &mut Vec<GroupRecord>) {
-        for (topic, partitions) in self.groups.get(group).into_iter().flatten() {
-            records.extend(partitions.keys().map(|partition| tombstone(group, topic, *partition)));
-        }
+        let offsets = self.groups.get(group).into_iter().flat_map(BTreeMap::keys);
+        records.extend(offsets.map(|(topic, partition)| tombstone(group, topic, *partition)));
     }
 
     /// Deletes the offsets of a group that have grown old, as many as may be deleted at once. Says whether that was all it had.
@@ -182,15 +219,16 @@ impl Offsets {
             (None, Aging::Since(since)) => old.now.0.saturating_sub(since.0) >= retention,
         };
         let mut all = true;
-        for (topic, partitions) in self.groups.get(old.group).into_iter().flatten() {
-            let kept = is_subscribed(topic);
-            for (partition, value) in partitions {
-                if !kept && is_old(value) && records.len() < OFFSETS_DELETED_AT_ONCE {
-                    records.push(tombstone(old.group, topic, *partition));
-                } else {
-                    all = false;
-                }
+        let mut looked_up: Option<(&str, bool)> = None;
+        for ((topic, partition), value) in self.groups.get(old.group).into_iter().flatten() {
+            let (_, kept) =
+                looked_up.filter(|(of, _)| **of == **topic).unwrap_or_else(|| (topic, is_subscribed(topic)));
+            looked_up = Some((topic, kept));
+            let goes = !kept && is_old(value) && records.len() < OFFSETS_DELETED_AT_ONCE;
+            if goes {
+                records.push(tombstone(old.group, topic, *partition));
             }
+            all &= goes;
         }
         all
     }
@@ -208,8 +246,8 @@ impl Offsets {
                 continue;
             }
             let offsets = topic.groups.iter().flat_map(|group| {
-                let partitions = &self.groups[group][name];
-                partitions.iter().map(move |(partition, value)| (group, *partition, value.topic))
+                let partitions = of_topic(&self.groups[group], name);
+                partitions.map(move |(partition, value)| (group, partition, value.topic))
             });
             // Those that name no topic's id are of the topic that was there before.
             let replaced = topic.id.is_some();

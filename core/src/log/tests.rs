@@ -3,7 +3,7 @@
 mod compacting;
 mod deleted;
 mod faults;
-pub(super) mod model;
+pub(in crate::log) mod model;
 mod random;
 mod trimmed;
-pub(super) mod world;
+pub(in crate::log) mod world;

@@ -3,6 +3,7 @@
 
 mod around;
 mod host;
+mod report;
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};

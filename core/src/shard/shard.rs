@@ -19,8 +19,10 @@ use super::{
 use crate::buf::{PageMut, Pool};
 use crate::config::Config;
 use crate::controller::{Controller, Image};
-use crate::id::{ConnId, PartitionId, ShardId, StreamId, TopicId, Uuid};
-use crate::time::{Instant, Now};
+use crate::group::command::TopicPartition;
+use crate::group::groups::{GroupReport, OffsetReport};
+use crate::id::{ConnId, Offset, PartitionId, ShardId, StreamId, TopicId, Uuid};
+use crate::time::{Instant, Now, Timestamp};
 
 /// Why a shard wants to be polled at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -327,6 +329,31 @@ impl Shard {
     /// Up to `count_max` partitions of this shard in the order of their ids, those after `after`.
     pub fn report_partitions(&self, after: Option<PartitionId>, count_max: usize) -> Vec<PartitionReport> {
         self.owner.report_partitions(after, count_max)
+    }
+
+    /// Groups of one coordinator of this shard in the order of their names, behind `after`: so many that they and their members come
+    /// to `work_max`, and one at least. `None` if that were all.
+    pub fn report_groups(
+        &self,
+        after: Option<(PartitionId, &str)>,
+        work_max: usize,
+    ) -> Option<(PartitionId, Vec<GroupReport>)> {
+        self.coordinators.report(after, work_max)
+    }
+
+    /// Up to `count_max` of what a group of a coordinator has committed, behind `after`.
+    pub fn report_offsets(
+        &self,
+        group: (PartitionId, &str),
+        after: Option<&TopicPartition>,
+        count_max: usize,
+    ) -> Vec<OffsetReport> {
+        self.coordinators.report_offsets(group, after, count_max)
+    }
+
+    /// The time of the first committed record at or behind an offset, as far as memory knows; `None` if there is none.
+    pub fn report_timestamp(&self, partition: PartitionId, offset: Offset) -> Option<Timestamp> {
+        self.owner.report_timestamp(partition, offset)
     }
 
     /// Why the first partition of the topic behind `after`, of those that this shard has, has its segments: the oldest of them, at

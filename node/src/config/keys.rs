@@ -13,7 +13,7 @@ use super::{HostPort, IoDriver, Settings};
 pub(super) const SHARDS_MAX: u16 = 256;
 
 const PARTITIONS_MAX: i32 = 100_000;
-/// Topics or partitions with metrics of their own: a page of some hundred megabytes.
+/// Topics, partitions, groups or offsets with metrics of their own: a page of some hundred megabytes.
 const METRICS_MAX: usize = 1_000_000;
 const MEBIBYTE: u64 = 1 << 20;
 const WAL_BYTES_MAX: u64 = 1 << 40;
@@ -135,6 +135,16 @@ pub(super) static KEYS: &[Key] = &[
         name: "metrics.partitions.max",
         aliases: &[],
         set: |s, text| whole(text, 0..=METRICS_MAX).map(|max| s.metrics.partitions_max = max),
+    },
+    Key {
+        name: "metrics.groups.max",
+        aliases: &[],
+        set: |s, text| whole(text, 0..=METRICS_MAX).map(|max| s.metrics.groups.groups_max = max),
+    },
+    Key {
+        name: "metrics.group.offsets.max",
+        aliases: &[],
+        set: |s, text| whole(text, 0..=METRICS_MAX).map(|max| s.metrics.groups.offsets_max = max),
     },
     Key {
         name: "wal.file.bytes.min",

@@ -93,8 +93,7 @@ async fn readyz(State(pages): Shared, RawQuery(query): RawQuery) -> impl IntoRes
 }
 
 async fn metrics(State(pages): Shared) -> impl IntoResponse {
-    let view = pages.survey.take(Scope::Partitions).await;
-    ([(header::CONTENT_TYPE, CONTENT_TYPE)], pages.metrics.page(&view))
+    ([(header::CONTENT_TYPE, CONTENT_TYPE)], pages.metrics.take(&pages.survey).await)
 }
 
 /// The value of a parameter; empty if it has none. Topic names need no decoding.

@@ -11,7 +11,7 @@ use crate::logs::{Loggers, Logs};
 use crate::metrics::{Limits, Metrics};
 use crate::notices::{Noticed, Notices};
 use crate::observer::{Observer, Phase};
-use crate::survey::Survey;
+use crate::survey::{GroupLimits, Survey};
 
 fn say(address: SocketAddr, request: &str) -> String {
     let mut stream = TcpStream::connect(address).unwrap();
@@ -30,7 +30,8 @@ fn any_port() -> HostPort {
 }
 
 fn served(observer: &Arc<Observer>, written: Vec<Written>) -> SocketAddr {
-    let limits = Limits { topics_max: 1, partitions_max: 1 };
+    let groups = GroupLimits { groups_max: 1, offsets_max: 1 };
+    let limits = Limits { topics_max: 1, partitions_max: 1, groups };
     let metrics = Metrics { observer: Arc::clone(observer), facts: Arc::default(), limits };
     let survey = Arc::new(Survey::new(1));
     let data_dir = std::env::temp_dir();

@@ -62,6 +62,16 @@ families! {
     TOPIC_BYTES Gauge "highwater_topic_log_bytes" ["topic"] "Bytes of a topic's logs; `__other__` is the sum of all hidden topics";
     TOPIC_SEGMENTS Gauge "highwater_topic_segments" ["topic"] "Segments of a topic's logs; `__other__` is the sum of all hidden topics";
 
+    GROUPS Gauge "highwater_groups" ["protocol" "state"] "Groups, by their protocol and state";
+    GROUPS_HIDDEN Gauge "highwater_groups_hidden" [] "Groups beyond `metrics.groups.max`, which have no series of their own";
+    GROUPS_OFFSETS_HIDDEN Gauge "highwater_groups_offsets_hidden" [] "Those, and groups beyond `metrics.group.offsets.max`: what they have committed has no series";
+    GROUP_MEMBERS Gauge "highwater_group_members" ["protocol"] "Members of all groups, by the groups' protocol";
+    GROUP_LAG_RECORDS Gauge "highwater_group_lag_records" ["group" "topic" "partition"] "Offsets between what a group has committed and the end that consumers see";
+    GROUP_LAG_SECONDS Gauge "highwater_group_lag_seconds" ["group" "topic" "partition"] "Age of the first record that a group has not consumed, as far as memory knows; 0 if there is none";
+
+    KAFKA_GROUP_MEMBERS Gauge "kafka_consumergroup_members" ["consumergroup"] "Members of a group";
+    KAFKA_GROUP_CURRENT_OFFSET Gauge "kafka_consumergroup_current_offset" ["consumergroup" "topic" "partition"] "What a group has committed of a partition";
+    KAFKA_GROUP_LAG Gauge "kafka_consumergroup_lag" ["consumergroup" "topic" "partition"] "The same as `highwater_group_lag_records`";
     KAFKA_BROKERS Gauge "kafka_brokers" [] "Brokers of the cluster";
     KAFKA_BROKER_INFO Gauge "kafka_broker_info" ["id" "address"] "Id and address of a broker; always 1";
     KAFKA_TOPIC_PARTITIONS Gauge "kafka_topic_partitions" ["topic"] "Partitions of a topic";

@@ -4,7 +4,8 @@ use highwater_core::time::Duration;
 
 use super::*;
 
-const LIMITS: Limits = Limits { topics_max: 10, partitions_max: 100 };
+const LIMITS: Limits =
+    Limits { topics_max: 10, partitions_max: 100, groups: GroupLimits { groups_max: 10, offsets_max: 100 } };
 
 fn metrics(observer: Observer) -> Metrics {
     Metrics { observer: Arc::new(observer), facts: Arc::default(), limits: LIMITS }
@@ -17,7 +18,7 @@ fn families() -> impl Iterator<Item = &'static Family> {
 #[test]
 fn page_names_what_happened() {
     let metrics = metrics(Observer::new(2));
-    assert!(!metrics.page(&View::default()).contains("driver="));
+    assert!(!metrics.page(&View::default(), &View::default()).contains("driver="));
     let facts = Facts {
         node: 4,
         address: "a:1".into(),
@@ -31,7 +32,7 @@ fn page_names_what_happened() {
         let event = Event::Answered { key, version: 12, error, request_bytes: 10, response_bytes: 20, took };
         metrics.observer.on_event(ShardId(1), &event);
     }
-    let page = metrics.page(&View::default());
+    let page = metrics.page(&View::default(), &View::default());
     for line in [
         "highwater_requests_total{api=\"Metadata\",error=\"NONE\"} 2",
         "highwater_requests_total{api=\"Produce\",error=\"REQUEST_TIMED_OUT\"} 1",
@@ -53,7 +54,7 @@ fn page_names_what_happened() {
 
 #[test]
 fn every_family_is_on_the_page_once() {
-    let page = metrics(Observer::new(1)).page(&View::default());
+    let page = metrics(Observer::new(1)).page(&View::default(), &View::default());
     let mut shown: Vec<&str> = page.lines().filter_map(|line| line.strip_prefix("# TYPE ")).collect();
     shown.sort_unstable();
     let mut known: Vec<String> =

@@ -19,6 +19,12 @@ pub(super) static DEFINITIONS: &[Definition] = definitions! {
     "memory.bytes" Long "536870912" ReadOnly (AtLeast(1))
         "Memory of each shard for requests, groups on their way to disk, and reads."
         InForce("Raise it where many connections or large requests are held back for want of memory.");
+    "metrics.group.offsets.max" Int "10000" ReadOnly (AtLeast(0))
+        "Partitions of groups, each group with all that it has committed or none, that have metrics of their own; 0 is none."
+        InForce("Lower it where the monitoring suffers from too many series.");
+    "metrics.groups.max" Int "1000" ReadOnly (AtLeast(0))
+        "Groups that have metrics of their own, the first by name; all are counted."
+        InForce("Lower it where the monitoring suffers from too many series.");
     "metrics.partitions.max" Int "10000" ReadOnly (AtLeast(0))
         "Partitions that have metrics of their own, taken as whole topics; 0 is none."
         InForce("Lower it where the monitoring suffers from too many series.");

@@ -108,6 +108,14 @@ impl Group {
         }
     }
 
+    pub(super) fn members(&self) -> usize {
+        match self {
+            Self::Simple => 0,
+            Self::Classic(group) => group.members(),
+            Self::Consumer(group) => group.members(),
+        }
+    }
+
     pub(super) fn is_subscribed(&self, topic: &str) -> bool {
         match self {
             Self::Simple => false,

@@ -131,6 +131,14 @@ impl World {
         self.ask(GroupCommand::CommitOffsets(commit(group, generation)))
     }
 
+    fn commit_of(&mut self, group: &str, partition: (&str, i32), offset: i64) {
+        let mut commit = commit(group, -1);
+        let (topic, partition) = (partition.0.into(), partition.1);
+        commit.offsets[0].0 = TopicPartition { topic, partition };
+        commit.offsets[0].1.offset = offset;
+        self.ask(GroupCommand::CommitOffsets(commit));
+    }
+
     fn offset(&mut self, group: &str) -> Fetched {
         let partitions = Some(vec![partition()]);
         let fetch = FetchOffsets { group: group.into(), member: None, partitions, require_stable: true };
@@ -257,4 +265,33 @@ fn what_no_log_takes_is_told_as_such() {
     let expected = vec![Err(GroupError::InvalidCommitSize), Err(GroupError::MetadataTooLarge)];
     assert_eq!(too_large, GroupReply::Committed(expected));
     assert_eq!(Groups::unavailable(Unavailable::Elsewhere), GroupReply::Failed(GroupError::NotCoordinator));
+}
+
+#[test]
+fn reports_come_in_slices_and_are_whole() {
+    let mut world = World::new();
+    for group in ["c", "a", "b"] {
+        world.commit_of(group, ("u", 1), 3);
+    }
+    for (topic, partition, offset) in [("u", 0, 4), ("t", 2, 5), ("t", 10, 6)] {
+        world.commit_of("b", (topic, partition), offset);
+    }
+    let names = |after, work_max| {
+        let reports = world.groups.report(after, work_max);
+        reports.into_iter().map(|report| report.group).collect::<Vec<_>>()
+    };
+    assert_eq!(names(None, 2), ["a", "b"]);
+    assert_eq!(names(Some("b"), 2), ["c"]);
+    assert_eq!(names(Some("aa"), 0), ["b"], "one at least");
+    assert!(names(Some("c"), 9).is_empty());
+    let mut found = Vec::new();
+    let mut after = None;
+    while let [next] = &world.groups.report_offsets("b", after.as_ref(), 1)[..] {
+        let partition = next.partition.clone();
+        found.push((partition.topic.clone(), partition.partition, next.offset.0));
+        after = Some(partition);
+    }
+    let all = [("t", 2, 5), ("t", 10, 6), ("u", 0, 4), ("u", 1, 3)];
+    assert_eq!(found, all.map(|(topic, partition, offset)| (topic.into(), partition, offset)));
+    assert!(world.groups.report_offsets("none", None, 1).is_empty());
 }

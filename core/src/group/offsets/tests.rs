@@ -22,7 +22,7 @@ fn id(byte: u8) -> TopicId {
 fn replay(offsets: &mut Offsets, records: Vec<GroupRecord>) {
     for record in records {
         let GroupRecord::Offset { group, partition, value } = record else { panic!("{record:?}") };
-        offsets.replay(group, partition, value);
+        offsets.replay(&group, &partition, value);
     }
 }
 

@@ -68,6 +68,10 @@ impl<M: Machine + Default> Host<M> {
         }
     }
 
+    pub(super) fn machine(&self) -> &M {
+        &self.machine
+    }
+
     pub(super) fn phase(&self) -> Phase {
         self.phase
     }

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use core::ops::Bound;
 
 use super::{Owner, Partition};
-use crate::id::{PartitionId, TopicId};
+use crate::id::{Offset, PartitionId, TopicId};
 use crate::shard::{PartitionReport, PoolReport, RetentionReport, ShardReport};
 use crate::time::{Now, Timestamp};
 
@@ -40,6 +40,15 @@ impl Owner {
     ) -> Vec<PartitionReport> {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         self.partitions.range((from, Bound::Unbounded)).take(count_max).map(report).collect()
+    }
+
+    pub(in crate::shard) fn report_timestamp(
+        &self,
+        partition: PartitionId,
+        offset: Offset,
+    ) -> Option<Timestamp> {
+        let replica = &self.partitions.get(&partition)?.replica;
+        replica.log.timestamp_about(offset, replica.high_watermark())
     }
 
     /// The first partition of the topic behind `after`, of those that this shard has.
