@@ -2,6 +2,7 @@
 //! connection, no wire format of requests and no storage.
 
 pub mod assignor;
+mod by_name;
 pub mod classic;
 pub mod command;
 pub mod consumer;

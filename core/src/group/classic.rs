@@ -6,6 +6,7 @@
 //! A static member that takes the place of its former self writes the record again. A record that the group decided on is replayed
 //! before anything else is asked of it; what only the living group knows, such as who waits for an answer, stays as it is then.
 
+use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -13,6 +14,7 @@ use alloc::vec::Vec;
 use self::member::Member;
 pub use self::migrate::Migrant;
 use self::protocols::Supported;
+use super::by_name::ByName;
 use super::command::{CommitOffsets, Described, DescribedMember, GroupError, GroupKind, GroupState, Listed};
 use super::offsets::Aging;
 use super::out::{GroupEvent, Out, Reason};
@@ -43,16 +45,17 @@ pub struct ClassicGroup {
     leader: Option<String>,
     /// When it came to its state.
     since: Option<Timestamp>,
-    members: BTreeMap<String, Member>,
+    members: ByName<Member>,
     /// The member of each instance id.
-    instances: BTreeMap<String, String>,
+    instances: ByName<String>,
     /// Ids that were given out and have not joined yet (KIP-394).
     pending: BTreeMap<String, Pending>,
     /// How many ever were.
     handed_out: u64,
     supported: Supported,
     /// Of all members of this generation, where their metadata are those of consumers.
-    subscribed: Option<BTreeSet<String>>,
+    /// In order.
+    subscribed: Option<Box<[String]>>,
     /// Members that wait for the answer to a join.
     joining: usize,
     /// Members of this generation that have not asked for their assignment.
@@ -106,8 +109,8 @@ impl ClassicGroup {
             protocol: None,
             leader: None,
             since: Some(now.wall),
-            members: BTreeMap::new(),
-            instances: BTreeMap::new(),
+            members: ByName::default(),
+            instances: ByName::default(),
             pending: BTreeMap::new(),
             handed_out: 0,
             supported: Supported::default(),
@@ -164,7 +167,10 @@ impl ClassicGroup {
 
     /// A group of consumers whose subscriptions cannot be read counts as subscribed to all.
     pub fn is_subscribed(&self, topic: &str) -> bool {
-        self.subscribed.as_ref().map_or_else(|| self.has_consumers(), |topics| topics.contains(topic))
+        self.subscribed.as_ref().map_or_else(
+            || self.has_consumers(),
+            |topics| topics.binary_search_by(|name| name.as_str().cmp(topic)).is_ok(),
+        )
     }
 
     pub fn aging(&self) -> Aging {
@@ -294,7 +300,8 @@ impl ClassicGroup {
         self.protocol_type = Some(value.protocol_type).filter(|name| !name.is_empty());
         self.since = value.since;
         let protocol = value.protocol.as_deref().unwrap_or_default();
-        let mut before = core::mem::take(&mut self.members);
+        let mut before: BTreeMap<String, Member> =
+            core::mem::take(&mut self.members).into_entries().collect();
         for record in value.members {
             let (id, member) = Member::replayed(&mut before, protocol, record);
             self.members.insert(id, member);
@@ -326,20 +333,20 @@ impl ClassicGroup {
         self.subscribed = self.subscriptions();
     }
 
-    fn subscriptions(&self) -> Option<BTreeSet<String>> {
+    fn subscriptions(&self) -> Option<Box<[String]>> {
         if !self.has_consumers() {
             return None;
         }
         let protocol = match &self.protocol {
             Some(protocol) => protocol.as_str(),
-            None if self.members.is_empty() => return Some(BTreeSet::new()),
+            None if self.members.is_empty() => return Some(Box::default()),
             None => return None,
         };
-        let mut topics = BTreeSet::new();
+        let mut topics: BTreeSet<&str> = BTreeSet::new();
         for member in self.members.values() {
-            topics.extend(subscription::topics(member.metadata(protocol))?.into_iter().map(String::from));
+            topics.extend(subscription::topics(member.metadata(protocol))?);
         }
-        Some(topics)
+        Some(topics.into_iter().map(String::from).collect())
     }
 
     /// All that was on disk is replayed: sessions begin.

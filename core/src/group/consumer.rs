@@ -28,6 +28,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use self::timers::Timers;
+use super::by_name::ByName;
 use super::classic::ClassicGroup;
 use super::command::{GroupState, TopicPartitions};
 use super::out::{GroupEvent, Out, Reason};
@@ -69,12 +70,12 @@ struct Kept {
     metadata_hash: i64,
     target_epoch: i32,
     assigned_at: Option<Timestamp>,
-    members: BTreeMap<String, MemberValue>,
-    targets: BTreeMap<String, Vec<TopicPartitions>>,
-    currents: BTreeMap<String, CurrentValue>,
-    regexes: BTreeMap<String, RegexValue>,
+    members: ByName<MemberValue>,
+    targets: ByName<Vec<TopicPartitions>>,
+    currents: ByName<CurrentValue>,
+    regexes: ByName<RegexValue>,
     /// Static members by their instance ids. Follows from `members`.
-    instances: BTreeMap<String, String>,
+    instances: ByName<String>,
     /// How many members are subscribed to a topic by its name. Follows from `members`.
     named: BTreeMap<String, usize>,
     /// How many members are subscribed to an expression. Follows from `members`.
@@ -222,7 +223,7 @@ impl ConsumerGroup {
     }
 
     fn begin_sessions(&mut self, now: Now, settings: &GroupSettings) {
-        for (id, member) in &self.kept.members {
+        for (id, member) in self.kept.members.iter() {
             if !mutant::on(Mutant::ConsumerSessionNotBegunAgain) {
                 self.timers.on_heartbeat(id, now.mono + session_timeout(member, settings));
             }

@@ -80,7 +80,7 @@ impl ClassicGroup {
         group.recount();
         if !group.members.is_empty() {
             let protocol = String::from(group.vote()?);
-            for (id, member) in &mut group.members {
+            for (id, member) in group.members.iter_mut() {
                 member.assignment = assign(id, member.metadata(&protocol));
             }
             group.protocol = Some(protocol);

@@ -6,13 +6,14 @@ use alloc::vec::Vec;
 
 use super::member::Member;
 use super::{ClassicGroup, Phase};
+use crate::group::by_name::ByName;
 use crate::limits::GROUP_METADATA_BYTES_MAX;
 
 /// The protocols of all members.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Supported {
     /// How many members support each.
-    counts: BTreeMap<String, usize>,
+    counts: ByName<usize>,
     /// Of names and metadata.
     bytes: usize,
 }

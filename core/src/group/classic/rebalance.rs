@@ -43,7 +43,7 @@ impl ClassicGroup {
 
     pub(super) fn refuse_syncs(&mut self, out: &mut Out<'_>, error: &GroupError) {
         let mut answered = Vec::new();
-        for (id, member) in &mut self.members {
+        for (id, member) in self.members.iter_mut() {
             member.assignment.clear();
             if let Some(waiting) = member.sync.take() {
                 waiting.fail(out, error.clone());

@@ -309,7 +309,7 @@ impl ClassicGroup {
         assert_eq!(self.sync_until.is_some(), self.unsynced > 0, "a sync that is owed has its time");
         let statics = members().filter(|member| member.instance.is_some()).count();
         assert_eq!(self.instances.len(), statics);
-        for (instance, id) in &self.instances {
+        for (instance, id) in self.instances.iter() {
             assert_eq!(self.members[id].instance.as_ref(), Some(instance));
         }
         assert_eq!(self.leader.is_none(), self.members.is_empty(), "a group has a leader");

@@ -1,14 +1,14 @@
 //! Until when members have to be heard of. Not on disk, and without an allocation at a heartbeat.
 
-use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use crate::group::by_name::ByName;
 use crate::time::Instant;
 
 #[derive(Debug, Default)]
 pub(super) struct Timers {
-    members: BTreeMap<String, Deadlines>,
+    members: ByName<Deadlines>,
     /// No deadline is earlier. Heartbeats only make them later, so this is looked up again when it has passed.
     next: Option<Instant>,
 }
