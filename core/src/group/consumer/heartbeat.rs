@@ -88,7 +88,11 @@ impl ConsumerGroup {
         } else {
             let value = merge(self.kept.members.get(seat.was()), &heartbeat);
             let rebalance_timeout = value.rebalance_timeout;
-            let said = Said { value, owned: heartbeat.owned.as_deref(), regex };
+            // Who names the epoch before may have got more since: what it had then says nothing of what it has given back.
+            let epoch = heartbeat.member_epoch;
+            let is_new = [0, self.kept.current(seat.was()).epoch].contains(&epoch);
+            let owned = heartbeat.owned.as_deref().filter(|_| is_new);
+            let said = Said { value, owned, regex };
             Some((self.change(out, topics, &seat, said), rebalance_timeout))
         };
         let session_ends = out.now.mono + out.settings.consumer.session_timeout;

@@ -29,7 +29,7 @@ impl ConsumerGroup {
     /// consumers, their assignor has data of its own, two have the same partition, or what they say cannot be read.
     pub fn upgraded(out: &mut Out<'_>, topics: &dyn Surroundings, classic: &ClassicGroup) -> Option<Self> {
         let mut has_owner = BTreeSet::new();
-        let mut seated = Vec::new();
+        let (mut seated, mut claims) = (Vec::new(), Vec::new());
         for Migrant { id, mut value, metadata, assignment } in classic.migrants()? {
             let subscription = Subscription::read(&metadata)?;
             let assigned = by_id(read_assignment(&assignment)?, topics);
@@ -41,7 +41,15 @@ impl ConsumerGroup {
             }
             value.topics = subscription.topics;
             value.rack = subscription.rack;
+            claims.push(by_id(subscription.owned, topics));
             seated.push(Seated { id, value, assigned });
+        }
+        // What a member had when it joined it may not have given up yet, though its leader gave it no more.
+        for (seated, owned) in seated.iter_mut().zip(claims) {
+            for mut topic in owned {
+                topic.partitions.retain(|partition| has_owner.insert((topic.topic, *partition)));
+                add(&mut seated.assigned, topic);
+            }
         }
         let mut group = Self::new(String::from(classic.id()));
         let records = group.founding(classic.generation(), seated);
@@ -139,9 +147,15 @@ impl ConsumerGroup {
         if !may_be {
             return None;
         }
-        let target = |id: &String| self.kept.target(id).iter().cloned();
+        // What a member was yet to get it never had: another may have that when the group goes over once more.
+        let has = |id: &String| {
+            let CurrentValue { assigned, revoking, .. } = self.kept.current(id);
+            let mut has = Vec::new();
+            assigned.iter().chain(revoking).for_each(|topic| add(&mut has, topic.without_epochs()));
+            has.into_iter()
+        };
         let migrants = left().map(|(id, value)| (id.clone(), value.clone()));
-        let assign = |id: &String, metadata: &[u8]| assignment(target(id), topics, metadata);
+        let assign = |id: &String, metadata: &[u8]| assignment(has(id), topics, metadata);
         let successor = ClassicGroup::of_migrants(out.now, &self.id, self.kept.epoch, migrants, assign)?;
         for member in self.kept.members.keys() {
             self.bury_member(out, member);
@@ -149,5 +163,19 @@ impl ConsumerGroup {
         self.bury_group(&mut out.decision.records);
         successor.found(out);
         Some(successor)
+    }
+}
+
+/// Adds partitions of a topic, in order.
+fn add(to: &mut Vec<TopicPartitions>, topic: TopicPartitions) {
+    if topic.partitions.is_empty() {
+        return;
+    }
+    match to.binary_search_by_key(&topic.topic, |topic| topic.topic) {
+        Ok(place) => {
+            to[place].partitions.extend(topic.partitions);
+            to[place].partitions.sort_unstable();
+        }
+        Err(place) => to.insert(place, topic),
     }
 }

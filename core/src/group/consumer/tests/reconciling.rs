@@ -49,6 +49,25 @@ fn partition_moves_once_it_is_given_back() {
 }
 
 #[test]
+fn late_heartbeat_of_the_epoch_before_gives_nothing_back() {
+    let mut host = Host::new(1);
+    let topic = host.topics.create("t", 1);
+    host.join("a", &["t"]).unwrap();
+    host.topics.grow("t", 1);
+    let both = [(topic, 0), (topic, 1)];
+    let a = host.beat("a", 1, &[(topic, 0)]).unwrap();
+    assert_eq!((a.member_epoch, told(&a)), (2, Some(both.to_vec())));
+    host.join("b", &["t"]).unwrap();
+    assert_eq!(told(&host.beat("a", 2, &both).unwrap()), Some(vec![(topic, 0)]));
+    // What it sent before it got the second partition.
+    assert_eq!(host.beat("a", 1, &[(topic, 0)]).unwrap().member_epoch, 2);
+    assert_eq!(state(&host, "a"), MemberState::UnrevokedPartitions);
+    assert_eq!(told(&host.beat_briefly("b", 3).unwrap()), None);
+    assert_eq!(host.beat("a", 2, &[(topic, 0)]).unwrap().member_epoch, 3);
+    assert_eq!(told(&host.beat_briefly("b", 3).unwrap()), Some(vec![(topic, 1)]));
+}
+
+#[test]
 fn member_that_does_not_give_back_in_time_is_fenced() {
     let mut host = Host::new(1);
     let topic = two(&mut host);

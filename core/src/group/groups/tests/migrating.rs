@@ -210,6 +210,34 @@ fn last_member_of_the_consumer_protocol_downgrades_the_group_which_rebalances() 
 }
 
 #[test]
+fn group_that_comes_and_goes_gives_nobody_what_another_has() {
+    for restarts in [false, true] {
+        let mut world = World::new();
+        let joined = upgraded(&mut world);
+        world.beat(beat("m", -1));
+        if restarts {
+            world.restart();
+        }
+        world.is(GroupKind::Classic, GroupState::PreparingRebalance);
+        assert_eq!(world.beat(beat("n", 0)).assignment, Some(vec![]), "the first has not heard of anything");
+        let kept = world.joined(joining(&joined.member, &[0, 1, 2]));
+        assert_eq!(world.synced(&kept).len(), 2);
+    }
+}
+
+#[test]
+fn what_a_member_has_not_given_up_yet_is_its_own_after_an_upgrade() {
+    let mut world = World::new();
+    // Its leader gave it less than it has.
+    let joined = world.classic(joining("", &[0, 1, 2]), of_t(&[0]));
+    assert_eq!(world.beat(beat("m", 0)).assignment, Some(vec![]));
+    let given_up = world.joined(joining(&joined.member, &[0]));
+    assert!(world.synced(&given_up).len() < 3);
+    let (_, got) = world.told("m", 2, &[]);
+    assert!(!got.is_empty());
+}
+
+#[test]
 fn group_is_upgraded_only_where_it_may_be_and_nothing_is_lost_by_it() {
     let with_data = [&of_t(&[0])[..of_t(&[0]).len() - 4], &[0, 0, 0, 1, 7]].concat();
     let twice = write_assignment(&[("t", &[0]), ("t", &[0])], &[0, 1]);
