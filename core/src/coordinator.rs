@@ -109,6 +109,9 @@ pub trait Machine {
         turn: &mut Turn<'_, Self::Surroundings>,
     ) -> Decision<Self::Record, Self::Reply>;
 
+    /// How many commands it has not answered yet.
+    fn owed(&self) -> usize;
+
     /// When it wants to be told the time.
     fn deadline(&self) -> Option<Instant>;
 

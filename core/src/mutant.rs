@@ -304,6 +304,26 @@ mutants! {
         "The last partition of a topic is assigned to nobody.";
     AnsweredTwice, "answered-twice", Groups,
         "A decision that waits for room is answered, and answered again.";
+    ReplacementNotWritten, "replacement-not-written", Groups,
+        "The new id of a static member is not written down.";
+    TombstonesNotLoaded, "tombstones-not-loaded", Groups,
+        "A coordinator that starts passes over tombstones.";
+    SyncNotRefused, "sync-not-refused", Groups,
+        "Who waits for its assignment when its group agrees anew is never answered.";
+    ExpiryIgnoresMembers, "expiry-ignores-members", Groups,
+        "Offsets of a group that has members grow old too.";
+    OffsetsKeptForEver, "offsets-kept-for-ever", Groups,
+        "Offsets of a group that has become empty never expire.";
+    ExpirySinceCommit, "expiry-since-commit", Groups,
+        "Offsets of a classic group grow old from their commit, however long it had members.";
+    UpgradeForgetsAssignment, "upgrade-forgets-assignment", Groups,
+        "A member that goes over to the consumer protocol with its group has nothing there.";
+    DowngradeNotTold, "downgrade-not-told", Groups,
+        "Who is left when a group goes back to the classic protocol is not told to join again.";
+    RejoinNotAsked, "rejoin-not-asked", Groups,
+        "A member of the classic protocol in a group of the consumer protocol is never told to join again.";
+    MigratedSessionLost, "migrated-session-lost", Groups,
+        "The session of a member that goes over to the consumer protocol with its group never ends.";
     ShortWriteForgotten, "short-write-forgotten", Driver,
         "What a short write left is never sent.";
     ShortWriteRepeated, "short-write-repeated", Driver,

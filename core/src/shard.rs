@@ -28,4 +28,4 @@ pub use input::{DiskError, FileMeta, Input, Outcome};
 pub use message::ShardMessage;
 pub use report::{PartitionReport, PoolReport, RetentionReport, ShardReport};
 pub use shard::{Shard, Timer};
-pub use view::{PartitionView, Usage};
+pub use view::{CoordinatorView, PartitionView, Usage};

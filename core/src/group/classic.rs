@@ -153,6 +153,12 @@ impl ClassicGroup {
         !self.pending.is_empty()
     }
 
+    /// How many of its members wait for an answer, to a join or a sync.
+    pub fn owed(&self) -> usize {
+        let owed = |member: &Member| usize::from(member.join.is_some()) + usize::from(member.sync.is_some());
+        self.members.values().map(owed).sum()
+    }
+
     pub fn generation(&self) -> i32 {
         self.generation
     }
@@ -283,6 +289,15 @@ impl ClassicGroup {
             leader: self.leader.clone(),
             since: self.since,
             members: self.members.iter().map(member).collect(),
+        }
+    }
+
+    /// The same where it is on disk as it is: not while its members agree anew, nor before they first did.
+    pub fn view(&self) -> Option<ClassicValue> {
+        match self.phase {
+            Phase::Stable => Some(self.value()),
+            Phase::Empty => self.protocol_type.is_some().then(|| self.value()),
+            Phase::Preparing(_) | Phase::Completing => None,
         }
     }
 

@@ -217,6 +217,31 @@ impl ConsumerGroup {
         self.kept.regexes.insert(regex, value);
     }
 
+    /// All that its records say, for checkers.
+    pub fn view(&self, records: &mut Vec<GroupRecord>) {
+        let (kept, group) = (&self.kept, || self.id.clone());
+        let value = Some(ConsumerValue { epoch: kept.epoch, metadata_hash: kept.metadata_hash });
+        records.push(GroupRecord::Consumer { group: group(), value });
+        let value = Some(TargetEpochValue { epoch: kept.target_epoch, assigned_at: kept.assigned_at });
+        records.push(GroupRecord::TargetEpoch { group: group(), value });
+        for (member, value) in kept.members.iter() {
+            let (member, value) = (member.clone(), Some(value.clone()));
+            records.push(GroupRecord::Member { group: group(), member, value });
+        }
+        for (member, value) in kept.targets.iter() {
+            let (member, value) = (member.clone(), Some(value.clone()));
+            records.push(GroupRecord::TargetMember { group: group(), member, value });
+        }
+        for (member, value) in kept.currents.iter() {
+            let (member, value) = (member.clone(), Some(value.clone()));
+            records.push(GroupRecord::CurrentMember { group: group(), member, value });
+        }
+        for (regex, value) in kept.regexes.iter() {
+            let (regex, value) = (regex.clone(), Some(value.clone()));
+            records.push(GroupRecord::Regex { group: group(), regex, value });
+        }
+    }
+
     /// All that is on disk is replayed: every member has its whole time again.
     pub fn on_loaded(&mut self, out: &mut Out<'_>) {
         self.begin_sessions(out.now, out.settings);

@@ -4,6 +4,7 @@
 mod group;
 mod members;
 mod report;
+mod view;
 
 use alloc::boxed::Box;
 use alloc::collections::btree_map::Entry;
@@ -14,10 +15,11 @@ use core::mem;
 
 use self::group::{Group, Seat};
 pub use self::report::{GroupReport, OffsetReport};
+pub use self::view::GroupsView;
 use super::classic::ClassicGroup;
 use super::command::{CommitOffsets, DeleteOffsets, FetchOffsets, GroupCommand, GroupError, GroupReply};
 use super::consumer::ConsumerGroup;
-use super::offsets::{Offsets, Old};
+use super::offsets::{Aging, Offsets, Old};
 use super::out::{GroupEvent, Out};
 use super::record::{ClassicValue, GroupRecord};
 use super::settings::GroupSettings;
@@ -38,6 +40,15 @@ pub struct Groups {
     events: Vec<GroupEvent>,
     /// The group that a decision took the place of another with, until its records are replayed or refused; and that other, if any.
     replaced: Option<(String, Option<Group>)>,
+}
+
+/// The same, but for what is planted.
+fn aged(aging: Aging) -> Aging {
+    match aging {
+        Aging::Since(_) if mutant::on(Mutant::OffsetsKeptForEver) => Aging::Never,
+        Aging::Since(_) if mutant::on(Mutant::ExpirySinceCommit) => Aging::SinceCommit,
+        Aging::Never | Aging::SinceCommit | Aging::Since(_) => aging,
+    }
 }
 
 type Made = Decision<GroupRecord, GroupReply>;
@@ -156,8 +167,10 @@ impl Groups {
         }
         for (name, seat) in &self.groups {
             let group = &seat.group;
-            let old = Old { group: name, aging: group.aging(), retention, now: turn.now.wall };
-            let all = self.offsets.expire(&old, |topic| group.is_subscribed(topic), &mut decision.records);
+            let old = Old { group: name, aging: aged(group.aging()), retention, now: turn.now.wall };
+            let is_subscribed =
+                |topic: &str| group.is_subscribed(topic) && !mutant::on(Mutant::ExpiryIgnoresMembers);
+            let all = self.offsets.expire(&old, is_subscribed, &mut decision.records);
             if all && group.is_empty() && !group.expects_members() {
                 group.bury(name, &mut decision.records);
             }
@@ -333,6 +346,10 @@ impl Machine for Groups {
             self.check_at = Some(turn.now.mono);
         }
         decision
+    }
+
+    fn owed(&self) -> usize {
+        self.groups.values().map(|seat| seat.group.owed()).sum()
     }
 
     fn deadline(&self) -> Option<Instant> {

@@ -107,6 +107,17 @@ impl Offsets {
         self.groups.entry(group).or_default().insert(key, Box::new(value));
     }
 
+    /// All of them, for checkers.
+    pub(super) fn view(&self, records: &mut Vec<GroupRecord>) {
+        for group in self.groups.keys() {
+            records.extend(self.of_group(group, None).map(|(partition, value)| GroupRecord::Offset {
+                group: String::from(&**group),
+                partition,
+                value: Some(value.clone()),
+            }));
+        }
+    }
+
     pub(super) fn has(&self, group: &str) -> bool {
         self.groups.contains_key(group)
     }

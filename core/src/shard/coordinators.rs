@@ -14,7 +14,7 @@ pub(super) use self::around::Around;
 use self::host::{Answers, Host, Phase};
 use super::message::{CallId, ShardMessage};
 use super::owner::Owner;
-use super::{Config, Event, placement};
+use super::{Config, CoordinatorView, Event, Usage, placement};
 use crate::batch::Scratch;
 use crate::controller::Image;
 use crate::coordinator::{Machine, Token, Turn, Unavailable, Unreadable};
@@ -269,6 +269,25 @@ impl Coordinators {
             owner.on_call(now, self.id, call, self.around.image.version, fetch(partition, from));
         }
         moved
+    }
+
+    pub(super) fn view(&self, owner: &Owner) -> Vec<CoordinatorView> {
+        let view = |(partition, host): (&PartitionId, &Host<Groups>)| {
+            let groups = host.settled()?.view();
+            Some(CoordinatorView { partition: *partition, log_end: owner.log_end(*partition)?, groups })
+        };
+        self.hosts.iter().filter_map(view).collect()
+    }
+
+    /// Panics where somebody is owed an answer that nobody has to give.
+    pub(super) fn audit(&self) {
+        let owed: usize = self.hosts.values().map(Host::owed).sum();
+        assert_eq!(self.askers.len(), owed, "each command is answered by its coordinator");
+    }
+
+    pub(super) fn count(&self, usage: &mut Usage) {
+        usage.askers = self.askers.len();
+        usage.early += self.early.len();
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {

@@ -13,8 +13,8 @@ use super::message::ShardMessage;
 use super::owner::{Inheritance, Owner, StreamHold};
 use super::seat::Seat;
 use super::{
-    Effect, Event, Halt, Input, PartitionReport, PartitionView, PoolReport, RetentionReport, ShardReport,
-    Usage,
+    CoordinatorView, Effect, Event, Halt, Input, PartitionReport, PartitionView, PoolReport, RetentionReport,
+    ShardReport, Usage,
 };
 use crate::buf::{PageMut, Pool};
 use crate::config::Config;
@@ -311,11 +311,17 @@ impl Shard {
     pub fn audit(&self) {
         self.home.audit();
         self.owner.audit();
+        self.coordinators.audit();
     }
 
     /// The state of each partition, for checkers.
     pub fn view(&self) -> Vec<PartitionView> {
         self.owner.view()
+    }
+
+    /// The coordinators, for checkers.
+    pub fn coordinators(&self) -> Vec<CoordinatorView> {
+        self.coordinators.view(&self.owner)
     }
 
     /// What stands, as sums. Costs as much as there are pages.
@@ -373,6 +379,7 @@ impl Shard {
         let mut usage = Usage { request_bytes: self.pool.bytes_in_use(), ..Usage::default() };
         self.home.count(&mut usage);
         self.owner.count(&mut usage);
+        self.coordinators.count(&mut usage);
         usage
     }
 }

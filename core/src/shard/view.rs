@@ -1,6 +1,7 @@
 //! What a checker may see of a shard: its partitions as copies, and what it holds of everything that is bounded. No broker needs
 //! it: metrics are made of events and of `report`.
 
+use crate::group::groups::GroupsView;
 use crate::id::{Offset, PartitionId};
 use crate::log::LogView;
 
@@ -10,6 +11,15 @@ pub struct PartitionView {
     pub partition: PartitionId,
     pub high_watermark: Offset,
     pub log: LogView,
+}
+
+/// One coordinator that serves, while no decision of it waits for room.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CoordinatorView {
+    pub partition: PartitionId,
+    /// All before it is replayed.
+    pub log_end: Offset,
+    pub groups: GroupsView,
 }
 
 /// What a shard holds. All but the pages of the WAL, which serve as cache, is nothing while nobody wants anything of it.
@@ -32,6 +42,8 @@ pub struct Usage {
     pub acks: usize,
     pub parked: usize,
     pub early: usize,
+    /// Commands that coordinators have not answered.
+    pub askers: usize,
     /// Partitions' memory of readers that wait.
     pub watches: usize,
     /// Jobs on segment files, and files of deleted partitions that wait for one.

@@ -205,7 +205,9 @@ impl ClassicGroup {
                 let waiting = member.join.take().expect("it has just joined");
                 self.joining -= 1;
                 waiting.answer(out, GroupReply::Joined(joined), When::Committed);
-                self.write(out, self.value());
+                if !mutant::on(Mutant::ReplacementNotWritten) {
+                    self.write(out, self.value());
+                }
             }
             Phase::Empty | Phase::Preparing(_) | Phase::Completing | Phase::Stable => {
                 self.rebalance(out, reason)

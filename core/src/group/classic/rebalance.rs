@@ -46,7 +46,9 @@ impl ClassicGroup {
         for (id, member) in self.members.iter_mut() {
             member.assignment.clear();
             if let Some(waiting) = member.sync.take() {
-                waiting.fail(out, error.clone());
+                if !mutant::on(Mutant::SyncNotRefused) {
+                    waiting.fail(out, error.clone());
+                }
                 answered.push(id.clone());
             }
         }

@@ -18,6 +18,7 @@ use crate::group::out::{Out, Reason};
 use crate::group::record::{ClassicOfMember, CurrentValue, EpochPartitions, MemberState, MemberValue};
 use crate::group::topics::Surroundings;
 use crate::limits::GROUP_METADATA_BYTES_MAX;
+use crate::mutant::{self, Mutant};
 
 impl ConsumerGroup {
     /// Takes a join that was [checked](crate::group::classic::ClassicGroup::check_join), into a group that has members.
@@ -194,7 +195,7 @@ impl ConsumerGroup {
             };
         let (session_timeout, rebalance_timeout) = (classic.session_timeout, member.rebalance_timeout);
         self.timers.on_heartbeat(id, out.now.mono + session_timeout);
-        if must_join {
+        if must_join && !mutant::on(Mutant::RejoinNotAsked) {
             self.timers.on_join_owed(id, out.now.mono + rebalance_timeout);
             return Err(GroupError::RebalanceInProgress);
         }

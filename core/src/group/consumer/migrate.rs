@@ -16,6 +16,7 @@ use crate::group::record::{
     ConsumerValue, CurrentValue, EpochPartitions, GroupRecord, MemberState, MemberValue, TargetEpochValue,
 };
 use crate::group::topics::Surroundings;
+use crate::mutant::{self, Mutant};
 
 /// A member on its way from the classic protocol.
 struct Seated {
@@ -32,7 +33,10 @@ impl ConsumerGroup {
         let (mut seated, mut claims) = (Vec::new(), Vec::new());
         for Migrant { id, mut value, metadata, assignment } in classic.migrants()? {
             let subscription = Subscription::read(&metadata)?;
-            let assigned = by_id(read_assignment(&assignment)?, topics);
+            let mut assigned = by_id(read_assignment(&assignment)?, topics);
+            if mutant::on(Mutant::UpgradeForgetsAssignment) {
+                assigned.clear();
+            }
             for topic in &assigned {
                 let mut partitions = topic.partitions.iter();
                 if !partitions.all(|partition| has_owner.insert((topic.topic, *partition))) {
@@ -58,7 +62,9 @@ impl ConsumerGroup {
             group.replay(record.clone());
             out.decision.records.push(record);
         }
-        group.on_loaded(out);
+        if !mutant::on(Mutant::MigratedSessionLost) {
+            group.on_loaded(out);
+        }
         Some(group)
     }
 
@@ -119,7 +125,9 @@ impl ConsumerGroup {
             return false;
         }
         let Some(mut successor) = self.downgraded(out, topics, gone) else { return false };
-        successor.rebalance(out, Reason::Downgraded(gone.iter().cloned().collect()));
+        if !mutant::on(Mutant::DowngradeNotTold) {
+            successor.rebalance(out, Reason::Downgraded(gone.iter().cloned().collect()));
+        }
         self.give_way(successor);
         true
     }

@@ -116,6 +116,13 @@ impl Group {
         }
     }
 
+    pub(super) fn owed(&self) -> usize {
+        match self {
+            Self::Simple | Self::Consumer(_) => 0,
+            Self::Classic(group) => group.owed(),
+        }
+    }
+
     pub(super) fn is_subscribed(&self, topic: &str) -> bool {
         match self {
             Self::Simple => false,

@@ -81,6 +81,11 @@ impl<M: Machine + Default> Host<M> {
         self.waiting.is_some()
     }
 
+    /// The machine, where all that it has decided is in the log.
+    pub(super) fn settled(&self) -> Option<&M> {
+        (self.phase == Phase::Serving && self.waiting.is_none()).then_some(&self.machine)
+    }
+
     pub(super) fn set_phase(&mut self, phase: Phase) {
         self.phase = phase;
     }
@@ -122,6 +127,14 @@ impl<M: Machine + Default> Host<M> {
 
     pub(super) fn on_surroundings(&mut self) {
         self.surroundings_changed = true;
+    }
+
+    /// How many commands are not answered. Panics where the machine waits for nothing and owes an answer.
+    pub(super) fn owed(&self) -> usize {
+        let owed = self.machine.owed();
+        assert!(owed == 0 || self.machine.deadline().is_some(), "who waits is answered in time");
+        let waiting = self.waiting.as_ref().map_or(0, |waiting| waiting.answers.len());
+        owed + waiting + self.commands.len() + self.pending.len()
     }
 
     /// Takes a command; the answer, if there will be no other.
@@ -170,6 +183,9 @@ impl<M: Machine + Default> Host<M> {
                 let record = record.map_err(|_| damaged())?;
                 // Kafka writes none without a key; others do not belong here and say nothing.
                 let Some(key) = record.key else { continue };
+                if record.value.is_none() && mutant::on(Mutant::TombstonesNotLoaded) {
+                    continue;
+                }
                 if let Some(record) = M::decode(key, record.value)? {
                     self.machine.replay(record);
                 }
