@@ -6,15 +6,18 @@ mod anomalies;
 mod commits_stand;
 mod compaction_equals_fold;
 mod configs_in_force;
+mod coordinator_matches_log;
 mod disk_oracle;
 mod high_watermark_told;
 mod hw_monotone;
+mod late_commits_refused;
 mod liveness;
 mod log_start_monotone;
 mod look;
 mod no_silent_gap;
 mod nothing_skipped;
 mod offsets_by_time;
+mod offsets_expire_in_time;
 mod one_owner;
 mod producer_state;
 mod repeatable_read;
@@ -24,7 +27,8 @@ mod rot_is_told;
 mod settings;
 mod state_matches_log;
 
-use highwater_core::time::{Instant, Timestamp};
+use highwater_core::time::{Duration, Instant, Timestamp};
+pub use late_commits_refused::Committer;
 pub use look::{Look, When};
 
 use crate::history::Fact;
@@ -50,6 +54,8 @@ pub struct Rules {
     pub topics: Vec<TopicRule>,
     /// Bits rot, and there is no second copy: loss is legal as long as it is said.
     pub rot: bool,
+    /// How long offsets of groups are kept, and how often coordinators look at them; the same on all nodes.
+    pub offsets: Option<(Duration, Duration)>,
 }
 
 /// One invariant over the history of a node.
@@ -100,17 +106,20 @@ impl Checkers {
         Self(vec![
             Box::new(acked_is_durable::AckedIsDurable::new(rules)),
             Box::new(anomalies::Anomalies::new(rules)),
-            Box::new(commits_stand::CommitsStand::default()),
+            Box::new(commits_stand::CommitsStand::new(rules)),
             Box::new(compaction_equals_fold::CompactionEqualsFold::new(rules)),
             Box::new(configs_in_force::ConfigsInForce::new(rules)),
+            Box::new(coordinator_matches_log::CoordinatorMatchesLog::new(rules)),
             Box::new(disk_oracle::DiskOracle::new(rules)),
             Box::new(high_watermark_told::HighWatermarkTold::new(rules)),
             Box::new(hw_monotone::HwMonotone::new(rules)),
+            Box::new(late_commits_refused::LateCommitsRefused::default()),
             Box::new(liveness::Liveness),
             Box::new(log_start_monotone::LogStartMonotone::new(rules)),
             Box::new(no_silent_gap::NoSilentGap::new(rules)),
             Box::new(nothing_skipped::NothingSkipped::default()),
             Box::new(offsets_by_time::OffsetsByTime::new(rules)),
+            Box::new(offsets_expire_in_time::OffsetsExpireInTime::new(rules)),
             Box::new(one_owner::OneOwner::default()),
             Box::new(producer_state::ProducerState::new(rules)),
             Box::new(repeatable_read::RepeatableRead::new(rules)),
@@ -162,7 +171,7 @@ mod samples {
             compacts: false,
             tombstones_go: false,
         };
-        Rules { topics: vec![topic], rot: false }
+        Rules { topics: vec![topic], rot: false, offsets: None }
     }
 
     pub(super) fn sent(value: u64, promise: Promise) -> Fact {
@@ -226,7 +235,8 @@ mod samples {
         };
         let high_watermark = Offset(high_watermark);
         let partitions = vec![PartitionView { partition: PartitionId::METADATA, high_watermark, log }];
-        Look { node, shards: 1, shard: 0, partitions, usage: Usage::default(), when: When::AtWork }
+        let (coordinators, usage) = (Vec::new(), Usage::default());
+        Look { node, shards: 1, shard: 0, partitions, coordinators, usage, when: When::AtWork }
     }
 
     pub(super) fn read_to_end(end: i64) -> Fact {

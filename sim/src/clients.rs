@@ -91,6 +91,13 @@ pub enum Act {
     Close {
         conn: ConnId,
     },
+    /// What is on its way to the server, and all that follows, does not get there before; the client loses the connection at the
+    /// other time.
+    Delay {
+        conn: ConnId,
+        cut_at: Instant,
+        held_until: Instant,
+    },
     Wake {
         at: Instant,
     },

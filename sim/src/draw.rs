@@ -52,6 +52,10 @@ pub enum Stream {
     Steward(usize),
     /// What is drawn of a node's groups.
     Groups(usize),
+    /// How long offsets are kept.
+    Expiry,
+    /// The other protocol of those that have both.
+    Migration(usize),
 }
 
 impl Stream {
@@ -75,6 +79,8 @@ impl Stream {
             Self::LastEnd(node) => (11, node as u64),
             Self::Steward(node) => (12, node as u64),
             Self::Groups(node) => (13, node as u64),
+            Self::Migration(node) => (14, node as u64),
+            Self::Expiry => (15, 0),
         };
         assert!(index < 1 << 48, "kinds and what they count do not mix");
         Prng::keyed(seed, (kind << 48) | index)

@@ -7,8 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use highwater_core::client::{ClientError, Written};
-use highwater_core::id::{FileId, PartitionId, StreamId};
+use highwater_core::group::record::GroupRecord;
+use highwater_core::id::{FileId, Offset, PartitionId, StreamId};
 use highwater_core::shard::Event;
+use highwater_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::disk::Strike;
@@ -205,6 +207,16 @@ pub struct Frame {
     pub batches: Vec<Logging>,
 }
 
+/// A batch of a coordinator's records as it goes to a write-ahead log.
+#[derive(Debug, Clone)]
+pub struct Kept {
+    pub partition: PartitionId,
+    pub base: Offset,
+    pub end: Offset,
+    pub at: Timestamp,
+    pub records: Vec<GroupRecord>,
+}
+
 /// What is known of a disk that damages what it holds.
 #[derive(Debug, Clone)]
 pub enum DiskNote {
@@ -272,6 +284,11 @@ pub enum Fact {
         node: usize,
         note: DiskNote,
     },
+    /// Only where there are groups.
+    Kept {
+        node: usize,
+        batch: Kept,
+    },
     Steward {
         node: usize,
         deed: Deed,
@@ -326,6 +343,7 @@ impl Fact {
             | Self::Unreadable { place, .. } => Some(*place),
             Self::Core { .. }
             | Self::Disk { .. }
+            | Self::Kept { .. }
             | Self::Steward { .. }
             | Self::Member(_)
             | Self::Ended { .. }
@@ -434,6 +452,7 @@ impl History {
             | Fact::Trimmed(_)
             | Fact::Unreadable { .. }
             | Fact::Disk { .. }
+            | Fact::Kept { .. }
             | Fact::Steward { .. }
             | Fact::Member(_)
             | Fact::DiskReplaced { .. }

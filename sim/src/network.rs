@@ -214,6 +214,14 @@ impl Network {
         self.forget_if_over(link);
     }
 
+    /// Holds up what comes from a client, which loses the connection on its side.
+    pub fn delay(&mut self, end: ClientEnd, cut_at: Instant, held_until: Instant) {
+        let Some((link, connection)) = self.of_client(end) else { return };
+        connection.held_until = held_until;
+        self.delivered.add("held-up");
+        self.plan.push((cut_at, Arrival { link, what: Arriving::Reset { toward: Toward::Client } }));
+    }
+
     /// Every client closes what it has open; what is half open ends as if by keepalive.
     pub fn send_clients_away(&mut self, now: Instant) {
         for end in self.by_end.keys().copied().collect::<Vec<_>>() {
@@ -286,6 +294,10 @@ impl Network {
             return Delivery::Nothing;
         };
         let delivery = match what {
+            Arriving::Segment { toward: Toward::Server, .. } if now < connection.held_until => {
+                self.plan.push((connection.held_until, arrival));
+                Delivery::Nothing
+            }
             Arriving::Segment { toward: Toward::Server, number } => {
                 if powered(connection.node) {
                     self.arrive_at_server(link, number, now)

@@ -179,6 +179,10 @@ pub struct Params {
     /// How many times as long clients rest as they usually would.
     pub rest_factor: u64,
     pub(crate) stewards: Stewards,
+    /// How long offsets of groups are kept, and how often coordinators look at them.
+    pub(crate) offsets: Option<(Duration, Duration)>,
+    /// How long nodes are left alone at the end.
+    pub linger: Duration,
     /// When the faults end.
     pub faults_end: Duration,
     pub faults: Vec<Planned>,
@@ -189,6 +193,10 @@ pub struct Params {
     /// Steps after which a run counts as a loop without end.
     pub steps_max: u64,
 }
+
+/// What is kept no longer than this is seen to go, and how long that takes at most.
+const LINGER_MAX: Duration = Duration::from_secs(60);
+const LINGER: Duration = Duration::from_secs(75);
 
 /// Steps of the longest run.
 const STEPS_MAX: u64 = 20_000_000;
@@ -217,14 +225,18 @@ impl Params {
                 clients.push(ClientParams::draw(&mut prng, node, role, &tuning));
             }
         }
+        let (mut offsets, mut linger) = (None, Duration::ZERO);
         if tuning.groups_max > 0 {
             topics.iter_mut().for_each(TopicParams::settle);
             for (node, params) in drawn.iter_mut().enumerate() {
-                let mut prng = Stream::Groups(node).of(seed);
                 let of_node = topics.iter().filter(|topic| topic.node == node);
                 let names: Vec<String> = of_node.map(|topic| topic.name.clone()).collect();
-                let groups = spec::draw_groups(&mut prng, node, &names, &tuning);
+                let groups = spec::draw_groups(seed, node, &names, &tuning);
                 params.config.statics.extend(groups.settings);
+                offsets = Some((groups.retention, groups.check_interval));
+                if groups.retention <= LINGER_MAX {
+                    linger = LINGER;
+                }
                 for member in groups.members {
                     clients.push(ClientParams::draw(&mut prng, node, Role::Member(member), &tuning));
                 }
@@ -239,6 +251,8 @@ impl Params {
             speeds,
             rest_factor: tuning.rest_factor,
             stewards: tuning.stewards,
+            offsets,
+            linger,
             faults_end,
             faults: fault::draw_plan(Sketch { seed, options, nodes, until: faults_end }),
             without_clients: BTreeSet::new(),

@@ -3,6 +3,7 @@
 
 mod clock;
 mod damage;
+mod kept;
 mod life;
 mod look;
 mod machine;
@@ -14,10 +15,11 @@ mod replace;
 mod tests;
 mod turn;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use highwater_core::batch::Scratch;
 use highwater_core::client::Address;
-use highwater_core::id::Offset;
+use highwater_core::id::{Offset, PartitionId};
 use highwater_core::time::{Duration, Instant};
 
 use crate::checker::{Checkers, Rules, When};
@@ -28,7 +30,7 @@ use crate::heap::Heap;
 use crate::history::{Ending, Fact, History, Member};
 use crate::marks;
 use crate::network::{Arrival, ClientEnd, Delivery, Network};
-use crate::params::{ClientParams, PORT, Params, Rot, host};
+use crate::params::{ClientParams, PORT, Params, Role, Rot, host};
 use crate::profile::Stewards;
 use crate::report::{Counts, Report, Violation};
 use crate::tape::Tape;
@@ -129,6 +131,11 @@ enum Phase {
     Leaving {
         until: Instant,
     },
+    /// Only time passes, until then. The last look was taken at that time.
+    Lingering {
+        until: Instant,
+        looked: Instant,
+    },
     Over,
 }
 
@@ -151,6 +158,10 @@ pub struct World {
     metadata_ends: Vec<Offset>,
     /// How often the clients of each node began anew.
     restarts: Vec<u64>,
+    /// Members of groups are about; partitions that are none of coordinators.
+    has_groups: bool,
+    of_clients: BTreeSet<PartitionId>,
+    scratch: Scratch,
     operations: Counts,
     faults: Counts,
     coverage: Counts,
@@ -167,6 +178,7 @@ impl World {
         let rules = Rules {
             topics: params.topics.iter().map(crate::params::TopicParams::rule).collect(),
             rot: params.options.rot == Rot::On,
+            offsets: params.offsets,
         };
         let mut world = Self {
             heap: Heap::default(),
@@ -180,6 +192,9 @@ impl World {
             copies: BTreeMap::new(),
             metadata_ends: vec![Offset::ZERO; params.nodes.len()],
             restarts: vec![0; params.nodes.len()],
+            has_groups: params.clients.iter().any(|client| matches!(client.role, Role::Member(_))),
+            of_clients: BTreeSet::new(),
+            scratch: Scratch::default(),
             operations: Counts::default(),
             faults: Counts::default(),
             coverage: Counts::default(),
@@ -315,6 +330,7 @@ impl World {
             | Fact::Ended { node, .. }
             | Fact::DiskReplaced { node }
             | Fact::Disk { node, .. }
+            | Fact::Kept { node, .. }
             | Fact::Member(Member { node, .. })
             | Fact::Steward { node, .. } => Some(*node),
             Fact::Sent(_)
@@ -360,7 +376,7 @@ impl World {
 
     /// Tells a client something, and does what it wants in return.
     fn tell(&mut self, client: usize, heard: Heard) {
-        if matches!(self.phase, Phase::Leaving { .. }) {
+        if matches!(self.phase, Phase::Leaving { .. } | Phase::Lingering { .. }) {
             return;
         }
         let now = self.now();
@@ -394,6 +410,9 @@ impl World {
                 self.network.client_sends(ClientEnd { client, conn }, &parts, now);
             }
             Act::Close { conn } => self.network.client_closes(ClientEnd { client, conn }, now),
+            Act::Delay { conn, cut_at, held_until } => {
+                self.network.delay(ClientEnd { client, conn }, cut_at, held_until);
+            }
             Act::Wake { at } => self.heap.at(at, Occurrence::Client { client, heard: Heard::Wake }),
         }
     }
@@ -458,17 +477,14 @@ impl World {
                 }
                 Some(what) => self.overdue(until, what),
             },
-            Phase::Leaving { until } => match self.unsettled() {
-                None => {
+            Phase::Leaving { until } => {
+                if self.unsettled().is_none() || now >= until {
                     (0..self.nodes.len()).for_each(|node| self.look_at_node(node, When::Quiet));
-                    self.phase = Phase::Over;
+                    self.phase = Phase::Lingering { until: now + self.params.linger, looked: now };
+                    return self.on_watch();
                 }
-                Some(_) if now >= until => {
-                    (0..self.nodes.len()).for_each(|node| self.look_at_node(node, When::Quiet));
-                    self.phase = Phase::Over;
-                }
-                Some(_) => {}
-            },
+            }
+            Phase::Lingering { until, looked } => self.linger(until, looked),
             Phase::Faults | Phase::Over => {}
         }
         self.heap.at(now + Duration::from_millis(10), Occurrence::Watch);

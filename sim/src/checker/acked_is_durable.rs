@@ -118,6 +118,7 @@ impl Checker for AckedIsDurable {
             | Fact::Trimmed(_)
             | Fact::Unreadable { .. }
             | Fact::Disk { .. }
+            | Fact::Kept { .. }
             | Fact::Steward { .. }
             | Fact::Core { .. }
             | Fact::Ended { .. }

@@ -152,6 +152,7 @@ impl Checker for Anomalies {
             | Fact::Trimmed(_)
             | Fact::Unreadable { .. }
             | Fact::Disk { .. }
+            | Fact::Kept { .. }
             | Fact::Steward { .. }
             | Fact::Core { .. }
             | Fact::Ended { .. }

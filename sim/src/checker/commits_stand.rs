@@ -3,9 +3,10 @@
 
 use std::collections::BTreeMap;
 
+use highwater_core::group::record::GroupRecord;
 use highwater_core::wire::ErrorCode;
 
-use super::Checker;
+use super::{Checker, Rules};
 use crate::history::{Act, Fact, Member, Place};
 use crate::report::Violation;
 
@@ -22,6 +23,7 @@ struct Commit {
 
 #[derive(Debug, Clone, Default)]
 pub(super) struct CommitsStand {
+    topics: Vec<String>,
     commits: BTreeMap<(String, Place), Vec<Commit>>,
     groups: BTreeMap<u64, String>,
     /// The number of the last question: what is asked later has a higher one.
@@ -29,6 +31,18 @@ pub(super) struct CommitsStand {
 }
 
 impl CommitsStand {
+    pub(super) fn new(rules: &Rules) -> Self {
+        Self { topics: rules.topics.iter().map(|topic| topic.name.clone()).collect(), ..Self::default() }
+    }
+
+    /// What was committed grows old and goes, unless that comes to nothing. Another checker says whether it was time.
+    fn on_kept(&mut self, record: &GroupRecord) {
+        let GroupRecord::Offset { group, partition, value: None } = record else { return };
+        let Some(topic) = self.topics.iter().position(|topic| *topic == partition.topic) else { return };
+        let key = (group.clone(), Place { topic, index: partition.partition });
+        self.commits.get_mut(&key).into_iter().flatten().for_each(|commit| commit.acked = false);
+    }
+
     fn on_committed(
         &mut self,
         (question, until): (u64, u64),
@@ -97,6 +111,7 @@ impl Checker for CommitsStand {
                 Act::Finds { group, asked, offsets } => return self.on_found(group, *asked, offsets),
                 Act::Has { .. } | Act::Gone | Act::Heard { .. } | Act::LogStarts { .. } => {}
             },
+            Fact::Kept { batch, .. } => batch.records.iter().for_each(|record| self.on_kept(record)),
             // Nothing that was asked of this life of the node happens any more.
             Fact::Ended { .. } => {
                 self.groups.clear();

@@ -144,6 +144,7 @@ impl Checker for CompactionEqualsFold {
             | Fact::RefusedInSequence { .. }
             | Fact::Unreadable { .. }
             | Fact::Disk { .. }
+            | Fact::Kept { .. }
             | Fact::Core { .. }
             | Fact::Ended { .. }
             | Fact::ReadToEnd { .. }

@@ -146,6 +146,7 @@ impl Checker for DiskOracle {
             | Fact::Trimmed(_)
             | Fact::Unreadable { .. }
             | Fact::Disk { .. }
+            | Fact::Kept { .. }
             | Fact::Steward { .. }
             | Fact::ReadToEnd { .. }
             | Fact::FinalReadBegan

@@ -42,6 +42,7 @@ impl Checker for HighWatermarkTold {
             | Fact::Trimmed(_)
             | Fact::Unreadable { .. }
             | Fact::Disk { .. }
+            | Fact::Kept { .. }
             | Fact::Steward { .. }
             | Fact::Core { .. }
             | Fact::Ended { .. }

@@ -1,6 +1,6 @@
 //! What the world shows of a running node beside the facts: copies of its state, taken now and then.
 
-use highwater_core::shard::{PartitionView, Usage};
+use highwater_core::shard::{CoordinatorView, PartitionView, Usage};
 
 /// One look into one shard.
 #[derive(Debug, Clone)]
@@ -9,6 +9,7 @@ pub struct Look {
     pub shards: usize,
     pub shard: u16,
     pub partitions: Vec<PartitionView>,
+    pub coordinators: Vec<CoordinatorView>,
     pub usage: Usage,
     pub when: When,
 }

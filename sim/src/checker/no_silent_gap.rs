@@ -90,6 +90,7 @@ impl Checker for NoSilentGap {
             | Fact::Trimmed(_)
             | Fact::Unreadable { .. }
             | Fact::Disk { .. }
+            | Fact::Kept { .. }
             | Fact::Steward { .. }
             | Fact::Core { .. }
             | Fact::Ended { .. }

@@ -199,6 +199,7 @@ impl Checker for ProducerState {
             | Fact::Trimmed(_)
             | Fact::Unreadable { .. }
             | Fact::Disk { .. }
+            | Fact::Kept { .. }
             | Fact::Steward { .. }
             | Fact::Ended { .. }
             | Fact::FinalReadBegan

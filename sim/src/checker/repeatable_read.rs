@@ -71,6 +71,7 @@ impl Checker for RepeatableRead {
             | Fact::Trimmed(_)
             | Fact::Unreadable { .. }
             | Fact::Disk { .. }
+            | Fact::Kept { .. }
             | Fact::Steward { .. }
             | Fact::Core { .. }
             | Fact::Ended { .. }

@@ -44,6 +44,7 @@ fn left(usage: &Usage) -> Vec<(&'static str, usize)> {
         ("acks", acks),
         ("parked", parked),
         ("early", early),
+        ("askers", usage.askers),
         ("watches", watches),
         ("jobs", keep_jobs),
         ("doomed", doomed),

@@ -253,6 +253,7 @@ impl Checker for RotIsTold {
             | Fact::RefusedInSequence { .. }
             | Fact::Trimmed(_)
             | Fact::Steward { .. }
+            | Fact::Kept { .. }
             | Fact::DiskReplaced { .. }
             | Fact::Overdue { .. } => {}
         }

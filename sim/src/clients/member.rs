@@ -14,6 +14,7 @@ use super::Desk;
 use super::consumer::on_fetch_failed;
 use super::fetching::{Partitions, take_fetched};
 use super::session::{Next, Task, Turn};
+use crate::checker::Committer;
 use crate::draw::Draw;
 use crate::history::{Act, Fact, Member as Fellow, Place, Process, Share, Sought};
 use crate::params::{Exit, MemberSpec, TopicParams};
@@ -42,6 +43,8 @@ enum Standing {
 pub(super) struct Member {
     node: usize,
     spec: MemberSpec,
+    /// What it joined with last.
+    config: GroupConfig,
     /// All that its group reads.
     partitions: Partitions,
     standing: Standing,
@@ -52,6 +55,8 @@ pub(super) struct Member {
     /// Up to where it has read.
     positions: BTreeMap<Place, i64>,
     tokens: u64,
+    /// How often it was given something in this life.
+    given: u32,
     next_at: Instant,
     stalled_until: Instant,
     vanished: bool,
@@ -69,12 +74,14 @@ impl Member {
         Self {
             node,
             partitions: Partitions::new(&places, topics),
+            config: spec.config.clone(),
             spec,
             standing: Standing::Outside,
             epoch: -1,
             told: None,
             positions: BTreeMap::new(),
             tokens: 0,
+            given: 0,
             next_at: Instant::default(),
             stalled_until: Instant::default(),
             vanished: false,
@@ -82,16 +89,14 @@ impl Member {
         }
     }
 
-    fn config(&self) -> &GroupConfig {
-        &self.spec.config
-    }
-
     /// Says what it has, if that has changed.
     fn tell(&mut self, turn: &mut Turn<'_, '_>) {
+        // Where both protocols meet, what was given may still grow in a generation.
+        let agrees = self.config.protocol != MemberProtocol::Consumer && !self.spec.is_mixed;
         let share = Share {
-            group: self.config().group.clone(),
-            generation: (self.config().protocol != MemberProtocol::Consumer).then_some(self.epoch),
-            instance: self.config().instance.clone(),
+            group: self.config.group.clone(),
+            generation: agrees.then_some(self.epoch),
+            instance: self.config.instance.clone(),
             places: turn.client.owned().filter_map(|partition| self.partitions.place(partition)).collect(),
         };
         if self.told.as_ref() != Some(&share) {
@@ -117,11 +122,12 @@ impl Member {
     }
 
     fn commit(&mut self, turn: &mut Turn<'_, '_>) {
-        let offsets: Vec<OffsetToCommit> = self
-            .positions
-            .iter()
-            .map(|(place, next)| OffsetToCommit::new(self.partitions.partition(*place), Offset(*next)))
-            .collect();
+        let metadata = Committer { process: turn.process, given: self.given }.text();
+        let commit = |(place, next): (&Place, &i64)| OffsetToCommit {
+            metadata: metadata.clone(),
+            ..OffsetToCommit::new(self.partitions.partition(*place), Offset(*next))
+        };
+        let offsets: Vec<OffsetToCommit> = self.positions.iter().map(commit).collect();
         if !offsets.is_empty() {
             self.tokens += 1;
             if !turn.client.commit(turn.desk.clocks(), Token(self.tokens), offsets) {
@@ -148,18 +154,38 @@ impl Member {
             self.stalled_until = turn.desk.now + turn.prng.micros(50_000, 3_000_000);
             self.next_at = self.next_at.max(self.stalled_until);
         }
+        if self.spec.delay_per_million > 0 && turn.prng.chance(self.spec.delay_per_million) {
+            return self.delay(turn);
+        }
         if turn.prng.chance(self.spec.crash_per_million) { Next::Crash } else { Next::At(self.next_at) }
+    }
+
+    /// What it says from now on is late, and soon it says it elsewhere too.
+    fn delay(&mut self, turn: &mut Turn<'_, '_>) -> Next {
+        turn.desk.operations.add("member-delayed");
+        self.commit(turn);
+        if turn.prng.chance(200_000) {
+            self.leave(turn);
+        }
+        let cut = turn.prng.micros(100, 100_000);
+        self.next_at = turn.desk.now;
+        Next::Delay { cut, late: turn.prng.micros(1_000, 4_000_000) }
     }
 
     /// The leader of a classic group that comes back to what it assigned before does not see what topics came meanwhile, and
     /// neither does Kafka's: such a group begins when they are there.
     fn join(&mut self, turn: &mut Turn<'_, '_>) {
-        let is_classic = self.config().protocol != MemberProtocol::Consumer;
+        let changes = self.spec.other.as_deref().filter(|_| turn.prng.coin());
+        if changes.is_some() {
+            turn.desk.operations.add("protocol-changed");
+        }
+        self.config = changes.unwrap_or(&self.spec.config).clone();
+        let is_classic = self.config.protocol != MemberProtocol::Consumer;
         if is_classic && !self.partitions.places().all(|place| turn.desk.history.is_made(place.topic)) {
             return;
         }
         self.standing = Standing::In;
-        turn.client.join_group(turn.desk.clocks(), self.spec.config.clone());
+        turn.client.join_group(turn.desk.clocks(), self.config.clone());
     }
 
     /// What it does once the faults have ended: all that its group reads must come to be read.
@@ -192,9 +218,9 @@ impl Member {
 
     /// What nobody in the group has.
     fn unread(&self, turn: &Turn<'_, '_>) -> Option<String> {
-        let shares: Vec<&Share> = turn.desk.history.shares(&self.config().group).collect();
+        let shares: Vec<&Share> = turn.desk.history.shares(&self.config.group).collect();
         let lacking = self.partitions.places().find(|place| !shares.iter().any(|s| s.places.contains(place)));
-        lacking.map(|place| format!("nobody in {} has {place:?}", self.config().group))
+        lacking.map(|place| format!("nobody in {} has {place:?}", self.config.group))
     }
 
     fn on_member(&mut self, event: MemberEvent, turn: &mut Turn<'_, '_>) {
@@ -202,6 +228,7 @@ impl Member {
             MemberEvent::Assigned { epoch, partitions } => {
                 turn.desk.operations.add("assigned");
                 self.epoch = epoch;
+                self.given += 1;
                 self.seek(&partitions, turn);
             }
             MemberEvent::Revoked { partitions, .. } => {

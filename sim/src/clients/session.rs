@@ -7,7 +7,7 @@ use highwater_core::batch::Scratch;
 use highwater_core::client::{Acks, Client, ClientConfig, ClientEffect, ClientEvent, ClientInput};
 use highwater_core::id::ConnId;
 use highwater_core::prng::Prng;
-use highwater_core::time::Instant;
+use highwater_core::time::{Duration, Instant};
 
 use super::tap::{Seen, Tap};
 use super::{Act, Desk, Heard};
@@ -32,6 +32,12 @@ pub(super) enum Next {
     Idle,
     /// The process ends here, and another begins.
     Crash,
+    /// What it sends on the connections that it has comes late, and it loses them before. It goes on at once.
+    Delay {
+        cut: Duration,
+        /// From then on.
+        late: Duration,
+    },
 }
 
 /// What a client is there for.
@@ -144,6 +150,10 @@ impl Session {
             let next = self.task.go_on(&mut Turn { client, process: *process, prng, scratch, seen, desk });
             let acts = desk.acts.len();
             self.slots = self.slots.max(life.obey(answered, &self.seen, desk));
+            if let Next::Delay { cut, late } = next {
+                life.delay((desk.now + cut, desk.now + cut + late), desk);
+                continue;
+            }
             if next == Next::Crash {
                 desk.operations.add("client-crash");
                 life.end(desk);
@@ -154,7 +164,7 @@ impl Session {
             if quiet && acts == desk.acts.len() {
                 let at = match next {
                     Next::At(at) => Some(at),
-                    Next::Idle | Next::Crash => None,
+                    Next::Idle | Next::Crash | Next::Delay { .. } => None,
                 };
                 return [at, life.client.deadline()].into_iter().flatten().min();
             }
@@ -204,6 +214,11 @@ impl Life {
             }
         }
         slots
+    }
+
+    fn delay(&self, (cut_at, held_until): (Instant, Instant), desk: &mut Desk<'_>) {
+        let delay = |own: &ConnId| Act::Delay { conn: self.named(*own), cut_at, held_until };
+        desk.acts.extend(self.taps.keys().map(delay));
     }
 
     fn end(&mut self, desk: &mut Desk<'_>) {

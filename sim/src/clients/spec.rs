@@ -6,7 +6,7 @@ use highwater_core::client::{
 use highwater_core::prng::Prng;
 use highwater_core::time::Duration;
 
-use crate::draw::Draw;
+use crate::draw::{Draw, Stream};
 use crate::history::{Edge, Place, Promise};
 use crate::params::{PORT, TopicParams, host};
 use crate::profile::{TopicKind, Tuning};
@@ -75,6 +75,10 @@ pub enum Exit {
 #[derive(Debug, Clone)]
 pub struct MemberSpec {
     pub config: GroupConfig,
+    /// The same in the other protocol, if it may come back with that.
+    pub other: Option<Box<GroupConfig>>,
+    /// Its group may have members of both protocols.
+    pub is_mixed: bool,
     /// How long a coordinator may hear nothing of it.
     pub session: Duration,
     pub exit: Exit,
@@ -83,6 +87,7 @@ pub struct MemberSpec {
     pub crash_per_million: u64,
     pub leave_per_million: u64,
     pub stall_per_million: u64,
+    pub delay_per_million: u64,
     /// Of a million fetches, after how many it commits by itself.
     pub commit_per_million: u64,
 }
@@ -157,17 +162,23 @@ pub(crate) fn draw_roles(
 
 /// What is drawn of the groups of a node: settings of the broker and the members.
 pub(crate) struct Groups {
+    /// How long offsets are kept, and how often that is looked at.
+    pub(crate) retention: Duration,
+    pub(crate) check_interval: Duration,
     pub(crate) settings: Vec<(String, String)>,
     pub(crate) members: Vec<MemberSpec>,
 }
 
-pub(crate) fn draw_groups(prng: &mut Prng, node: usize, topics: &[String], tuning: &Tuning) -> Groups {
+pub(crate) fn draw_groups(seed: u64, node: usize, topics: &[String], tuning: &Tuning) -> Groups {
+    let (prng, migration) = (&mut Stream::Groups(node).of(seed), &mut Stream::Migration(node).of(seed));
     let session = Duration::from_millis(prng.pick(&[300, 600, 1_500]));
     let beat = Duration::from_millis(session.as_millis() / prng.between(3, 8));
+    let (retention, check_interval) = (offsets_retention(seed), Duration::from_millis(2_500));
     let settings = [
+        ("offsets.retention.minutes", retention.as_millis() / 60_000),
         ("offsets.topic.num.partitions", prng.between(1, 4)),
         ("offsets.topic.replication.factor", 1),
-        ("offsets.retention.check.interval.ms", 2_500),
+        ("offsets.retention.check.interval.ms", check_interval.as_millis()),
         ("group.min.session.timeout.ms", 100),
         ("group.initial.rebalance.delay.ms", prng.pick(&[0, 0, 50, 300])),
         ("group.consumer.session.timeout.ms", session.as_millis()),
@@ -176,11 +187,27 @@ pub(crate) fn draw_groups(prng: &mut Prng, node: usize, topics: &[String], tunin
     let mut members = Vec::new();
     for number in 0..prng.between(1, tuning.groups_max) {
         let group = draw_group(prng, &format!("group-{node}-{number}"), topics);
+        let other = migration.chance(350_000).then(|| draw_other(migration, &group));
         for member in 0..prng.between(tuning.members.0, tuning.members.1) {
-            members.push(draw_member(prng, &group, member, (session, beat)));
+            let mut member = draw_member(prng, &group, member, (session, beat));
+            if let Some(other) = &other {
+                draw_mixed(migration, other, &mut member);
+            }
+            member.delay_per_million = migration.pick(&[0, 20_000, 100_000]);
+            members.push(member);
+        }
+        if migration.chance(150_000) {
+            draw_twins(&mut members);
         }
     }
-    Groups { settings: settings.map(|(name, value)| (name.to_owned(), value.to_string())).to_vec(), members }
+    let settings = settings.map(|(name, value)| (name.to_owned(), value.to_string())).to_vec();
+    Groups { retention, check_interval, settings, members }
+}
+
+/// The shortest that Kafka knows, which a run may wait for, or its default. All nodes of a run have the same.
+fn offsets_retention(seed: u64) -> Duration {
+    let minutes = if Stream::Expiry.of(seed).chance(250_000) { 1 } else { 7 * 24 * 60 };
+    Duration::from_secs(60 * minutes)
 }
 
 fn draw_group(prng: &mut Prng, name: &str, topics: &[String]) -> GroupConfig {
@@ -188,7 +215,15 @@ fn draw_group(prng: &mut Prng, name: &str, topics: &[String]) -> GroupConfig {
         [MemberProtocol::ClassicEager, MemberProtocol::ClassicCooperative, MemberProtocol::Consumer];
     let some: Vec<String> = topics.iter().filter(|_| prng.coin()).cloned().collect();
     let topics = if some.is_empty() { topics.to_vec() } else { some };
-    let mut group = GroupConfig::new(name, prng.pick(&protocols), topics);
+    let group = GroupConfig::new(name, prng.pick(&protocols), topics);
+    let mut group = draw_assignors(prng, group);
+    // What began at the end would leave records out before anything is committed.
+    group.auto_offset_reset = ResetPolicy::Earliest;
+    group.rebalance_timeout = Duration::from_secs(prng.pick(&[6, 10]));
+    group
+}
+
+fn draw_assignors(prng: &mut Prng, mut group: GroupConfig) -> GroupConfig {
     match group.protocol {
         MemberProtocol::ClassicEager => {
             let both = [Assignor::Range, Assignor::RoundRobin];
@@ -199,10 +234,52 @@ fn draw_group(prng: &mut Prng, name: &str, topics: &[String]) -> GroupConfig {
             group.remote_assignor = prng.pick(&[None, Some("range"), Some("uniform")]).map(str::to_owned);
         }
     }
-    // What began at the end would leave records out before anything is committed.
-    group.auto_offset_reset = ResetPolicy::Earliest;
-    group.rebalance_timeout = Duration::from_secs(prng.pick(&[6, 10]));
     group
+}
+
+/// What members of the same group are that speak the other protocol.
+fn draw_other(prng: &mut Prng, group: &GroupConfig) -> GroupConfig {
+    let protocol = match group.protocol {
+        MemberProtocol::ClassicEager | MemberProtocol::ClassicCooperative => MemberProtocol::Consumer,
+        MemberProtocol::Consumer => {
+            prng.pick(&[MemberProtocol::ClassicEager, MemberProtocol::ClassicCooperative])
+        }
+    };
+    let other = GroupConfig::new(&group.group, protocol, group.topics.clone());
+    let other = draw_assignors(prng, other);
+    let (auto_offset_reset, rebalance_timeout) = (group.auto_offset_reset, group.rebalance_timeout);
+    GroupConfig { auto_offset_reset, rebalance_timeout, ..other }
+}
+
+/// The last two members have one name; one of them goes when the faults have ended.
+fn draw_twins(members: &mut [MemberSpec]) {
+    let [.., one, other] = members else { return };
+    if one.config.group != other.config.group {
+        return;
+    }
+    let name = Some(format!("{}-twin", one.config.group));
+    for twin in [&mut *one, &mut *other] {
+        twin.config.instance.clone_from(&name);
+        twin.other.iter_mut().for_each(|config| config.instance.clone_from(&name));
+    }
+    other.exit = Exit::Leaves;
+}
+
+/// Some keep to one protocol, others come back with the other.
+fn draw_mixed(prng: &mut Prng, other: &GroupConfig, member: &mut MemberSpec) {
+    let own = &member.config;
+    let mut other = GroupConfig {
+        instance: own.instance.clone(),
+        session_timeout: own.session_timeout,
+        heartbeat_interval: own.heartbeat_interval,
+        auto_commit: own.auto_commit,
+        ..other.clone()
+    };
+    if prng.coin() {
+        std::mem::swap(&mut member.config, &mut other);
+    }
+    member.is_mixed = true;
+    member.other = prng.coin().then(|| Box::new(other));
 }
 
 fn draw_member(
@@ -217,11 +294,14 @@ fn draw_member(
     config.auto_commit = prng.coin().then(|| prng.micros(20_000, 500_000));
     MemberSpec {
         config,
+        other: None,
+        is_mixed: false,
         session,
         exit: prng.pick(&[Exit::Leaves, Exit::Stays, Exit::Stays, Exit::Vanishes]),
         pause_micros_max: prng.scaled(5_000, 100_000),
         crash_per_million: prng.pick(&[0, 5_000, 20_000]),
         leave_per_million: prng.pick(&[0, 5_000, 20_000]),
+        delay_per_million: 0,
         stall_per_million: prng.pick(&[0, 5_000, 20_000]),
         commit_per_million: prng.pick(&[0, 100_000, 500_000]),
     }
@@ -234,10 +314,12 @@ impl MemberSpec {
         (config.instance, config.auto_commit) = (None, None);
         Self {
             config,
+            other: None,
             exit: Exit::Last,
             crash_per_million: 0,
             leave_per_million: 0,
             stall_per_million: 0,
+            delay_per_million: 0,
             commit_per_million: 0,
             ..*self
         }

@@ -30,8 +30,8 @@ pub enum Act {
     Has { at: Instant, session: Duration, share: Share },
     /// It has nothing any more, and asks nothing.
     Gone,
-    /// The coordinator has answered what it sent then, and knows it.
-    Heard { sent: Instant },
+    /// The coordinator has answered what it sent then, and knows it. The answer came at that time.
+    Heard { sent: Instant, at: Instant },
     /// It asks that these be committed for its group.
     Commits { group: String, question: u64, offsets: Vec<(Place, i64)> },
     /// What became of that, each with its error code. What is asked from here on has a higher number than `until`.

@@ -45,6 +45,8 @@ pub(super) struct Connection {
     pub(super) arrived: VecDeque<u8>,
     pub(super) client_ended: bool,
     pub(super) client_here: bool,
+    /// Nothing of the client arrives before.
+    pub(super) held_until: Instant,
     pub(super) grant: Option<Grant>,
     pub(super) read_planned: bool,
     /// The ends of the sends that the kernel has not taken, in bytes since the beginning.
@@ -71,6 +73,7 @@ impl Connection {
             arrived: VecDeque::new(),
             client_ended: false,
             client_here: true,
+            held_until: Instant::default(),
             grant: None,
             read_planned: false,
             sends: VecDeque::new(),

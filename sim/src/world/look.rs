@@ -1,14 +1,18 @@
 //! Looks into running nodes: what the checkers see beside the facts, and when. Must not know what they make of it.
 
 use highwater_core::shard::Usage;
+use highwater_core::time::{Duration, Instant};
 
-use super::World;
 use super::machine::Machine;
 use super::node::Node;
+use super::{Phase, World};
 use crate::checker::{Look, When};
 
 /// Audits of a core from one look into it to the next.
 pub(super) const LOOK_EVERY: u32 = 16;
+
+/// The same while nodes are left alone.
+const LINGERING_LOOK_EVERY: Duration = Duration::from_secs(1);
 
 impl World {
     /// Shows the checkers one shard, after all that it told of so far.
@@ -17,11 +21,12 @@ impl World {
         let shards = self.nodes[node].cores.len();
         let core = &mut self.nodes[node].cores[usize::from(shard)];
         let Machine::Shard(machine) = &mut core.machine else { return };
-        let (partitions, usage) = (machine.view(), machine.usage());
+        let (partitions, coordinators) = (machine.view(), machine.coordinators());
+        let usage = machine.usage();
         let now = self.now();
         let wall = self.nodes[node].clocks(now).wall;
         self.checkers[node].on_clock(now, wall);
-        let look = Look { node, shards, shard, partitions, usage, when };
+        let look = Look { node, shards, shard, partitions, coordinators, usage, when };
         if let Err(violation) = self.checkers[node].on_look(&look) {
             self.violation.get_or_insert(violation);
         }
@@ -31,6 +36,17 @@ impl World {
         let shards = u16::try_from(self.nodes[node].cores.len()).expect("few shards");
         for shard in 0..shards {
             self.look(node, shard, when);
+        }
+    }
+
+    /// Looks now and then at nodes that are left alone.
+    pub(super) fn linger(&mut self, until: Instant, looked: Instant) {
+        let now = self.now();
+        if now >= until {
+            self.phase = Phase::Over;
+        } else if now >= looked + LINGERING_LOOK_EVERY {
+            (0..self.nodes.len()).for_each(|node| self.look_at_node(node, When::AtWork));
+            self.phase = Phase::Lingering { until, looked: now };
         }
     }
 
@@ -61,6 +77,7 @@ fn busiest(node: &mut Node) -> Option<Usage> {
             let usage = shard.usage();
             // Who asked for what a slow disk still reads may be gone.
             let waits = usage.connections + usage.requests + usage.keep_jobs + usage.acks + usage.read_bytes;
+            let waits = waits + usage.askers;
             (waits > 0).then_some(usage)
         }
         Machine::Boot(_) | Machine::Driven(_) => None,

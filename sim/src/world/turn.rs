@@ -193,6 +193,7 @@ impl World {
             Effect::Send { conn, parts } => self.network.shard_sends(seat, conn, &parts, now),
             Effect::Close { conn, .. } => self.network.shard_closes(seat, conn, now),
             Effect::Write { op, file, at, parts, durability } => {
+                self.notice_write(seat.node, file, &parts);
                 let request = Request::Write { file, at, parts, durability };
                 self.submit(seat, Owner { shard, op }, request);
             }

@@ -118,7 +118,7 @@ pub(super) fn on_answer(
 fn on_known(sent: Instant, what: &str, error: i16, seen: &Seen, desk: &mut Desk<'_>) {
     desk.count(what, error);
     if [ErrorCode::None, ErrorCode::RebalanceInProgress].map(ErrorCode::code).contains(&error) {
-        tell(seen, Act::Heard { sent }, desk);
+        tell(seen, Act::Heard { sent, at: desk.now }, desk);
     }
 }
 
