@@ -240,6 +240,9 @@ pub const COORDINATOR_COMMANDS_MAX: usize = 4_096;
 pub const COORDINATOR_LOADS_MAX: usize = 4;
 pub const COORDINATOR_LOAD_BYTES: u32 = 1024 * 1024;
 
+/// How long a coordinator waits after a read that failed before it reads again.
+pub const COORDINATOR_LOAD_RETRY: Duration = Duration::from_millis(500);
+
 /// Committed offsets that a coordinator deletes at once, as one batch; of more it deletes the others next.
 pub const OFFSETS_DELETED_AT_ONCE: usize = 1_000;
 

@@ -22,7 +22,7 @@ use crate::group::OFFSETS_TOPIC;
 use crate::group::command::{GroupCommand, GroupReply};
 use crate::group::groups::Groups;
 use crate::id::{Offset, PartitionId, ShardId};
-use crate::limits::{COORDINATOR_LOAD_BYTES, COORDINATOR_LOADS_MAX};
+use crate::limits::{COORDINATOR_LOAD_BYTES, COORDINATOR_LOAD_RETRY, COORDINATOR_LOADS_MAX};
 use crate::log::Minimum;
 use crate::prng::Prng;
 use crate::replica::{FetchOp, Isolation, PartitionOp, PartitionReply, Starved};
@@ -174,13 +174,17 @@ impl Coordinators {
         call.slot == SLOT
     }
 
-    pub(super) fn on_read(&mut self, call: CallId, reply: PartitionReply) {
+    pub(super) fn on_read(&mut self, now: Now, call: CallId, reply: PartitionReply) {
         let Some(partition) = self.reads.remove(&call.generation) else { return };
         let Some(host) = self.hosts.get_mut(&partition) else { return };
         #[expect(clippy::wildcard_enum_match_arm, reason = "a fetch is answered by what was read, or fails")]
         match reply {
             PartitionReply::Read(read) => host.on_read(&read, &mut self.scratch),
-            _ => host.fail(Unreadable("the log cannot be read")),
+            _ => {
+                // A disk that fails once may not fail again.
+                host.on_read_failed(Unreadable("the log cannot be read, which is tried again"));
+                return self.set_timer(partition, Some(now.mono + COORDINATOR_LOAD_RETRY));
+            }
         }
         // The others wait less for it than it for them.
         self.unread.push_front(partition);
@@ -188,13 +192,17 @@ impl Coordinators {
 
     /// Does what is due. Gives the answers that may go out, and whether anything else happened.
     pub(super) fn turn(&mut self, now: Now, owner: &mut Owner) -> (bool, Vec<(ShardId, ShardMessage)>) {
-        let mut moved = self.load(now, owner);
+        let mut moved = false;
         while let Some(&(at, partition)) = self.timers.first()
             && at <= now.mono
         {
             self.set_timer(partition, None);
-            self.busy.insert(partition);
+            match self.hosts[&partition].phase() {
+                Phase::New | Phase::Loading(_) => self.unread.push_back(partition),
+                Phase::Serving | Phase::Unreadable => drop(self.busy.insert(partition)),
+            }
         }
+        moved |= self.load(now, owner);
         let busy: Vec<PartitionId> = self.busy.iter().copied().collect();
         for partition in busy {
             let Some(host) = self.hosts.get_mut(&partition) else { continue };
@@ -243,17 +251,14 @@ impl Coordinators {
         {
             moved = true;
             let host = self.hosts.get_mut(&partition).expect("what is given up is not read");
+            if let Some(Unreadable(why)) = host.take_trouble() {
+                owner.tell(Event::GroupsUnreadable { partition, why });
+            }
+            let log_start = || owner.log_start(partition).expect("the owner has what is placed here");
             let from = match host.phase() {
-                Phase::New => owner.log_start(partition).expect("the owner has what is placed here"),
-                Phase::Loading(from) => from,
-                Phase::Serving => continue,
-                Phase::Unreadable => {
-                    let told = host.take_trouble();
-                    told.into_iter().for_each(|Unreadable(why)| {
-                        owner.tell(Event::GroupsUnreadable { partition, why });
-                    });
-                    continue;
-                }
+                Phase::New => log_start(),
+                Phase::Loading(from) => from.max(log_start()),
+                Phase::Serving | Phase::Unreadable => continue,
             };
             if owner.high_watermark(partition).is_some_and(|end| from >= end) {
                 let mut answers = Answers::<Groups>::new();

@@ -183,7 +183,8 @@ pub enum Event {
     },
     /// A group came to another state.
     GroupChanged(Box<GroupEvent>),
-    /// What a partition of `__consumer_offsets` says cannot be read: its groups are not served until the node starts again.
+    /// What a partition of `__consumer_offsets` says cannot be read: its groups are not served until a read succeeds, or, where what is
+    /// there makes no sense, until the node starts again.
     GroupsUnreadable {
         partition: PartitionId,
         why: &'static str,

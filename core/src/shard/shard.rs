@@ -197,7 +197,7 @@ impl Shard {
                 self.coordinators.on_command(asked);
             }
             ShardMessage::Reply { call, reply } if Coordinators::is_own(call) => {
-                self.coordinators.on_read(call, reply);
+                self.coordinators.on_read(now, call, reply);
             }
             ShardMessage::Reply { .. }
             | ShardMessage::Woken { .. }

@@ -91,7 +91,7 @@ pub(super) fn log(shard: ShardId, event: &Event) {
 }
 
 fn groups_unreadable(shard: u16, partition: PartitionId, why: &str) {
-    tracing::error!(target: GROUP, shard, %partition, why, "groups cannot be read: they are not served until the node starts again");
+    tracing::error!(target: GROUP, shard, %partition, why, "groups cannot be read and are not served");
 }
 
 fn group_changed(shard: u16, event: &GroupEvent) {

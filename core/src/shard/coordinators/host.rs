@@ -23,7 +23,7 @@ pub(super) enum Phase {
     /// Read up to here.
     Loading(Offset),
     Serving,
-    /// What is on disk cannot be read. It takes a restart to try again.
+    /// What is on disk makes no sense.
     Unreadable,
 }
 
@@ -47,8 +47,10 @@ pub(super) struct Host<M: Machine> {
     pending: VecDeque<(Offset, Token, M::Reply)>,
     /// The surroundings are not what the machine was last told of.
     surroundings_changed: bool,
-    /// Why it is unreadable, until that is told.
+    /// Why it cannot be read, until that is told.
     trouble: Option<Unreadable>,
+    /// Whether a read has failed before.
+    has_failed: bool,
 }
 
 /// What leaves a host.
@@ -65,6 +67,7 @@ impl<M: Machine + Default> Host<M> {
             pending: VecDeque::new(),
             surroundings_changed: false,
             trouble: None,
+            has_failed: false,
         }
     }
 
@@ -111,12 +114,20 @@ impl<M: Machine + Default> Host<M> {
         self.machine.deadline()
     }
 
-    pub(super) fn fail(&mut self, why: Unreadable) {
+    fn fail(&mut self, why: Unreadable) {
         self.phase = Phase::Unreadable;
         self.trouble = Some(why);
     }
 
-    /// Why it has become unreadable: tells it once.
+    /// It stays where it has come to.
+    pub(super) fn on_read_failed(&mut self, why: Unreadable) {
+        if !self.has_failed {
+            self.trouble = Some(why);
+        }
+        self.has_failed = true;
+    }
+
+    /// Why it cannot be read: tells it once.
     pub(super) fn take_trouble(&mut self) -> Option<Unreadable> {
         self.trouble.take()
     }

@@ -17,11 +17,12 @@ use crate::group::command::{
 };
 use crate::group::groups::Groups;
 use crate::id::{Offset, OpId, PartitionId, ShardId, StreamId, Uuid};
+use crate::limits::COORDINATOR_LOAD_RETRY;
 use crate::prng::Prng;
-use crate::replica::ReadReply;
+use crate::replica::{PartitionError, PartitionReply, ReadReply};
 use crate::shard::message::CallId;
 use crate::shard::owner::{Inheritance, Owner};
-use crate::shard::{Config, Effect, Outcome, ShardMessage};
+use crate::shard::{Config, Effect, Event, Outcome, ShardMessage};
 use crate::time::{Duration, Instant, Now, Timestamp};
 
 struct World {
@@ -35,6 +36,7 @@ struct World {
     /// Writes that the disk has not done yet, while `holds`.
     held: VecDeque<OpId>,
     holds: bool,
+    reads_fail: bool,
     /// Answers, by the slot of their calls, and the order in which they came.
     answers: BTreeMap<u32, GroupReply>,
     order: Vec<u32>,
@@ -61,6 +63,7 @@ impl World {
             next_call: 0,
             held: VecDeque::new(),
             holds: false,
+            reads_fail: false,
             answers: BTreeMap::new(),
             order: Vec::new(),
         };
@@ -159,7 +162,12 @@ impl World {
                 moved = true;
                 let ShardMessage::Reply { call, reply } = message else { panic!("{message:?}") };
                 assert!(Coordinators::is_own(call), "nobody else asks");
-                self.coordinators.on_read(call, reply);
+                if self.reads_fail {
+                    let failed = PartitionReply::Failed(PartitionError::Faulty);
+                    self.coordinators.on_read(self.now, call, failed);
+                } else {
+                    self.coordinators.on_read(self.now, call, reply);
+                }
             }
             if !moved {
                 return;
@@ -238,6 +246,26 @@ fn what_is_in_the_log_is_read_before_anybody_is_served() {
     world.run();
     assert_eq!(count(world.ask(fetch("g7"))), 2);
     assert_eq!(count(world.ask(fetch("g49"))), 2);
+}
+
+#[test]
+fn a_disk_that_failed_once_is_read_again() {
+    let mut world = World::new(Config::default(), &[]);
+    world.ask(commit("g", 2, ""));
+    world.restart();
+    world.reads_fail = true;
+    world.run();
+    assert_eq!(world.ask(fetch("g")), GroupReply::Failed(GroupError::Loading));
+    world.pass(COORDINATOR_LOAD_RETRY);
+    assert_eq!(world.ask(fetch("g")), GroupReply::Failed(GroupError::Loading), "it has failed again");
+    world.reads_fail = false;
+    world.run();
+    assert_eq!(world.ask(fetch("g")), GroupReply::Failed(GroupError::Loading), "not at once");
+    world.pass(COORDINATOR_LOAD_RETRY);
+    assert_eq!(count(world.ask(fetch("g"))), 2);
+    let told = core::iter::from_fn(|| world.owner.poll_event());
+    let told = told.filter(|event| matches!(event, Event::GroupsUnreadable { .. })).count();
+    assert_eq!(told, 1, "once for all reads that failed");
 }
 
 #[test]
