@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use highwater_core::group::command::GroupState;
+use highwater_core::group::out::Reason;
 use highwater_core::id::ShardId;
 use highwater_core::shard::{CloseReason, Event, Halt, Progress};
 
@@ -229,8 +230,10 @@ fn count(counters: &ShardCounters, event: &Event) {
         Event::TopicCreated { .. } => counters.add(Count::TopicsCreated, 1),
         Event::TopicDeleted => counters.add(Count::TopicsDeleted, 1),
         Event::GroupChanged(event) => {
+            // Where the broker assigns, nobody has to join again: what is computed is what goes on.
+            let computed = matches!(event.reason, Reason::Computed(_));
             let begins = event.to == GroupState::PreparingRebalance;
-            counters.add(Count::GroupRebalances, u64::from(begins));
+            counters.add(Count::GroupRebalances, u64::from(begins || computed));
         }
         Event::Appended { base, last, bytes, .. } => {
             counters.add(Count::BatchesAppended, 1);

@@ -32,7 +32,7 @@ counts! {
     ConnectionsAccepted "connections_accepted" "Connections that were accepted, those that were refused at once included";
     TopicsCreated "topics_created" "Topics that were created";
     TopicsDeleted "topics_deleted" "Topics that were deleted";
-    GroupRebalances "group_rebalances" "Rebalances of consumer groups that began";
+    GroupRebalances "group_rebalances" "Rebalances of groups: those of the classic protocol that began, and assignments that the broker computed";
     BatchesAppended "appended_batches" "Record batches appended, those of the cluster's metadata included";
     RecordsAppended "appended_records" "Records appended, those of the cluster's metadata included";
     BytesAppended "appended_bytes" "Bytes of record batches appended, those of the cluster's metadata included";
