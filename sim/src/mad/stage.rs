@@ -108,7 +108,8 @@ pub(super) fn take() -> Stage {
 impl Stage {
     fn new(params: Params) -> Self {
         let topics = params.topics.iter().map(crate::params::TopicParams::rule).collect();
-        let rules = Rules { topics, rot: params.options.rot == Rot::On };
+        // What is written is not told here record by record, and so neither what has to expire.
+        let rules = Rules { topics, rot: params.options.rot == Rot::On, offsets: None };
         let node = |index: usize| NodeState {
             disk: Disk::new(Stream::Disk(index).of(params.seed), params.nodes[index].disk.clone()),
             life: 0,
