@@ -58,7 +58,10 @@ impl Scene {
         let distinct: BTreeSet<i32> = all.iter().copied().collect();
         let epochs: BTreeSet<i32> = shares.of.values().map(|share| share.epoch).collect();
         let everything = usize::try_from(self.partitions).unwrap_or(0);
+        // Who has come has nothing until the assignment that it came for.
+        let all_have = shares.of.values().all(|share| !share.partitions.is_empty());
         Ok(shares.of.len() == members
+            && (all_have || everything < members)
             && distinct.len() == everything
             && all.len() == everything
             && epochs.len() == 1)
