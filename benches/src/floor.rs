@@ -93,8 +93,13 @@ impl Floor {
                 guests[name] = None;
                 return Ok(());
             };
-            while let Some((request, out)) = guest.request() {
-                if answers.answer(request, file, out).is_err() {
+            loop {
+                let answered = match guest.request() {
+                    Ok(Some((request, out))) => answers.answer(request, file, out),
+                    Ok(None) => break,
+                    Err(error) => Err(error.into()),
+                };
+                if answered.is_err() {
                     guests[name] = None;
                     return Ok(());
                 }

@@ -10,6 +10,7 @@ mod failure;
 mod floor;
 mod frame;
 mod groups;
+mod inbox;
 mod load;
 mod measure;
 mod pace;

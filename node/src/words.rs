@@ -1,7 +1,6 @@
 //! The core's closed enums in a user's words. Owns no decision.
 
 use highwater_cli::{Exit, Failure};
-use highwater_core::group::command::{GroupKind, GroupState};
 use highwater_core::group::out::{Arrival, Reason};
 use highwater_core::id::FileId;
 use highwater_core::shard::{CloseReason, DiskError, DiskStep, Halt};
@@ -47,26 +46,6 @@ pub(crate) fn halt(halt: Halt) -> Failure {
                 DiskError::NotFound => "restore the directory as a whole; its files belong together".into(),
             },
         },
-    }
-}
-
-/// As Kafka's tools write them.
-pub(crate) fn group_state(state: GroupState) -> &'static str {
-    match state {
-        GroupState::Empty => "Empty",
-        GroupState::PreparingRebalance => "PreparingRebalance",
-        GroupState::CompletingRebalance => "CompletingRebalance",
-        GroupState::Assigning => "Assigning",
-        GroupState::Reconciling => "Reconciling",
-        GroupState::Stable => "Stable",
-        GroupState::Dead => "Dead",
-    }
-}
-
-pub(crate) fn group_kind(kind: GroupKind) -> &'static str {
-    match kind {
-        GroupKind::Classic => "classic",
-        GroupKind::Consumer => "consumer",
     }
 }
 

@@ -2,15 +2,13 @@
 //! request.
 
 use std::collections::VecDeque;
-use std::io::{self, ErrorKind, IoSlice, Read, Write};
+use std::io::{self, ErrorKind, IoSlice, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 
 use super::role::Request;
-use crate::frame::{CORRELATION_AT, LENGTH_BYTES};
-
-/// Bytes asked of the kernel at once, at least.
-const READ_BYTES: usize = 256 * 1024;
+use crate::frame::CORRELATION_AT;
+use crate::inbox::Inbox;
 
 /// A request whose answer is not here yet.
 #[derive(Debug, Clone, Copy)]
@@ -35,9 +33,7 @@ pub(crate) struct Connection {
     asked: VecDeque<Asked>,
     writing: Option<Writing>,
     next_correlation: i32,
-    read: Vec<u8>,
-    filled: usize,
-    consumed: usize,
+    inbox: Inbox,
 }
 
 impl Connection {
@@ -51,9 +47,7 @@ impl Connection {
             asked: VecDeque::new(),
             writing: None,
             next_correlation: 0,
-            read: Vec::new(),
-            filled: 0,
-            consumed: 0,
+            inbox: Inbox::default(),
         })
     }
 
@@ -114,36 +108,13 @@ impl Connection {
 
     /// Takes what the kernel has. Says whether there may be more.
     pub(crate) fn read(&mut self) -> io::Result<bool> {
-        if self.consumed > 0 {
-            self.read.copy_within(self.consumed..self.filled, 0);
-            self.filled -= self.consumed;
-            self.consumed = 0;
-        }
-        if self.read.len() < self.filled + READ_BYTES {
-            self.read.resize(self.filled + READ_BYTES, 0);
-        }
-        loop {
-            match self.socket.read(&mut self.read[self.filled..]) {
-                Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
-                Ok(count) => {
-                    self.filled += count;
-                    return Ok(self.filled == self.read.len());
-                }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
+        self.inbox.read(&self.socket)
     }
 
-    /// The next whole answer, without its length, and what was asked.
-    pub(crate) fn answer(&mut self) -> Option<(Asked, &[u8])> {
-        let bytes = &self.read[self.consumed..self.filled];
-        let length = i32::from_be_bytes(*bytes.first_chunk::<LENGTH_BYTES>()?);
-        let end = LENGTH_BYTES + usize::try_from(length).unwrap_or(usize::MAX - LENGTH_BYTES);
-        let frame = bytes.get(LENGTH_BYTES..end)?;
-        self.consumed += end;
-        // Answers come in the order of their requests; one too many is none of ours.
-        self.asked.pop_front().map(|asked| (asked, frame))
+    /// The next whole answer, without its length, and what was asked. Answers come in the order of their requests; one too many is
+    /// none of ours.
+    pub(crate) fn answer(&mut self) -> io::Result<Option<(Asked, &[u8])>> {
+        let Some(frame) = self.inbox.frame()? else { return Ok(None) };
+        Ok(self.asked.pop_front().map(|asked| (asked, frame)))
     }
 }

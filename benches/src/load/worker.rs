@@ -184,7 +184,7 @@ impl Worker {
 
     fn take_answers(&mut self, at: usize) -> Result<(), Failure> {
         let Seat { connection, role, .. } = &mut self.seats[at];
-        while let Some((asked, frame)) = connection.answer() {
+        while let Some((asked, frame)) = connection.answer()? {
             if correlation_of(frame) != Some(asked.correlation) {
                 return Err(Failure("an answer out of order".into()));
             }

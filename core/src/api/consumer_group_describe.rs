@@ -4,7 +4,6 @@ use alloc::string::String;
 
 use super::described::{Descriptions, Known, Weighed};
 use super::group::GROUP_OPERATIONS;
-use super::list_groups::state_name;
 use super::topic::NO_OPERATIONS;
 use super::{Beginning, Begun, Context, Done, Head, Refusal, Work, decode_body, respond};
 use crate::controller::Image;
@@ -75,7 +74,7 @@ impl ConsumerGroupDescribe {
         match known {
             Known::Nothing => unreachable!("all groups are known"),
             Known::Described(group) => DescribedGroup {
-                group_state: state_name(group.state),
+                group_state: group.state.name(),
                 group_epoch: group.epoch,
                 assignment_epoch: group.assignment_epoch,
                 assignor_name: &group.assignor,

@@ -4,7 +4,6 @@ use alloc::string::String;
 
 use super::described::{Descriptions, Known, Weighed};
 use super::group::GROUP_OPERATIONS;
-use super::list_groups::state_name;
 use super::topic::NO_OPERATIONS;
 use super::{Beginning, Begun, Context, Done, Head, Refusal, Work, decode_body, respond};
 use crate::group::command::{Described, DescribedMember, GroupCommand, GroupReply, GroupState};
@@ -68,7 +67,7 @@ impl DescribeGroups {
         match known {
             Known::Nothing => unreachable!("all groups are known"),
             Known::Described(group) => DescribedGroup {
-                group_state: state_name(group.state),
+                group_state: group.state.name(),
                 protocol_type: &group.protocol_type,
                 protocol_data: &group.protocol,
                 members: group.members.iter().map(member).collect(),
@@ -81,7 +80,7 @@ impl DescribeGroups {
                 DescribedGroup {
                     error_code: error.code(),
                     error_message: message.as_deref().filter(|_| is_error),
-                    group_state: state_name(GroupState::Dead),
+                    group_state: GroupState::Dead.name(),
                     authorized_operations: if is_error { NO_OPERATIONS } else { self.operations },
                     ..DescribedGroup::default()
                 }

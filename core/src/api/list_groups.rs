@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use super::group::code_of;
 use super::{Ask, Beginning, Begun, Context, Done, Head, Work, decode_body, respond};
 use crate::group::OFFSETS_TOPIC;
-use crate::group::command::{GroupCommand, GroupError, GroupKind, GroupReply, GroupState, Listed};
+use crate::group::command::{GroupCommand, GroupError, GroupReply, Listed};
 use crate::wire::messages::list_groups_request::ListGroupsRequest;
 use crate::wire::messages::list_groups_response::{ListGroupsResponse, ListedGroup};
 use crate::wire::{ErrorCode, Reader};
@@ -45,26 +45,6 @@ pub(super) fn begin(context: &mut Context<'_>, head: Head, reader: Reader<'_>) -
     Ok(Begun::Working { work: Work::ListGroups(work), wait: None })
 }
 
-/// States as they are called in answers; clients ask for them in any case.
-pub(super) fn state_name(state: GroupState) -> &'static str {
-    match state {
-        GroupState::Empty => "Empty",
-        GroupState::PreparingRebalance => "PreparingRebalance",
-        GroupState::CompletingRebalance => "CompletingRebalance",
-        GroupState::Assigning => "Assigning",
-        GroupState::Reconciling => "Reconciling",
-        GroupState::Stable => "Stable",
-        GroupState::Dead => "Dead",
-    }
-}
-
-fn type_name(kind: GroupKind) -> &'static str {
-    match kind {
-        GroupKind::Classic => "classic",
-        GroupKind::Consumer => "consumer",
-    }
-}
-
 fn is_wanted(filter: &[String], name: &str) -> bool {
     filter.is_empty() || filter.iter().any(|wanted| wanted.eq_ignore_ascii_case(name))
 }
@@ -75,8 +55,7 @@ impl ListGroups {
         match reply {
             GroupReply::Listed(listed) => {
                 let wanted = listed.into_iter().filter(|group| {
-                    is_wanted(&self.states, state_name(group.state))
-                        && is_wanted(&self.types, type_name(group.kind))
+                    is_wanted(&self.states, group.state.name()) && is_wanted(&self.types, group.kind.name())
                 });
                 self.found.extend(wanted);
             }
@@ -94,8 +73,8 @@ impl ListGroups {
         let groups = found.map(|group| ListedGroup {
             group_id: &group.group,
             protocol_type: &group.protocol_type,
-            group_state: state_name(group.state),
-            group_type: type_name(group.kind),
+            group_state: group.state.name(),
+            group_type: group.kind.name(),
             ..ListedGroup::default()
         });
         let response = ListGroupsResponse {

@@ -270,6 +270,31 @@ pub enum GroupState {
     Dead,
 }
 
+impl GroupState {
+    /// As answers, tools and metrics call it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Empty => "Empty",
+            Self::PreparingRebalance => "PreparingRebalance",
+            Self::CompletingRebalance => "CompletingRebalance",
+            Self::Assigning => "Assigning",
+            Self::Reconciling => "Reconciling",
+            Self::Stable => "Stable",
+            Self::Dead => "Dead",
+        }
+    }
+}
+
+impl GroupKind {
+    /// As answers, tools and metrics call it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Classic => "classic",
+            Self::Consumer => "consumer",
+        }
+    }
+}
+
 /// DescribeGroups, of one group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Described {

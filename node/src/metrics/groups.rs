@@ -8,7 +8,6 @@ use highwater_core::id::{Offset, PartitionId};
 use super::families as f;
 use super::page::Page;
 use crate::survey::View;
-use crate::words;
 
 /// The states that groups of a protocol may be in.
 const STATES: [(GroupKind, GroupState); 8] = [
@@ -73,13 +72,13 @@ pub(super) fn write(page: &mut Page, view: &View, ages: &View) {
     let mut samples = page.family(&f::GROUPS);
     for (kind, state) in STATES {
         let same = groups.sums.iter().filter(|sum| (sum.kind, sum.state) == (kind, state));
-        let labels = [words::group_kind(kind), words::group_state(state)];
+        let labels = [kind.name(), state.name()];
         samples.add(&labels, same.map(|sum| sum.groups).sum::<usize>());
     }
     let mut samples = page.family(&f::GROUP_MEMBERS);
     for kind in [GroupKind::Classic, GroupKind::Consumer] {
         let same = groups.sums.iter().filter(|sum| sum.kind == kind);
-        samples.add(&[words::group_kind(kind)], same.map(|sum| sum.members).sum::<usize>());
+        samples.add(&[kind.name()], same.map(|sum| sum.members).sum::<usize>());
     }
     page.single(&f::GROUPS_HIDDEN, groups.count() - groups.shown.len());
     let without = groups.shown.values().filter(|group| group.offsets.is_none()).count();
