@@ -3,7 +3,6 @@
 //! A [`PageMut`] has one owner, who writes. Frozen, it becomes a [`Slice`] that may be cloned, cut and sent to another shard. The
 //! pool keeps a handle to what it froze and takes the page back once nobody else holds one: no drop hook, one atomic per clone.
 
-use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec;
@@ -15,8 +14,8 @@ use crate::limits::{BLOCK_BYTES, PAGE_BYTES_MAX, PAGE_BYTES_MIN};
 
 /// A writable page with one owner. Pages of at least a block start at a multiple of [`BLOCK_BYTES`] in memory.
 pub struct PageMut {
-    /// Holds the page and the slack that its alignment costs; never moves.
-    bytes: Box<[u8]>,
+    /// Holds the page and the slack that its alignment costs; never grows, so it never moves.
+    bytes: Vec<u8>,
     start: usize,
     len: usize,
 }
@@ -25,7 +24,7 @@ impl PageMut {
     /// A zeroed page outside of any pool.
     pub fn with_len(len: usize) -> Self {
         let slack = if len >= BLOCK_BYTES { BLOCK_BYTES } else { 0 };
-        let bytes = vec![0_u8; len + slack].into_boxed_slice();
+        let bytes = vec![0_u8; len + slack];
         let start = if slack == 0 { 0 } else { bytes.as_ptr().align_offset(BLOCK_BYTES) };
         assert!(start <= slack, "the slack covers the alignment");
         Self { bytes, start, len }
@@ -34,7 +33,7 @@ impl PageMut {
     /// Takes bytes over as they are, without alignment.
     pub fn from_vec(bytes: Vec<u8>) -> Self {
         let len = bytes.len();
-        Self { bytes: bytes.into_boxed_slice(), start: 0, len }
+        Self { bytes, start: 0, len }
     }
 
     pub fn len(&self) -> usize {

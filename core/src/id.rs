@@ -165,6 +165,19 @@ pub enum FileId {
     LogStart { partition: PartitionId },
 }
 
+impl FileId {
+    /// The partition whose file it is.
+    pub const fn partition(self) -> Option<PartitionId> {
+        match self {
+            Self::Superblock | Self::Wal { .. } | Self::Checkpoint { .. } => None,
+            Self::Segment { partition, .. }
+            | Self::Cleaned { partition, .. }
+            | Self::Footer { partition, .. }
+            | Self::LogStart { partition } => Some(partition),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use alloc::string::ToString;

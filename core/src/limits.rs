@@ -15,7 +15,7 @@ pub const BATCH_BYTES_MAX: usize = 64 * 1024 * 1024;
 pub const PAGE_BYTES_MAX: usize = 128 * 1024 * 1024;
 
 /// Smallest page of a [`crate::buf::Pool`].
-pub const PAGE_BYTES_MIN: usize = 1024;
+pub const PAGE_BYTES_MIN: usize = 256;
 
 /// Requests of one connection that may be in work before it is read no further.
 pub const CONNECTION_REQUESTS_MAX: usize = 64;
@@ -37,7 +37,7 @@ pub const SEND_STALL_MAX: Duration = Duration::from_secs(2);
 pub const RECEIVE_PAGE_BYTES_MIN: usize = PAGE_BYTES_MIN;
 
 /// Largest page that a connection is given before it has filled a smaller one.
-pub const RECEIVE_PAGE_BYTES_MAX: usize = 64 * 1024;
+pub const RECEIVE_PAGE_BYTES_MAX: usize = 256 * 1024;
 
 /// The first pages of all connections of a shard take at most one part in this many of its memory.
 pub const RECEIVE_MEMORY_PART: usize = 8;
@@ -178,8 +178,15 @@ pub const PRODUCERS_PER_PARTITION_MAX: usize = 10_000;
 /// One destaging write of one partition is at most this long.
 pub const DESTAGE_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
-/// Destaging without hurry waits for whole blocks of this many bytes.
-pub const DESTAGE_RUN_BYTES: u64 = 64 * 1024;
+/// Destaging without hurry waits for whole blocks of this many bytes at least: each run costs a sync of its segment.
+pub const DESTAGE_RUN_BYTES_MIN: u64 = 64 * 1024;
+
+/// This part of a shard's memory may hold what waits to become a run, and all partitions share it.
+pub const DESTAGE_MEMORY_PART: usize = 4;
+
+/// Segments that were written are synced when there are so many of them, or when no other is being written: the first sync commits the file
+/// system's journal for all.
+pub const DESTAGE_SYNCS_AT_ONCE: usize = 16;
 
 /// One read of a segment is at most this long, except where a single batch is longer.
 pub const SEGMENT_READ_BYTES_MAX: u32 = 1024 * 1024;
@@ -218,7 +225,7 @@ pub const WAL_WAITING_BYTES_MAX: usize = 32 * 1024 * 1024;
 pub const RECOVERY_READ_BYTES: usize = 1024 * 1024;
 
 /// Destaging and sealing jobs of one shard at a time.
-pub const DESTAGE_JOBS_MAX: usize = 8;
+pub const DESTAGE_JOBS_MAX: usize = 64;
 
 /// Partitions of one shard that delete segments at a time. They do not wait for destaging: a full disk is waiting for them.
 pub const RETIRE_JOBS_MAX: usize = 8;
@@ -328,7 +335,7 @@ const _: () = assert!(REQUEST_BYTES_MAX <= PAGE_BYTES_MAX, "a request fits one p
 const _: () = assert!(DECOMPRESSED_BYTES_FREE <= DECOMPRESSED_BYTES_MAX);
 const _: () = assert!(BATCH_BYTES_MAX <= DECOMPRESSED_BYTES_MAX, "what fits uncompressed fits compressed");
 const _: () = assert!(DESTAGE_BYTES_MAX.is_multiple_of(BLOCK_BYTES as u64), "destaging writes whole blocks");
-const _: () = assert!(DESTAGE_RUN_BYTES <= DESTAGE_BYTES_MAX, "a run fits one destaging write");
+const _: () = assert!(DESTAGE_RUN_BYTES_MIN <= DESTAGE_BYTES_MAX, "a run fits one destaging write");
 const _: () = assert!(INDEX_INTERVAL_BYTES <= INDEX_INTERVAL_BYTES_MAX, "the default is allowed");
 const _: () =
     assert!(2 * INDEX_INTERVAL_BYTES_MAX <= SEGMENT_READ_BYTES_MAX, "a read reaches past an index interval");

@@ -245,7 +245,7 @@ impl<R: Rt, A: Machine, D: Disk, M: Mesh> Driver<R, A, D, M> {
     fn carry_out(&mut self, effect: Effect, now: Now) -> Option<Halt> {
         match effect {
             Effect::Recv { conn, into, at } => self.conns.grant(conn, into, at),
-            Effect::Send { conn, parts } => self.conns.send(conn, parts),
+            Effect::Send { conn, parts } => Conns::send(&self.conns, conn, parts),
             // What it does not take is not waited for.
             Effect::Close { conn, reason: CloseReason::SlowReader } => self.conns.end_now(conn),
             Effect::Close { conn, .. } => self.conns.close(conn, now.mono + LINGER_MAX),

@@ -62,7 +62,7 @@ pub(crate) struct DevArgs {
     /// Where /metrics, /livez and /readyz are [default: 127.0.0.1:9644, or a free port if that is busy]
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) http: Option<String>,
-    /// Shards, each with a thread of its own [default: one per core]
+    /// Shards, each with a thread of its own [default: one per core but one, and at least one]
     #[arg(long, value_name = "N")]
     pub(crate) shards: Option<String>,
     /// How to talk to the kernel: auto, uring or epoll [default: auto, which says what it chose and why]

@@ -197,13 +197,15 @@ pub(crate) fn for_serve(args: ServeArgs) -> Result<Settings, Failure> {
     Ok(settings)
 }
 
-fn defaults() -> Settings {
+/// One for each core but one, which is left to the system: its network and its disks have work of their own to do.
+fn shards_default() -> u16 {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    u16::try_from(cores - 1).map_or(keys::SHARDS_MAX, |shards| shards.clamp(1, keys::SHARDS_MAX))
+}
+
+fn defaults() -> Settings {
     Settings {
-        core: shard::Config {
-            shards: u16::try_from(cores).map_or(keys::SHARDS_MAX, |cores| cores.min(keys::SHARDS_MAX)),
-            ..shard::Config::default()
-        },
+        core: shard::Config { shards: shards_default(), ..shard::Config::default() },
         data_dir: Path::new("highwater-data").into(),
         listen: HostPort { host: "127.0.0.1".into(), port: 9092 },
         http: HostPort { host: "127.0.0.1".into(), port: 9644 },

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::str::FromStr;
 
 use highwater_core::id::NodeId;
+use highwater_core::limits::{DESTAGE_BYTES_MAX, DESTAGE_RUN_BYTES_MIN};
 use highwater_core::mutant::Mutant;
 use highwater_core::prng::Prng;
 use highwater_core::shard::{Config, TopicConfig, WalConfig};
@@ -337,6 +338,12 @@ fn draw_config(prng: &mut Prng, tuning: &Tuning) -> Config {
             file_bytes_min,
             file_bytes_max,
             bytes_max: file_bytes_max * prng.between(4, 10),
+            // Short runs bring most data to segments within the seconds of a run. Not drawn for itself, so that plans keep their draws.
+            run_bytes_max: if prng.clone().chance(200_000) {
+                DESTAGE_BYTES_MAX
+            } else {
+                DESTAGE_RUN_BYTES_MIN
+            },
             // A node that has a few bytes to destage looks at them at each interval, for as long as the run lasts.
             destage_interval: prng
                 .micros(5_000, 2_000_000)

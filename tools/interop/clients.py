@@ -219,7 +219,7 @@ def run(options, directory):
     chosen, kinds = ([each for each in those if options.only in each.name] for those in clients(directory))
     if options.groups:
         chosen = []
-    flags = ["--listen", "{listen}", "--http", "127.0.0.1:0", "--data-dir", "{dir}", "--io", options.io, "{settings}"]
+    flags = ["--listen", "{listen}", "--http", "127.0.0.1:0", "--data-dir", "{dir}", "--shards", "2", "--io", options.io, "{settings}"]
     homes = [tempfile.mkdtemp(dir=directory) for _ in range(2)]
     ours = Broker([os.path.abspath(options.binary), "dev", *flags], homes[0], groups.SETTINGS)
     sides = [("highwater", ours, []), ("kafka", kafka(homes[1], groups.SETTINGS), [])]

@@ -383,7 +383,7 @@ def run(options, directory):
     homes = [os.path.join(directory, name) for name in ["kafka", "highwater"]]
     for home in homes:
         os.makedirs(home)
-    flags = ["--listen", "{listen}", "--http", "127.0.0.1:0", "--data-dir", "{dir}", "--io", options.io, "{settings}"]
+    flags = ["--listen", "{listen}", "--http", "127.0.0.1:0", "--data-dir", "{dir}", "--shards", "2", "--io", options.io, "{settings}"]
     ours = Broker([os.path.abspath(options.binary), "dev", *flags], homes[1])
     sides = [Side("kafka", kafka(homes[0]), homes[0]), Side("highwater", ours, homes[1])]
     begun = time.monotonic()

@@ -205,7 +205,7 @@ def main():
     options = parser.parse_args()
     directory = tempfile.mkdtemp(prefix="highwater-load-")
     limits = ["prlimit", f"--nofile={options.files}"] if options.files else []
-    flags = ["--listen", "{listen}", "--http", "127.0.0.1:0", "--data-dir", "{dir}", "--io", options.io]
+    flags = ["--listen", "{listen}", "--http", "127.0.0.1:0", "--data-dir", "{dir}", "--shards", "2", "--io", options.io]
     broker = Broker([*limits, os.path.abspath(options.binary), "dev", *flags], directory)
     try:
         run(broker.start(), options.connections)

@@ -115,6 +115,9 @@ def run(options, directory):
 
     def start(settings=(), place=None, before=()):
         port = free_port() if options.start else 0
+        if not options.start and not any(setting.startswith("shards=") for setting in settings):
+            # Requests shall cross from shard to shard, however few cores there are.
+            settings = ["shards=2", *settings]
         return Broker([*before, *words], place or tempfile.mkdtemp(dir=directory), settings, port).start()
 
     checks = [function for function in CHECKS if options.only in function.__name__]

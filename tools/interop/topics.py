@@ -160,7 +160,7 @@ def main():
     parser.add_argument("--io", default="auto")
     options = parser.parse_args()
     directory = tempfile.mkdtemp(prefix="highwater-topics-")
-    flags = ["--listen", "{listen}", "--http", "127.0.0.1:0", "--data-dir", "{dir}", "--io", options.io]
+    flags = ["--listen", "{listen}", "--http", "127.0.0.1:0", "--data-dir", "{dir}", "--shards", "2", "--io", options.io]
     broker = Broker([os.path.abspath(options.binary), "dev", *flags], directory)
     try:
         run(broker.start(), options.topics)

@@ -84,7 +84,9 @@ pub(super) fn begin(context: &mut Context<'_>, head: Head, reader: Reader<'_>, f
     });
     let repeated = repeated(&request);
     let acks = acks.unwrap_or(Acks::Leader);
-    let mut work = Produce { head, acks, topics: Vec::new(), places: Vec::new(), outstanding: 0 };
+    let parts = request.topic_data.iter().map(|topic| topic.partition_data.len()).sum();
+    let topics = Vec::with_capacity(request.topic_data.len());
+    let mut work = Produce { head, acks, topics, places: Vec::with_capacity(parts), outstanding: 0 };
     for topic in &request.topic_data {
         let key = TopicKey::new(naming, topic.name, topic.topic_id);
         let mut parts = Vec::with_capacity(topic.partition_data.len());

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use crate::buf::Slice;
 use crate::id::Offset;
-use crate::limits::{DESTAGE_BYTES_MAX, DESTAGE_RUN_BYTES};
+use crate::limits::DESTAGE_BYTES_MAX;
 use crate::log::segment::{BLOCK, File, Seal, Segment};
 use crate::log::{Extent, Log, TailBatch, footer};
 use crate::mutant::{self, Mutant};
@@ -13,8 +13,8 @@ use crate::mutant::{self, Mutant};
 /// How eagerly the active segment is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Destage {
-    /// Only runs of [`DESTAGE_RUN_BYTES`] and more.
-    Runs,
+    /// Only runs of so many bytes and more.
+    Runs(u64),
     /// Every whole block.
     Blocks,
 }
@@ -51,6 +51,22 @@ impl Log {
 
     /// The next write, of the oldest segment that lacks bytes. Only durable batches are written.
     pub fn destage_plan(&self, mode: Destage) -> Option<DestagePlan> {
+        let (segment, until) = self.destage_range(mode)?;
+        Some(DestagePlan {
+            segment_base: segment.base,
+            create: if segment.file == File::Absent { CreateFile::Yes } else { CreateFile::No },
+            at: u64::from(segment.destaged),
+            until: u64::from(until),
+            bytes: self.bytes_of(segment, until),
+        })
+    }
+
+    /// Whether there is something to write in this mode. Costs little, however many batches it is.
+    pub fn can_destage(&self, mode: Destage) -> bool {
+        self.destage_range(mode).is_some()
+    }
+
+    fn destage_range(&self, mode: Destage) -> Option<(&Segment, u32)> {
         let segment = self.segments.iter().find(|segment| segment.destaged < segment.len)?;
         let ended = !self.is_active(segment);
         let durable = self.durable_position(segment);
@@ -60,16 +76,13 @@ impl Log {
         if until <= segment.destaged {
             return None;
         }
-        if !ended && mode == Destage::Runs && u64::from(until - segment.destaged) < DESTAGE_RUN_BYTES {
+        if let Destage::Runs(bytes_min) = mode
+            && !ended
+            && u64::from(until - segment.destaged) < bytes_min
+        {
             return None;
         }
-        Some(DestagePlan {
-            segment_base: segment.base,
-            create: if segment.file == File::Absent { CreateFile::Yes } else { CreateFile::No },
-            at: u64::from(segment.destaged),
-            until: u64::from(until),
-            bytes: self.bytes_of(segment, until),
-        })
+        Some((segment, until))
     }
 
     /// Where the durable batches of a segment end in it.

@@ -51,8 +51,9 @@ pub(super) struct Inbox {
     buffer: Buffer,
     /// Frames that are here as a whole, and where the next one begins.
     whole: Option<(Slice, usize)>,
-    /// How large the next page shall be.
+    /// How large the next page shall be, and what was the most that it might be.
     page_bytes: usize,
+    lent_bytes_max: usize,
     progress: Instant,
     /// When the first bytes of the frame that is incomplete came, moved on by the time for which it was not read.
     begun: Instant,
@@ -61,7 +62,14 @@ pub(super) struct Inbox {
 impl Inbox {
     pub(super) fn new(now: Instant) -> Self {
         let page_bytes = RECEIVE_PAGE_BYTES_MIN;
-        Self { buffer: Buffer::Empty, whole: None, page_bytes, progress: now, begun: now }
+        Self {
+            buffer: Buffer::Empty,
+            whole: None,
+            page_bytes,
+            lent_bytes_max: RECEIVE_PAGE_BYTES_MIN,
+            progress: now,
+            begun: now,
+        }
     }
 
     /// The lent page is back with `len` more bytes.
@@ -103,7 +111,9 @@ impl Inbox {
             Buffer::Empty
         } else {
             let len = rest.len() + 1;
-            let page = pool.alloc(len).or_else(|| pool.alloc_large(exact_len(rest, len)));
+            // As long as the last ones needed to be, so that it is not outgrown step by step.
+            let usual = pool.alloc(len.max(self.lent_bytes_max.min(self.page_bytes)));
+            let page = usual.or_else(|| pool.alloc(len)).or_else(|| pool.alloc_large(exact_len(rest, len)));
             let mut page = page.ok_or(Stuck::NoMemory)?;
             page.as_mut_slice()[..rest.len()].copy_from_slice(rest);
             self.begun = self.progress;
@@ -132,8 +142,9 @@ impl Inbox {
                 return Ok(None);
             }
             Buffer::Empty => {
-                let page_bytes = self.page_bytes.min(page_bytes_max.max(RECEIVE_PAGE_BYTES_MIN));
-                (pool.alloc(page_bytes).ok_or(Stuck::NoMemory)?, 0)
+                self.lent_bytes_max = page_bytes_max.max(RECEIVE_PAGE_BYTES_MIN);
+                let usual = pool.alloc(self.page_bytes.min(self.lent_bytes_max));
+                (usual.or_else(|| pool.alloc(RECEIVE_PAGE_BYTES_MIN)).ok_or(Stuck::NoMemory)?, 0)
             }
             Buffer::Held { page, filled } if filled < page.len() => (page, filled),
             Buffer::Held { page, filled } => match grow(page, filled, pool) {
@@ -392,6 +403,10 @@ impl Connection {
         self.taken_at = now;
         self.send_bytes -= bytes;
         self.unsent_pinned_bytes -= pinned_bytes;
+        if self.sends.is_empty() && self.answers.is_empty() {
+            // It may stay idle for long, and so may ten thousand others.
+            (self.sends, self.answers) = (VecDeque::new(), VecDeque::new());
+        }
         pinned_bytes
     }
 
@@ -413,7 +428,14 @@ fn pinned_bytes_of(parts: &[Slice]) -> usize {
 }
 
 /// The parts in a row, as sends of at most [`SEND_BYTES_MAX`] each.
-fn in_sends(parts: Vec<Slice>) -> Vec<Vec<Slice>> {
+fn in_sends(mut parts: Vec<Slice>) -> Vec<Vec<Slice>> {
+    parts.retain(|part| !part.is_empty());
+    if parts.is_empty() {
+        return Vec::new();
+    }
+    if bytes_of(&parts) <= SEND_BYTES_MAX {
+        return alloc::vec![parts];
+    }
     let mut sends: Vec<Vec<Slice>> = Vec::new();
     let mut room = 0;
     for part in parts {

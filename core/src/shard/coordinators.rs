@@ -60,6 +60,9 @@ pub(super) struct Coordinators {
     hosts: BTreeMap<PartitionId, Host<Groups>>,
     /// Those that may have something to do.
     busy: BTreeSet<PartitionId>,
+    /// Those whose answers wait for the log, and what the owner had committed when they were last looked at.
+    committing: BTreeSet<PartitionId>,
+    commits: u64,
     timers: BTreeSet<(Instant, PartitionId)>,
     /// The same, by partition.
     timer_of: BTreeMap<PartitionId, Instant>,
@@ -83,6 +86,8 @@ impl Coordinators {
             prng: Prng::keyed(seed, u64::from(u16::MAX) + 1 + u64::from(id.0)),
             hosts: BTreeMap::new(),
             busy: BTreeSet::new(),
+            committing: BTreeSet::new(),
+            commits: 0,
             timers: BTreeSet::new(),
             timer_of: BTreeMap::new(),
             unread: VecDeque::new(),
@@ -130,6 +135,7 @@ impl Coordinators {
             return;
         }
         self.busy.remove(&partition);
+        self.committing.remove(&partition);
         self.unread.retain(|unread| *unread != partition);
         self.set_timer(partition, None);
         let waiting = self.askers.iter().filter(|(_, asker)| asker.partition == partition);
@@ -203,6 +209,10 @@ impl Coordinators {
             }
         }
         moved |= self.load(now, owner);
+        if self.commits != owner.commits() {
+            self.commits = owner.commits();
+            self.busy.append(&mut self.committing);
+        }
         let busy: Vec<PartitionId> = self.busy.iter().copied().collect();
         for partition in busy {
             let Some(host) = self.hosts.get_mut(&partition) else { continue };
@@ -221,12 +231,15 @@ impl Coordinators {
         for event in host.take_events() {
             owner.tell(Event::GroupChanged(Box::new(event)));
         }
-        let (deadline, is_busy) = (host.deadline(), host.is_busy());
+        let (deadline, is_busy, is_committing) = (host.deadline(), host.is_busy(), host.is_committing());
         self.set_timer(partition, deadline);
         if is_busy {
             self.busy.insert(partition);
         } else {
             self.busy.remove(&partition);
+        }
+        if is_committing {
+            self.committing.insert(partition);
         }
     }
 

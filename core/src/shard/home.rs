@@ -4,14 +4,16 @@
 //! A request is taken up, asks owners of partitions or the controller, is told what they say, and is done. Requests of one
 //! connection are in work at once and answered in their order.
 
+mod connections;
 mod requests;
 
 use alloc::boxed::Box;
-use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::collections::{BTreeSet, VecDeque};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
 
+use self::connections::Connections;
 use self::requests::{Request, Requests};
 use super::connection::{Connection, Outcome, Place, Stuck};
 use super::message::CallId;
@@ -32,11 +34,14 @@ use crate::time::{Instant, Now};
 /// How many connections that wait for memory are tried again after something happened.
 const STARVED_AT_ONCE: usize = 4;
 
+/// Asks of one request whose memory is kept for the next.
+const ASKS_KEPT_MAX: usize = 64;
+
 #[derive(Debug)]
 pub(crate) struct Home {
     config: Arc<Config>,
     image: Arc<Image>,
-    connections: BTreeMap<ConnId, Connection>,
+    connections: Connections,
     requests: Requests,
     shared: api::Shared,
     dirty: VecDeque<ConnId>,
@@ -54,6 +59,8 @@ pub(crate) struct Home {
     /// When those are looked for that take nothing, while all of them hold too much.
     slow_at: Option<Instant>,
     effects: VecDeque<Effect>,
+    /// Kept for its memory; empty between requests.
+    asks: Vec<Ask>,
     events: VecDeque<Event>,
     events_dropped: u64,
     stopping: bool,
@@ -65,7 +72,7 @@ impl Home {
     pub(crate) fn new(config: Arc<Config>, id: ShardId, seed: u64) -> Self {
         Self {
             image: Arc::new(Image::empty()),
-            connections: BTreeMap::new(),
+            connections: Connections::default(),
             requests: Requests::new(),
             shared: api::Shared::new(Prng::keyed(seed, u64::from(id.0))),
             dirty: VecDeque::new(),
@@ -77,6 +84,7 @@ impl Home {
             unsent_pinned_bytes: 0,
             slow_at: None,
             effects: VecDeque::new(),
+            asks: Vec::new(),
             events: VecDeque::new(),
             events_dropped: 0,
             stopping: false,
@@ -93,8 +101,7 @@ impl Home {
             (self.connections.len() >= CONNECTIONS_MAX).then_some(CloseReason::TooMany)
         };
         connection.closing = refusal;
-        let before = self.connections.insert(conn, connection);
-        assert!(before.is_none(), "the driver names each connection once");
+        self.connections.insert(conn, connection);
         if let Some(reason) = refusal {
             self.effects.push_back(Effect::Close { conn, reason });
             self.tell(Event::ConnectionRefused { conn, reason });
@@ -113,7 +120,7 @@ impl Home {
     }
 
     pub(crate) fn on_received(&mut self, now: Now, conn: ConnId, page: PageMut, len: u32) {
-        let connection = self.connections.get_mut(&conn).expect("the connection lives until Closed");
+        let connection = self.connections.get_mut(conn).expect("the connection lives until Closed");
         if connection.closing.is_some() {
             self.pages.push(page);
             return;
@@ -124,7 +131,7 @@ impl Home {
     }
 
     pub(crate) fn on_sent(&mut self, now: Now, conn: ConnId) {
-        let connection = self.connections.get_mut(&conn).expect("the connection lives until Closed");
+        let connection = self.connections.get_mut(conn).expect("the connection lives until Closed");
         self.unsent_pinned_bytes -= connection.on_sent(now.mono);
         self.mark(conn);
         self.retry_starved(STARVED_AT_ONCE);
@@ -133,9 +140,9 @@ impl Home {
     pub(crate) fn on_closed(&mut self, conn: ConnId, page: Option<PageMut>) {
         self.pages.extend(page.filter(|_| !mutant::on(Mutant::ClosedPageLost)));
         self.let_go(conn);
-        let reason = self.connections.get(&conn).and_then(|connection| connection.closing);
+        let reason = self.connections.get(conn).and_then(|connection| connection.closing);
         if !mutant::on(Mutant::ConnectionNotForgotten)
-            && let Some(connection) = self.connections.remove(&conn)
+            && let Some(connection) = self.connections.remove(conn)
         {
             self.unsent_pinned_bytes -= connection.unsent_pinned_bytes;
         }
@@ -154,7 +161,7 @@ impl Home {
         for call in fetches {
             self.deliver(now, call, News::Deadline);
         }
-        let all: Vec<ConnId> = self.connections.keys().copied().collect();
+        let all: Vec<ConnId> = self.connections.ids().collect();
         for conn in all {
             self.mark(conn);
         }
@@ -232,17 +239,17 @@ impl Home {
     pub(crate) fn audit(&self) {
         for (at, conn) in &self.stalls {
             assert_eq!(
-                self.connections.get(conn).and_then(|c| c.stall),
+                self.connections.get(*conn).and_then(|c| c.stall),
                 Some(*at),
                 "stalls are of connections"
             );
         }
-        let pinned: usize = self.connections.values().map(|c| c.unsent_pinned_bytes).sum();
+        let pinned: usize = self.connections.iter().map(|(_, c)| c.unsent_pinned_bytes).sum();
         assert_eq!(pinned, self.unsent_pinned_bytes, "what is unsent is counted");
         for (_, call) in &self.deadlines {
             assert!(self.requests.contains(*call), "deadlines are of requests");
         }
-        for connection in self.connections.values() {
+        for (_, connection) in self.connections.iter() {
             assert!(connection.requests_in_work() <= CONNECTION_REQUESTS_MAX, "requests are bounded");
         }
     }
@@ -263,7 +270,7 @@ impl Home {
     }
 
     fn mark(&mut self, conn: ConnId) {
-        let Some(connection) = self.connections.get_mut(&conn) else { return };
+        let Some(connection) = self.connections.get_mut(conn) else { return };
         if !connection.dirty {
             connection.dirty = true;
             self.dirty.push_back(conn);
@@ -284,7 +291,7 @@ impl Home {
         }
         for _ in 0..count {
             let Some(conn) = self.starved.pop_front() else { break };
-            if let Some(connection) = self.connections.get_mut(&conn) {
+            if let Some(connection) = self.connections.get_mut(conn) {
                 connection.starved = false;
                 self.mark(conn);
             }
@@ -315,7 +322,7 @@ impl Home {
         }
         if self.stopping_until.is_some_and(|at| at <= now.mono) {
             self.stopping_until = None;
-            let left: Vec<ConnId> = self.connections.keys().copied().collect();
+            let left: Vec<ConnId> = self.connections.ids().collect();
             for conn in left {
                 self.close(conn, CloseReason::Stopping);
             }
@@ -332,7 +339,7 @@ impl Home {
         let holders =
             self.connections.iter().filter(|(_, c)| c.closing.is_none() && c.unsent_pinned_bytes > 0);
         let mut holders: Vec<(Instant, ConnId, usize)> =
-            holders.map(|(conn, c)| (c.taken_at, *conn, c.unsent_pinned_bytes)).collect();
+            holders.map(|(conn, c)| (c.taken_at, conn, c.unsent_pinned_bytes)).collect();
         holders.sort_unstable();
         let mut held: usize = holders.iter().map(|(.., bytes)| bytes).sum();
         for (taken_at, conn, bytes) in holders {
@@ -350,11 +357,11 @@ impl Home {
 
     /// Takes up what a connection has sent, sends what is answered, reads on.
     fn turn(&mut self, now: Now, conn: ConnId, pool: &mut Pool) {
-        let Some(connection) = self.connections.get_mut(&conn) else { return };
+        let Some(connection) = self.connections.get_mut(conn) else { return };
         connection.dirty = false;
         let mut starved = false;
         for _ in 0..CONNECTION_REQUESTS_MAX {
-            let Some(connection) = self.connections.get_mut(&conn) else { return };
+            let Some(connection) = self.connections.get_mut(conn) else { return };
             if self.stopping || !connection.has_room() {
                 if !self.stopping && connection.closing.is_none() {
                     self.tell(Event::Marked(Mark::ConnectionHeldBack));
@@ -381,7 +388,7 @@ impl Home {
 
     fn flush(&mut self, now: Now, conn: ConnId) {
         let pinned_bytes_max = self.unsent_pinned_bytes_max();
-        let Some(connection) = self.connections.get_mut(&conn) else { return };
+        let Some(connection) = self.connections.get_mut(conn) else { return };
         if connection.closing.is_some() {
             return;
         }
@@ -406,7 +413,7 @@ impl Home {
 
     fn read_on(&mut self, now: Now, conn: ConnId, mut starved: bool, pool: &mut Pool) {
         let page_bytes_max = self.config.memory_bytes / RECEIVE_MEMORY_PART / self.connections.len().max(1);
-        let Some(connection) = self.connections.get_mut(&conn) else { return };
+        let Some(connection) = self.connections.get_mut(conn) else { return };
         if connection.closing.is_some() {
             return;
         }
@@ -440,10 +447,10 @@ impl Home {
 
     /// Takes one request up.
     fn begin(&mut self, now: Now, conn: ConnId, frame: &Slice) {
-        let connection = self.connections.get_mut(&conn).expect("its frame was just taken");
+        let connection = self.connections.get_mut(conn).expect("its frame was just taken");
         let place = connection.take_place(frame.len());
         let call = self.requests.next_call();
-        let mut asks = Vec::new();
+        let mut asks = core::mem::take(&mut self.asks);
         let mut context = Context {
             config: &self.config,
             image: &self.image,
@@ -467,8 +474,8 @@ impl Home {
     /// Tells a request what it waits for; a request that ended meanwhile does not care.
     fn deliver(&mut self, now: Now, call: CallId, news: News) {
         let Some(request) = self.requests.find(call) else { return };
-        let connection = self.connections.get(&request.conn).expect("requests end with their connection");
-        let mut asks = Vec::new();
+        let connection = self.connections.get(request.conn).expect("requests end with their connection");
+        let mut asks = core::mem::take(&mut self.asks);
         let mut context = Context {
             config: &self.config,
             image: &self.image,
@@ -503,7 +510,7 @@ impl Home {
                 return;
             }
         };
-        let Some(connection) = self.connections.get_mut(&conn) else { return };
+        let Some(connection) = self.connections.get_mut(conn) else { return };
         if connection.closing.is_some() {
             return;
         }
@@ -511,8 +518,8 @@ impl Home {
         self.mark(conn);
     }
 
-    fn perform(&mut self, call: CallId, asks: Vec<Ask>) {
-        for ask in asks {
+    fn perform(&mut self, call: CallId, mut asks: Vec<Ask>) {
+        for ask in asks.drain(..) {
             let (to, message) = match ask {
                 Ask::Partition { part, op } => {
                     let to = placement::owner(op.partition(), self.config.shards);
@@ -542,10 +549,14 @@ impl Home {
             };
             self.effects.push_back(Effect::Shard { to, message });
         }
+        // One large request must not keep its memory for ever.
+        if asks.capacity() <= ASKS_KEPT_MAX {
+            self.asks = asks;
+        }
     }
 
     fn close(&mut self, conn: ConnId, reason: CloseReason) {
-        let Some(connection) = self.connections.get_mut(&conn) else { return };
+        let Some(connection) = self.connections.get_mut(conn) else { return };
         if connection.closing.is_some() {
             return;
         }
@@ -559,7 +570,7 @@ impl Home {
 
     /// Ends the requests of a connection that will not be answered any more, and lets its memory go.
     fn let_go(&mut self, conn: ConnId) {
-        let Some(connection) = self.connections.get_mut(&conn) else { return };
+        let Some(connection) = self.connections.get_mut(conn) else { return };
         connection.clear(&mut self.pages);
         if let Some(at) = connection.stall.take() {
             self.stalls.remove(&(at, conn));

@@ -62,6 +62,7 @@ struct Partition {
     start_file: StartFile,
     /// It stands in the queue of `keep`.
     queued: bool,
+    urgency: Urgency,
     /// Batches that are on their way into a newer frame.
     carried: u32,
 }
@@ -70,6 +71,15 @@ struct Partition {
 enum Keeping {
     Idle,
     Busy,
+}
+
+/// How much of a partition is worth a sync of its segment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Urgency {
+    /// Runs of some length.
+    Usual,
+    /// All whole blocks: it has waited for long enough, or room is needed.
+    Hurried,
 }
 
 /// Whether the WAL finds pages for what is to be appended.
@@ -149,7 +159,12 @@ pub(super) struct Owner {
     /// Partitions that may hold bytes which are in the WAL alone.
     dirty: BTreeSet<PartitionId>,
     keep_queue: VecDeque<PartitionId>,
+    /// All that was dirty is in the queue and hurried; until it is empty there is no use in saying so again.
+    hurrying: bool,
     keep_jobs: usize,
+    /// Runs on their way to a segment, and those that are there and wait for their sync.
+    destages_writing: usize,
+    destages_written: Vec<DestageJob>,
     /// Partitions that retention has not looked at yet, and its jobs.
     retire_due: BTreeSet<PartitionId>,
     retire_jobs: usize,
@@ -171,6 +186,8 @@ pub(super) struct Owner {
     cleaner: Cleaner,
     ops: BTreeMap<OpId, Op>,
     next_op: u64,
+    /// Counts whatever may have moved a high watermark.
+    commits: u64,
     acks: BTreeMap<u64, PendingAck>,
     next_token: u64,
     watches: BTreeMap<u64, (ShardId, CallId, PartitionId)>,
@@ -258,7 +275,10 @@ impl Owner {
             partitions: BTreeMap::new(),
             dirty,
             keep_queue: VecDeque::new(),
+            hurrying: false,
             keep_jobs: 0,
+            destages_writing: 0,
+            destages_written: Vec::new(),
             retire_due: BTreeSet::new(),
             retire_jobs: 0,
             destage_starved: false,
@@ -275,6 +295,7 @@ impl Owner {
             cleaner: Cleaner::default(),
             ops: BTreeMap::new(),
             next_op: 0,
+            commits: 0,
             acks: BTreeMap::new(),
             next_token: 0,
             watches: BTreeMap::new(),
@@ -430,6 +451,11 @@ impl Owner {
     pub(super) fn on_stop(&mut self) {
         self.stopping = true;
         self.refuse_parked();
+    }
+
+    /// Another number than before means that high watermarks may have moved.
+    pub(super) fn commits(&self) -> u64 {
+        self.commits
     }
 
     pub(super) fn high_watermark(&self, id: PartitionId) -> Option<Offset> {

@@ -24,6 +24,9 @@ pub struct Writer {
 
 const FRAME_LENGTH_BYTES: usize = 4;
 
+/// Most frames are no longer than this, but for their records.
+const FRAME_BYTES_USUAL: usize = 128;
+
 impl Writer {
     pub fn new() -> Self {
         Self::default()
@@ -31,7 +34,7 @@ impl Writer {
 
     /// A writer that puts the length of all that follows in front, as requests and responses want it.
     pub fn frame() -> Self {
-        let mut writer = Self::new();
+        let mut writer = Self { bytes: Vec::with_capacity(FRAME_BYTES_USUAL), ..Self::new() };
         writer.framed = true;
         writer.put(&[0; FRAME_LENGTH_BYTES]);
         writer

@@ -1,4 +1,4 @@
-//! The connections of one shard: a reader and a writer task each, which read only what was granted and write what was sent, in
+//! The connections of one shard: each has a task that reads only what was granted, and while something was sent, one that writes it in
 //! order. Owns connection ids. Knows nothing of the bytes.
 
 use std::cell::{Cell, RefCell};
@@ -84,7 +84,8 @@ struct Conn<R: Rt> {
     grant: RefCell<Option<(PageMut, usize)>>,
     granted: Notify,
     sends: RefCell<VecDeque<Vec<Slice>>>,
-    sent: Notify,
+    /// Not here while a task writes with it: idle connections are many, and keep none.
+    writer: RefCell<Option<R::Writer>>,
     tasks: Cell<u8>,
 }
 
@@ -156,13 +157,12 @@ impl<R: Rt> Conns<R> {
             return;
         }
         let Stream { reader, writer, ender, local, peer } = stream;
-        let conn = this.insert(ender);
+        let conn = this.insert(ender, writer);
         this.inbox.push(Input::Accepted { conn: conn.id, local, peer });
-        this.spawn(Self::read_all(Rc::clone(this), Rc::clone(&conn), reader));
-        this.spawn(Self::write_all(Rc::clone(this), conn, writer));
+        this.spawn(Self::read_all(Rc::clone(this), conn, reader));
     }
 
-    fn insert(&self, ender: R::Ender) -> Rc<Conn<R>> {
+    fn insert(&self, ender: R::Ender, writer: R::Writer) -> Rc<Conn<R>> {
         let mut table = self.table.borrow_mut();
         let slot = table.free.pop().unwrap_or_else(|| {
             table.slots.push(Slot { generation: 0, conn: None });
@@ -177,8 +177,8 @@ impl<R: Rt> Conns<R> {
             grant: RefCell::default(),
             granted: Notify::default(),
             sends: RefCell::default(),
-            sent: Notify::default(),
-            tasks: Cell::new(2),
+            writer: RefCell::new(Some(writer)),
+            tasks: Cell::new(1),
         });
         entry.conn = Some(Rc::clone(&conn));
         conn
@@ -208,11 +208,15 @@ impl<R: Rt> Conns<R> {
         conn.granted.notify();
     }
 
-    pub(crate) fn send(&self, id: ConnId, parts: Vec<Slice>) {
-        let Some(conn) = self.find(id) else { return };
+    pub(crate) fn send(this: &Rc<Self>, id: ConnId, parts: Vec<Slice>) {
+        let Some(conn) = this.find(id) else { return };
         if conn.ending.get() == Ending::No {
             conn.sends.borrow_mut().push_back(parts);
-            conn.sent.notify();
+            let writer = conn.writer.take();
+            if let Some(writer) = writer {
+                conn.tasks.set(conn.tasks.get() + 1);
+                this.spawn(Self::write_all(Rc::clone(this), conn, writer));
+            }
         }
     }
 
@@ -222,8 +226,10 @@ impl<R: Rt> Conns<R> {
         if conn.ending.get() == Ending::No {
             conn.ending.set(Ending::AfterSends);
             conn.granted.notify();
-            conn.sent.notify();
             self.lingering.borrow_mut().push_back((until, id));
+            if conn.writer.borrow().is_some() {
+                self.end(&conn);
+            }
         }
     }
 
@@ -262,7 +268,6 @@ impl<R: Rt> Conns<R> {
         if conn.ending.replace(Ending::Now) != Ending::Now {
             self.rt.end(&conn.ender);
             conn.granted.notify();
-            conn.sent.notify();
         }
     }
 
@@ -301,7 +306,11 @@ impl<R: Rt> Conns<R> {
                     break;
                 }
             } else if conn.ending.get() == Ending::No {
-                conn.sent.notified().await;
+                drop(conn.sends.take());
+                *conn.writer.borrow_mut() = Some(writer);
+                conn.tasks.set(conn.tasks.get() - 1);
+                self.tasks.set(self.tasks.get() - 1);
+                return;
             } else {
                 break;
             }
@@ -335,7 +344,7 @@ impl<R: Rt> Conns<R> {
         }
     }
 
-    /// The later one of the two tasks tells that the connection is gone.
+    /// The last of its tasks tells that the connection is gone.
     fn conn_task_ended(&self, conn: &Conn<R>) {
         conn.tasks.set(conn.tasks.get() - 1);
         if conn.tasks.get() == 1 && mutant::on(Mutant::ClosedTwice) {

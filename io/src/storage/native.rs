@@ -137,7 +137,7 @@ impl Storage {
         let access = match &order.kind {
             OrderKind::Change(change) => {
                 self.forget(order.file, change);
-                return self.flusher.push(Lane::Change, Job::Change(order));
+                return self.flusher.push(Lane::Change(order.file), Job::Change(order));
             }
             OrderKind::Write { at, parts, .. } => {
                 let direct = self.mode.cache != CacheMode::Buffered && is_aligned(*at, parts);

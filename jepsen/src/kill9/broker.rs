@@ -28,10 +28,20 @@ impl Broker {
     pub(crate) fn start(options: &Options, directory: &Path) -> Result<Self, String> {
         let data = directory.join("data").display().to_string();
         let binary = options.binary.display().to_string();
-        let mut command: Vec<String> =
-            [&binary, "dev", "--data-dir", &data, "--io", &options.io, "--http", "127.0.0.1:0"]
-                .map(String::from)
-                .to_vec();
+        let mut command: Vec<String> = [
+            &binary,
+            "dev",
+            "--data-dir",
+            &data,
+            "--shards",
+            "2",
+            "--io",
+            &options.io,
+            "--http",
+            "127.0.0.1:0",
+        ]
+        .map(String::from)
+        .to_vec();
         let own = [format!("num.partitions={PARTITIONS}")].into_iter().chain(SETTINGS.map(String::from));
         for set in own.chain(options.sets.iter().cloned()) {
             command.extend(["--set".into(), set]);

@@ -83,6 +83,7 @@ impl Checker for Resources {
 
 #[cfg(test)]
 mod tests {
+    use highwater_core::limits::{DESTAGE_JOBS_MAX, RETIRE_JOBS_MAX};
     use highwater_core::shard::Usage;
 
     use super::super::samples::look;
@@ -119,6 +120,7 @@ mod tests {
     fn bounds_hold_at_work_too() {
         assert!(!run(Usage { connections: 1, requests: 65, ..Usage::default() }, When::AtWork));
         assert!(!run(Usage { connections: 1, requests: 1, deadlines: 2, ..Usage::default() }, When::AtWork));
-        assert!(!run(Usage { keep_jobs: 20, ..Usage::default() }, When::AtWork));
+        let jobs = DESTAGE_JOBS_MAX + RETIRE_JOBS_MAX + 2;
+        assert!(!run(Usage { keep_jobs: jobs, ..Usage::default() }, When::AtWork));
     }
 }

@@ -56,6 +56,7 @@ impl Workload {
                 bytes_max: 5 * (file_bytes_min << (self.number % 2)),
                 destage_interval: Duration::from_millis(7),
                 seal_after: Duration::from_millis(2),
+                ..WalConfig::default()
             },
             ..Config::default()
         })

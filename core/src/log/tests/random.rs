@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 use super::model::{Model, Sent, config};
 use super::world::Until;
 use crate::id::{LeaderEpoch, Offset};
+use crate::limits::DESTAGE_RUN_BYTES_MIN;
 use crate::log::{Destage, LogConfig, Minimum, Wanted};
 use crate::prng::Prng;
 use crate::time::Duration;
@@ -83,7 +84,8 @@ fn step(model: &mut Model, prng: &mut Prng) {
             model.high_watermark = model.high_watermark.max(model.log.durable_end());
         }
         13 | 14 => {
-            let mode = if prng.chance(800_000) { Destage::Blocks } else { Destage::Runs };
+            let mode =
+                if prng.chance(800_000) { Destage::Blocks } else { Destage::Runs(DESTAGE_RUN_BYTES_MIN) };
             model.disk.destage(&mut model.log, mode, Until::Done);
         }
         15 => {

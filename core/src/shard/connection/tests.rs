@@ -6,7 +6,7 @@ use super::{Connection, Inbox, Outcome, Stuck};
 use crate::buf::{Pool, Slice};
 use crate::limits::{
     CONNECTION_REQUESTS_MAX, CONNECTION_SEND_BYTES_MAX, FRAME_STALL_MAX, RECEIVE_PAGE_BYTES_MAX,
-    REQUEST_BYTES_MAX, SEND_BYTES_MAX,
+    RECEIVE_PAGE_BYTES_MIN, REQUEST_BYTES_MAX, SEND_BYTES_MAX,
 };
 use crate::prng::Prng;
 use crate::time::{Duration, Instant};
@@ -98,7 +98,7 @@ fn memory_follows_the_bytes_that_came() {
 fn the_next_page_follows_recent_frames_and_shrinks_again() {
     let mut pool = Pool::new(1 << 30);
     let mut inbox = Inbox::new(NOW);
-    let large = frame(&vec![1; 40_000]);
+    let large = frame(&vec![1; 200_000]);
     feed(&mut inbox, &mut pool, &large, usize::MAX).expect("good");
     let next = |inbox: &mut Inbox, pool: &mut Pool| {
         let (mut page, at) = inbox.lend(NOW, usize::MAX, pool).expect("memory").expect("nothing is lent");
@@ -110,8 +110,8 @@ fn the_next_page_follows_recent_frames_and_shrinks_again() {
         len
     };
     assert_eq!(next(&mut inbox, &mut pool), RECEIVE_PAGE_BYTES_MAX);
-    let lens: Vec<usize> = (0..7).map(|_| next(&mut inbox, &mut pool)).collect();
-    assert_eq!(lens, [32_768, 16_384, 8_192, 4_096, 2_048, 1_024, 1_024]);
+    let lens: Vec<usize> = (0..11).map(|_| next(&mut inbox, &mut pool)).collect();
+    assert_eq!(lens, [131_072, 65_536, 32_768, 16_384, 8_192, 4_096, 2_048, 1_024, 512, 256, 256]);
 }
 
 #[test]
@@ -159,7 +159,7 @@ fn a_frame_that_drips_stalls_however_long_it_is_kept_alive() {
 #[test]
 fn without_memory_nothing_is_lost() {
     let mut pool = Pool::new(4096);
-    let hoard: Vec<_> = core::iter::from_fn(|| pool.alloc(1024)).collect();
+    let hoard: Vec<_> = core::iter::from_fn(|| pool.alloc(RECEIVE_PAGE_BYTES_MIN)).collect();
     let mut inbox = Inbox::new(NOW);
     assert!(matches!(inbox.lend(NOW, usize::MAX, &mut pool), Err(Stuck::NoMemory)));
     hoard.into_iter().for_each(|page| pool.give_back(page));
@@ -167,7 +167,7 @@ fn without_memory_nothing_is_lost() {
     let (mut page, _) = inbox.lend(NOW, usize::MAX, &mut pool).expect("memory").expect("nothing is lent");
     page.as_mut_slice()[..stream.len()].copy_from_slice(&stream);
     inbox.on_received(NOW, page, stream.len());
-    let hoard: Vec<_> = core::iter::from_fn(|| pool.alloc(1024)).collect();
+    let hoard: Vec<_> = core::iter::from_fn(|| pool.alloc(RECEIVE_PAGE_BYTES_MIN)).collect();
     let large = pool.alloc_large(5000).expect("there is one");
     assert_eq!(
         inbox.next_frame(&mut pool),
@@ -222,7 +222,7 @@ fn a_bad_length_is_refused_where_memory_is_short_too() {
         let (mut page, _) = inbox.lend(NOW, usize::MAX, &mut pool).expect("memory").expect("nothing is lent");
         page.as_mut_slice()[..stream.len()].copy_from_slice(&stream);
         inbox.on_received(NOW, page, stream.len());
-        let _hoard: Vec<_> = core::iter::from_fn(|| pool.alloc(1024)).collect();
+        let _hoard: Vec<_> = core::iter::from_fn(|| pool.alloc(RECEIVE_PAGE_BYTES_MIN)).collect();
         assert_eq!(inbox.next_frame(&mut pool).expect("whole").as_slice(), b"good");
         assert_eq!(inbox.next_frame(&mut pool), Err(Stuck::FrameLength), "{bad}");
     }

@@ -93,15 +93,17 @@ impl<M: Machine + Default> Host<M> {
         self.phase = phase;
     }
 
-    /// Whether it has anything to do but wait for commands or the time.
+    /// Whether answers wait for the log to be committed.
+    pub(super) fn is_committing(&self) -> bool {
+        !self.pending.is_empty()
+    }
+
+    /// Whether it has anything to do but wait for commands, for the log to be committed, or for the time.
     pub(super) fn is_busy(&self) -> bool {
         match self.phase {
             Phase::New | Phase::Loading(_) | Phase::Unreadable => false,
             Phase::Serving => {
-                self.surroundings_changed
-                    || self.waiting.is_some()
-                    || !self.commands.is_empty()
-                    || !self.pending.is_empty()
+                self.surroundings_changed || self.waiting.is_some() || !self.commands.is_empty()
             }
         }
     }

@@ -3,10 +3,13 @@
 
 use alloc::vec::Vec;
 
-use super::{Keeping, Memory, Op, Owner, Pin};
+use super::{Keeping, Memory, Op, Owner, Pin, Urgency};
 use crate::buf::{PageMut, Slice};
 use crate::id::{FileId, Offset, PartitionId, ShardId, StreamId};
-use crate::limits::{BLOCK_BYTES, DESTAGE_JOBS_MAX, RETIRE_JOBS_MAX};
+use crate::limits::{
+    BLOCK_BYTES, DESTAGE_BYTES_MAX, DESTAGE_JOBS_MAX, DESTAGE_MEMORY_PART, DESTAGE_RUN_BYTES_MIN,
+    DESTAGE_SYNCS_AT_ONCE, RETIRE_JOBS_MAX,
+};
 use crate::log::{CreateFile, Destage, DestagePlan, SegmentName};
 use crate::mutant::{self, Mutant};
 use crate::shard::message::ShardMessage;
@@ -56,6 +59,12 @@ impl Owner {
         self.dirty.insert(partition);
     }
 
+    /// How many bytes of a partition are worth a write and a sync of its segment. Partitions share the memory that waits for it.
+    pub(super) fn run_bytes(&self) -> u64 {
+        let share = self.config.memory_bytes / DESTAGE_MEMORY_PART / self.dirty.len().max(1);
+        (share as u64).min(self.config.wal.run_bytes_max).max(DESTAGE_RUN_BYTES_MIN)
+    }
+
     pub(super) fn queue_keep(&mut self, partition: PartitionId) {
         if let Some(state) = self.partitions.get_mut(&partition)
             && !state.queued
@@ -67,9 +76,32 @@ impl Owner {
 
     /// Everything that is dirty shall be looked at now.
     pub(super) fn hurry(&mut self) {
-        let dirty: Vec<PartitionId> = self.dirty.iter().copied().collect();
-        for partition in dirty {
-            self.queue_keep(partition);
+        if self.hurrying {
+            return;
+        }
+        self.hurrying = true;
+        // Pages and files of the WAL come free in the order in which they were written.
+        let pin = |id: &PartitionId| {
+            let oldest = self.partitions.get(id).and_then(|p| p.replica.log.undestaged().next());
+            oldest.map(|batch| batch.wal_file)
+        };
+        let mut dirty: Vec<(Option<u64>, PartitionId)> = self.dirty.iter().map(|id| (pin(id), *id)).collect();
+        dirty.sort_unstable();
+        for (_, id) in dirty {
+            if let Some(partition) = self.partitions.get_mut(&id) {
+                partition.urgency = Urgency::Hurried;
+            }
+            self.queue_keep(id);
+        }
+    }
+
+    /// What of a partition goes to its segment now.
+    fn destage_mode(&self, urgency: Urgency) -> Destage {
+        let needs_room = self.memory == Memory::Short || self.wal.is_pressed() || !self.parked.is_empty();
+        if needs_room || urgency == Urgency::Hurried {
+            Destage::Blocks
+        } else {
+            Destage::Runs(self.run_bytes())
         }
     }
 
@@ -77,6 +109,7 @@ impl Owner {
         if self.destage_at.is_none() && !self.dirty.is_empty() {
             self.destage_at = Some(now.mono + self.config.wal.destage_interval);
         }
+        self.sync_destaged();
         if self.stopping {
             return;
         }
@@ -88,7 +121,10 @@ impl Owner {
             return;
         }
         while self.keep_jobs < DESTAGE_JOBS_MAX && !self.destage_starved {
-            let Some(id) = self.keep_queue.pop_front() else { break };
+            let Some(id) = self.keep_queue.pop_front() else {
+                self.hurrying = false;
+                break;
+            };
             self.keep(id);
         }
         self.turn_wal(now);
@@ -96,6 +132,8 @@ impl Owner {
 
     /// Starts what the partition needs most: a seal, a run to destage, or carrying its last bytes forward.
     fn keep(&mut self, id: PartitionId) {
+        let urgency = self.partitions.get(&id).map_or(Urgency::Usual, |partition| partition.urgency);
+        let mode = self.destage_mode(urgency);
         let Some(partition) = self.partitions.get_mut(&id) else {
             self.dirty.remove(&id);
             return;
@@ -105,17 +143,24 @@ impl Owner {
             return;
         }
         let log = &partition.replica.log;
+        partition.urgency = Urgency::Usual;
         if let Some(plan) = log.seal_plan() {
+            partition.urgency = urgency;
             partition.keeping = Keeping::Busy;
             self.keep_jobs += 1;
             let (file, bytes) =
                 (FileId::Footer { partition: id, base: plan.segment_base }, Slice::from_vec(plan.footer));
             let op = Op::Seal { partition: id, base: plan.segment_base };
             self.issue_change(op, file, FileChange::Replace { bytes });
-        } else if let Some(plan) = log.destage_plan(Destage::Blocks) {
+        } else if let Some(plan) = log.destage_plan(mode) {
+            if plan.until - plan.at == DESTAGE_BYTES_MAX {
+                partition.urgency = urgency;
+            }
             self.start_destage(id, plan);
         } else if log.undestaged().next().is_none() {
             self.dirty.remove(&id);
+        } else if mode != Destage::Blocks {
+            // It waits for more, or until it has waited for long enough.
         } else if self.memory == Memory::Short || self.wal.is_pressed() && !self.wal.carrying_pays() {
             self.end_segment(id);
         } else {
@@ -139,6 +184,7 @@ impl Owner {
         let len = bytes.next_multiple_of(BLOCK_BYTES);
         let Some(mut page) = self.destage_pool.alloc(len) else {
             self.events.push_back(Event::Marked(Mark::DestageStarved));
+            self.partitions.get_mut(&id).expect("it was looked up").urgency = Urgency::Hurried;
             if self.keep_jobs > 0 {
                 self.destage_starved = true;
                 self.queue_keep(id);
@@ -156,7 +202,23 @@ impl Owner {
         self.issue_step(DestageJob { partition: id, segment_base, at, until, bytes, step });
     }
 
+    /// Syncs what was written, many at once.
+    fn sync_destaged(&mut self) {
+        let written = self.destages_written.len();
+        if written == 0 || (self.destages_writing > 0 && written < DESTAGE_SYNCS_AT_ONCE) {
+            return;
+        }
+        for job in core::mem::take(&mut self.destages_written) {
+            if self.partitions.contains_key(&job.partition) {
+                self.issue_step(job);
+            } else {
+                self.end_job(job.partition);
+            }
+        }
+    }
+
     fn issue_step(&mut self, job: DestageJob) {
+        self.destages_writing += usize::from(job.step != Step::Sync);
         let file = FileId::Segment { partition: job.partition, base: job.segment_base };
         let (at, until, bytes) = (job.at, job.until, job.bytes.clone());
         match job.step {
@@ -176,6 +238,7 @@ impl Owner {
 
     pub(super) fn on_destage_step(&mut self, now: Now, mut job: DestageJob, outcome: Outcome) {
         let id = job.partition;
+        self.destages_writing -= usize::from(job.step != Step::Sync);
         if let Outcome::Failed { error, .. } = outcome {
             let file = FileId::Segment { partition: id, base: job.segment_base };
             if job.step == Step::Sync && mutant::on(Mutant::FailedSyncRetried) {
@@ -209,7 +272,11 @@ impl Owner {
                 self.on_destaged(&job);
                 return;
             }
-            Step::Write | Step::Cut => Step::Sync,
+            Step::Write | Step::Cut => {
+                job.step = Step::Sync;
+                self.destages_written.push(job);
+                return;
+            }
             Step::Sync => {
                 self.on_destaged(&job);
                 self.unpark(now);

@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::{Call, Memory, Owner};
+use super::{Call, Keeping, Memory, Owner};
 use crate::batch::{self, BatchInfo, BatchView, NO_PRODUCER};
 use crate::config::TimestampType;
 use crate::id::{Offset, PartitionId, ShardId};
@@ -197,9 +197,10 @@ impl Owner {
 
     /// The log of a partition is on disk up to `end`: what waited for that is answered, readers are woken.
     pub(super) fn on_durable(&mut self, id: PartitionId, end: Offset) {
+        let runs = Destage::Runs(self.run_bytes());
         let Some(partition) = self.partitions.get_mut(&id) else { return };
         let woken = partition.replica.on_durable(end);
-        let has_a_run = partition.replica.log.destage_plan(Destage::Runs).is_some();
+        let has_a_run = partition.keeping == Keeping::Idle && partition.replica.log.can_destage(runs);
         self.events.push_back(Event::DurableAdvanced { partition: id, durable_end: end });
         if let Some(high_watermark) = woken.high_watermark {
             self.events.push_back(Event::HighWatermarkAdvanced { partition: id, high_watermark });

@@ -5,7 +5,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::delete_records::StartFile;
-use super::{Inherited, Keeping, Owner, Partition};
+use super::{Inherited, Keeping, Owner, Partition, Urgency};
 use crate::config::TopicConfig;
 use crate::controller::{Image, PartitionImage};
 use crate::id::{FileId, LeaderEpoch, NodeId, Offset, PartitionId, ShardId};
@@ -64,6 +64,7 @@ impl Owner {
     pub(in crate::shard) fn on_image(&mut self, now: Now, image: Arc<Image>) {
         assert!(image.version >= self.image.version, "metadata does not go back");
         let before = core::mem::replace(&mut self.image, Arc::clone(&image));
+        self.commits += 1;
         let changes = image.changes(&before);
         for topic in changes.gone {
             for (id, _) in topic.partitions() {
@@ -108,6 +109,7 @@ impl Owner {
             untidy: VecDeque::new(),
             uncleanable: false,
             queued: false,
+            urgency: Urgency::Usual,
             carried: 0,
         };
         let before = self.partitions.insert(id, partition);

@@ -95,6 +95,7 @@ impl Owner {
             return;
         }
         self.wal.on_done(now.mono, WalDone::Written);
+        self.commits += 1;
         let mut ends: BTreeMap<PartitionId, Offset> = BTreeMap::new();
         for frame in frames {
             for batch in &frame.batches {

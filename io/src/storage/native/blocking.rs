@@ -86,6 +86,7 @@ pub(super) fn change(layout: &Layout, order: &Order) -> io::Result<()> {
     let OrderKind::Change(change) = &order.kind else { unreachable!("the job is a change") };
     let path = layout.path(order.file);
     match change {
+        FileChange::Create { len: 0 } => create_empty(&path),
         FileChange::Create { len } => replace(&path, |file| write_zeroes(file, &temporary(&path), *len)),
         FileChange::Truncate { len } => truncate(&path, *len),
         FileChange::Rename { to } => rename(layout, order.file, *to),
@@ -102,6 +103,13 @@ fn temporary(path: &Path) -> PathBuf {
 
 fn dir_of(path: &Path) -> &Path {
     path.parent().expect("files lie in the data directory")
+}
+
+/// A file without content is whole as soon as it has its name.
+fn create_empty(path: &Path) -> io::Result<()> {
+    create_dir_durable(dir_of(path))?;
+    File::create(path)?;
+    sync_dir(dir_of(path))
 }
 
 /// Makes a whole new file and gives it the name at once.

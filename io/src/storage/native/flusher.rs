@@ -8,6 +8,8 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 
+use highwater_core::id::{FileId, PartitionId};
+
 use crate::bell::Bell;
 use crate::files::Layout;
 use crate::storage::native::blocking;
@@ -23,11 +25,32 @@ pub(super) enum Lane {
     Cached,
     /// Reads, and opening of files.
     Read,
-    /// Changes of the set of files, one after the other.
-    Change,
+    /// Changes of the set of files, those of one directory one after the other.
+    Change(FileId),
 }
 
-const LANES: [&str; 4] = ["wal", "segment", "read", "file"];
+/// Threads that change files of partitions, beside the one for all other files: what several wait for goes to the disk together.
+const CHANGERS: usize = 4;
+
+const LANES: [&str; 4 + CHANGERS] =
+    ["wal", "segment", "read", "file", "files-0", "files-1", "files-2", "files-3"];
+
+impl Lane {
+    fn place(self) -> usize {
+        match self {
+            Self::Durable => 0,
+            Self::Cached => 1,
+            Self::Read => 2,
+            Self::Change(file) => 3 + file.partition().map_or(0, |partition| 1 + spread(partition)),
+        }
+    }
+}
+
+/// Each partition has a directory of its own.
+fn spread(partition: PartitionId) -> usize {
+    let index = usize::try_from(partition.index).unwrap_or_default();
+    (index + usize::from(partition.topic.0.0[0])) % CHANGERS
+}
 
 #[derive(Debug)]
 pub(super) enum Job {
@@ -64,7 +87,7 @@ impl Flusher {
     }
 
     pub(super) fn push(&mut self, lane: Lane, job: Job) {
-        let place = lane as usize;
+        let place = lane.place();
         if self.workers[place].is_none() {
             self.workers[place] = self.start(LANES[place]).ok();
         }

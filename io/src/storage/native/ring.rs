@@ -19,6 +19,10 @@ use crate::storage::native::{OrderKind, Task};
 /// Operations that are with the kernel at once; more wait their turn. The completion queue holds twice as many.
 const ENTRIES: u32 = 256;
 
+/// Threads of the kernel for what would block: syncs, and writes that make a file longer. The file system commits what several wait for
+/// at once.
+const WORKERS_MAX: u32 = 32;
+
 /// Longest single operation of the kernel, rounded down to a block.
 const OPERATION_BYTES_MAX: usize = 1 << 30;
 
@@ -55,6 +59,8 @@ pub(crate) fn check() -> io::Result<()> {
 impl Ring {
     pub(super) fn new(bell: &Bell) -> io::Result<Self> {
         let ring = IoUring::new(ENTRIES)?;
+        // Kernels before 5.15 have their own idea of it.
+        let _ = ring.submitter().register_iowq_max_workers(&mut [WORKERS_MAX, 0]);
         ring.submitter().register_eventfd(bell.as_fd().as_raw_fd())?;
         Ok(Self {
             ring,

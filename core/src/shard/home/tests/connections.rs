@@ -5,7 +5,8 @@ use alloc::vec::Vec;
 use super::{CONN, World, batch, request};
 use crate::id::ConnId;
 use crate::limits::{
-    CONNECTION_REQUESTS_MAX, FRAME_STALL_MAX, MEMORY_RETRY, REQUEST_BYTES_MAX, SEND_STALL_MAX,
+    CONNECTION_REQUESTS_MAX, FRAME_STALL_MAX, MEMORY_RETRY, RECEIVE_PAGE_BYTES_MIN, REQUEST_BYTES_MAX,
+    SEND_STALL_MAX,
 };
 use crate::replica::PartitionError;
 use crate::shard::home::tests::producing::produce;
@@ -187,12 +188,12 @@ fn an_idle_connection_has_no_timer_and_one_small_page() {
         world.accept(ConnId { slot, generation: 0 });
     }
     assert_eq!(world.home.deadline(), None);
-    assert_eq!(world.pool.bytes_in_use(), 1_000 * 1_024);
+    assert_eq!(world.pool.bytes_in_use(), 1_000 * RECEIVE_PAGE_BYTES_MIN);
 }
 
 #[test]
 fn connections_wait_for_memory_and_get_it() {
-    let mut world = World::with(Config { memory_bytes: 4_096, ..Config::default() });
+    let mut world = World::with(Config { memory_bytes: 4 * RECEIVE_PAGE_BYTES_MIN, ..Config::default() });
     for slot in 1..6 {
         world.accept(ConnId { slot, generation: 0 });
     }
@@ -219,7 +220,7 @@ fn others_are_served_while_some_announce_large_frames() {
     }
     world.send(CONN, &api_versions(1));
     assert!(world.response(CONN).is_some());
-    assert!(world.pool.bytes_in_use() <= 60 * 1_024, "memory follows what came");
+    assert!(world.pool.bytes_in_use() <= 60 * 2 * RECEIVE_PAGE_BYTES_MIN, "memory follows what came");
 }
 
 #[test]

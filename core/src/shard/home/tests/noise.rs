@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use super::{CONN, World, batch, request};
 use crate::api::SERVED;
 use crate::id::ConnId;
+use crate::limits::RECEIVE_PAGE_BYTES_MIN;
 use crate::prng::Prng;
 use crate::shard::home::tests::producing::produce;
 use crate::time::Duration;
@@ -67,7 +68,11 @@ fn random_and_absurd_bodies_do_no_harm() {
         }
     }
     assert_eq!(noise.world.home.deadline(), None);
-    assert_eq!(noise.world.pool.bytes_in_use(), 1_024, "the first connection's page is all that is held");
+    assert_eq!(
+        noise.world.pool.bytes_in_use(),
+        RECEIVE_PAGE_BYTES_MIN,
+        "the first connection's page is all that is held"
+    );
 }
 
 #[test]
