@@ -7,7 +7,7 @@ use clap::Parser;
 use crate::args::{AbArgs, Cli, Command};
 use crate::broker::Broker;
 use crate::failure::Failure;
-use crate::rounds::{self, figures, ratios, spread, values};
+use crate::rounds::{self, Rounds, figures, ratios, spread, values};
 
 pub(crate) fn run(args: &AbArgs) -> Result<ExitCode, Failure> {
     let words = std::iter::once("highwater-bench").chain(args.measure.iter().map(String::as_str));
@@ -19,8 +19,9 @@ pub(crate) fn run(args: &AbArgs) -> Result<ExitCode, Failure> {
         return Err(Failure("both brokers have the same name".into()));
     }
     let (a, b) = (Broker::start(&args.a, &args.dir)?, Broker::start(&args.b, &args.dir)?);
-    let results = rounds::measure(&[&a, &b], &what, args.pairs, |round, result| {
-        println!("pair {} of {}: {}", round + 1, args.pairs, result.label);
+    let rounds = Rounds { count: args.pairs, first_warmup_seconds: args.first_warmup_seconds };
+    let results = rounds::measure(&[&a, &b], &what, rounds, |result| {
+        println!("pair {} of {}: {}", result.round.unwrap_or_default(), args.pairs, result.label);
         Ok(())
     })?;
     println!("{:<28}{:>14}{:>14}   {}/{}", "median", args.a.name, args.b.name, args.b.name, args.a.name);

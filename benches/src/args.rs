@@ -1,11 +1,16 @@
 //! The command line. Knows no broker.
 
+mod brokers;
+
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use highwater_core::batch::Codec;
+
+pub(crate) use self::brokers::{
+    AbArgs, FailoverArgs, GoalsArgs, RecoveryArgs, RestartArgs, SuiteArgs, SweepArgs, TargetSpec,
+};
 
 /// Load on any Kafka broker, with latencies from the time at which a request was meant to be sent.
 #[derive(Debug, Parser)]
@@ -33,6 +38,15 @@ pub(crate) enum Command {
     Rebalance(RebalanceArgs),
     /// A broker, started here, that is killed with many groups: the time until all their offsets can be read again.
     Recovery(RecoveryArgs),
+    /// A broker, started here, that is killed with kill -9 or begins empty: the time until it takes and gives records again.
+    Restart(RestartArgs),
+    /// Brokers, started here, of which the one that leads is killed with kill -9: the time until a write is acknowledged again. One
+    /// alone is started again by this program at once; of several, each of which needs its --target, another has to take over.
+    Failover(FailoverArgs),
+    /// Latencies at rates that grow until the broker does not keep up.
+    Sweep(SweepArgs),
+    /// The table of what was to be reached, from results of `suite`.
+    Goals(GoalsArgs),
     /// The standard workloads, on our broker, the floor and whom else is named, in turns.
     Suite(SuiteArgs),
 }
@@ -46,10 +60,19 @@ pub(crate) enum Measure {
     Fetch(FetchArgs),
     /// Write and read; latency from the intended send time to the arrival at a consumer of the same partition.
     E2e(RunArgs),
+    /// Write and read at once: producers at their rate, consumers at the end of the log or far behind it.
+    Mixed(MixedArgs),
     /// Commit offsets of groups without members, one partition in each request.
     Commits(CallArgs),
     /// Heartbeats of members that have all been assigned, one member in each group.
     Heartbeats(CallArgs),
+    /// Many connections that do nothing: the time to open them, the broker's memory for each and its processor time at rest.
+    Conns(ConnsArgs),
+    /// Many partitions: the time to make them, the broker's memory and files for each and its processor time at rest, and what
+    /// writing to all of them takes against writing to one.
+    Partitions(PartitionsArgs),
+    /// Nothing: the processor time, memory and files of a broker at rest, and the size of its program.
+    Idle(TargetArgs),
 }
 
 impl Measure {
@@ -57,7 +80,11 @@ impl Measure {
         match self {
             Self::Produce(args) | Self::E2e(args) => &args.target,
             Self::Fetch(args) => &args.target,
+            Self::Mixed(args) => &args.run.target,
             Self::Commits(args) | Self::Heartbeats(args) => &args.target,
+            Self::Conns(args) => &args.run.target,
+            Self::Partitions(args) => &args.run.target,
+            Self::Idle(target) => target,
         }
     }
 
@@ -65,7 +92,11 @@ impl Measure {
         match self {
             Self::Produce(args) | Self::E2e(args) => &mut args.target,
             Self::Fetch(args) => &mut args.target,
+            Self::Mixed(args) => &mut args.run.target,
             Self::Commits(args) | Self::Heartbeats(args) => &mut args.target,
+            Self::Conns(args) => &mut args.run.target,
+            Self::Partitions(args) => &mut args.run.target,
+            Self::Idle(target) => target,
         }
     }
 }
@@ -100,6 +131,48 @@ pub(crate) struct FetchArgs {
     /// Bytes of one answer at most.
     #[arg(long, default_value_t = 1024 * 1024)]
     pub(crate) fetch_bytes: i32,
+    /// Read from the disk: the older half of what was written, whose files are driven from the page cache five times a second. A
+    /// round over that half has to take longer than a fifth of a second.
+    #[arg(long)]
+    pub(crate) cold: bool,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct MixedArgs {
+    #[command(flatten)]
+    pub(crate) run: RunArgs,
+    /// Connections that read, each all partitions of one broker.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) consumers: usize,
+    /// MiB that are written first and then read again and again. Without, consumers read what is new, and a fetch lasts until
+    /// there is something.
+    #[arg(long, default_value_t = 0)]
+    pub(crate) backlog_mib: u64,
+    /// Bytes of one answer at most.
+    #[arg(long, default_value_t = 1024 * 1024)]
+    pub(crate) fetch_bytes: i32,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ConnsArgs {
+    #[command(flatten)]
+    pub(crate) run: RunArgs,
+    /// Connections that are opened one after the other, have asked once which requests the broker knows, and are kept.
+    #[arg(long, default_value_t = 10_000)]
+    pub(crate) idle_connections: usize,
+    /// Write as `produce` does while they are there.
+    #[arg(long)]
+    pub(crate) with_load: bool,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct PartitionsArgs {
+    /// Here --partitions is the number of all topics together.
+    #[command(flatten)]
+    pub(crate) run: RunArgs,
+    /// Topics that the partitions are in.
+    #[arg(long, default_value_t = 100)]
+    pub(crate) topics: usize,
 }
 
 /// Where, for how long, and what is known of it.
@@ -135,6 +208,21 @@ pub(crate) struct TargetArgs {
     /// When the broker acknowledges: nobody can see that from outside, so say it.
     #[arg(long, value_enum, default_value_t = Durability::Unknown)]
     pub(crate) durability: Durability,
+    /// Where the broker keeps its data, if it is on this machine and does not tell.
+    #[arg(long)]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// HOST:PORT where the broker shows its metrics, which name its I/O driver.
+    #[arg(long)]
+    pub(crate) http: Option<String>,
+    /// How the broker reads and writes, if it does not tell.
+    #[arg(long)]
+    pub(crate) io_driver: Option<String>,
+    /// No word of how far it is.
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
+    /// What the broker was started with.
+    #[arg(skip)]
+    pub(crate) command: Option<String>,
     /// What the result is called in a report.
     #[arg(long)]
     pub(crate) label: Option<String>,
@@ -200,51 +288,6 @@ pub(crate) struct ExportArgs {
 }
 
 #[derive(Debug, Clone, Args)]
-pub(crate) struct AbArgs {
-    /// NAME=DURABILITY=COMMAND of the first broker. The command is run by a shell, `{port}` and `{dir}` in it are replaced.
-    #[arg(long)]
-    pub(crate) a: TargetSpec,
-    /// The same of the second.
-    #[arg(long)]
-    pub(crate) b: TargetSpec,
-    /// How often both are measured.
-    #[arg(long, default_value_t = 5)]
-    pub(crate) pairs: u32,
-    /// Where the brokers keep their data; emptied before.
-    #[arg(long, default_value = "target/bench-ab")]
-    pub(crate) dir: PathBuf,
-    /// What is measured, as in `highwater-bench produce ..`, behind `--`.
-    #[arg(last = true, required = true)]
-    pub(crate) measure: Vec<String>,
-}
-
-#[derive(Debug, Clone, Args)]
-pub(crate) struct SuiteArgs {
-    /// NAME=DURABILITY=COMMAND of a broker, the first one being what the others are compared with. The command is run by a
-    /// shell, `{port}` and `{dir}` in it are replaced.
-    #[arg(long = "target", required = true)]
-    pub(crate) targets: Vec<TargetSpec>,
-    /// The same of a floor: it is measured where only batches are written.
-    #[arg(long = "floor")]
-    pub(crate) floors: Vec<TargetSpec>,
-    /// How often each is measured.
-    #[arg(long, default_value_t = 5)]
-    pub(crate) rounds: u32,
-    /// Seconds that each measurement takes after its warm-up.
-    #[arg(long, default_value_t = 10.0)]
-    pub(crate) seconds: f64,
-    /// Only workloads whose names contain this.
-    #[arg(long)]
-    pub(crate) only: Option<String>,
-    /// Where the brokers keep their data; emptied before.
-    #[arg(long, default_value = "target/bench-suite")]
-    pub(crate) dir: PathBuf,
-    /// Where the results go.
-    #[arg(long, default_value = "target/bench-results")]
-    pub(crate) out: PathBuf,
-}
-
-#[derive(Debug, Clone, Args)]
 pub(crate) struct CallArgs {
     #[command(flatten)]
     pub(crate) target: TargetArgs,
@@ -277,23 +320,6 @@ pub(crate) struct RebalanceArgs {
     pub(crate) heartbeat_ms: u64,
 }
 
-#[derive(Debug, Clone, Args)]
-pub(crate) struct RecoveryArgs {
-    /// NAME=DURABILITY=COMMAND of a broker. The command is run by a shell, `{port}` and `{dir}` in it are replaced.
-    #[arg(long = "target", required = true)]
-    pub(crate) targets: Vec<TargetSpec>,
-    #[arg(long, default_value_t = 10_000)]
-    pub(crate) groups: usize,
-    /// Offsets that are committed before the kill.
-    #[arg(long, default_value_t = 1_000_000)]
-    pub(crate) commits: usize,
-    #[arg(long, default_value_t = 3)]
-    pub(crate) times: usize,
-    /// Where the brokers keep their data; emptied before.
-    #[arg(long, default_value = "target/bench-recovery")]
-    pub(crate) dir: PathBuf,
-}
-
 /// How the members of a group find their partitions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Protocol {
@@ -301,30 +327,6 @@ pub(crate) enum Protocol {
     Classic,
     /// The broker assigns (KIP-848).
     Consumer,
-}
-
-/// A broker to be started.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct TargetSpec {
-    pub(crate) name: String,
-    pub(crate) durability: Durability,
-    pub(crate) command: String,
-}
-
-impl FromStr for TargetSpec {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let mut parts = text.splitn(3, '=');
-        let (Some(name), Some(durability), Some(command)) = (parts.next(), parts.next(), parts.next()) else {
-            return Err("NAME=DURABILITY=COMMAND".into());
-        };
-        Ok(Self {
-            name: name.into(),
-            durability: Durability::from_str(durability, false)?,
-            command: command.into(),
-        })
-    }
 }
 
 /// What stands behind an acknowledgement.
@@ -360,21 +362,20 @@ impl From<CodecArg> for Codec {
     }
 }
 
+/// What is meant when nothing is said.
+impl Default for TargetArgs {
+    fn default() -> Self {
+        #[derive(Debug, Parser)]
+        struct Alone {
+            #[command(flatten)]
+            target: TargetArgs,
+        }
+        Alone::parse_from(["highwater-bench"]).target
+    }
+}
+
 /// Nanoseconds of seconds that a user wrote.
 pub(crate) fn nanos(seconds: f64) -> u64 {
     let duration = Duration::try_from_secs_f64(seconds).unwrap_or_default();
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn target_is_a_name_a_durability_and_the_rest() {
-        let spec: TargetSpec = "kafka=page-cache=run --set a=b".parse().unwrap();
-        assert_eq!((spec.name.as_str(), spec.durability), ("kafka", Durability::PageCache));
-        assert_eq!(spec.command, "run --set a=b");
-        assert!("kafka=somewhere=run".parse::<TargetSpec>().is_err());
-    }
 }

@@ -9,11 +9,11 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::args::TargetSpec;
+use crate::args::{TargetArgs, TargetSpec};
 use crate::failure::Failure;
 
 /// How long a broker may take to listen, and to end.
-const START_PATIENCE: Duration = Duration::from_secs(90);
+const START_PATIENCE: Duration = Duration::from_secs(900);
 const STOP_PATIENCE: Duration = Duration::from_secs(30);
 
 /// How finely its start is told.
@@ -27,24 +27,36 @@ pub(crate) struct Broker {
     command: String,
     dir: PathBuf,
     port: u16,
+    /// Where it shows its metrics, if its command says so.
+    http: Option<String>,
 }
 
 impl Broker {
     /// Its data and what it prints are under `parent`, in a directory of its name that is emptied before.
     pub(crate) fn start(spec: &TargetSpec, parent: &Path) -> Result<Self, Failure> {
-        let dir = parent.join(&spec.name);
-        if dir.exists() {
-            fs::remove_dir_all(&dir)?;
+        let started = Self::start_all(std::slice::from_ref(spec), parent)?.pop();
+        Ok(started.expect("as many start as there are commands"))
+    }
+
+    /// All before any of them is waited for: each may need the others.
+    pub(crate) fn start_all(specs: &[TargetSpec], parent: &Path) -> Result<Vec<Self>, Failure> {
+        let ports = free_ports(specs.len() * 2)?;
+        let mut brokers = Vec::new();
+        for (spec, own) in specs.iter().zip(ports.chunks(2)) {
+            let dir = parent.join(&spec.name);
+            let http = spec.command.contains("{http}").then(|| format!("127.0.0.1:{}", own[1]));
+            let mut command = spec.command.replace("{port}", &own[0].to_string());
+            command = command.replace("{http}", http.as_deref().unwrap_or_default());
+            command = command.replace("{dir}", &dir.join("data").to_string_lossy());
+            for (nth, ports) in ports.chunks(2).enumerate() {
+                command = command.replace(&format!("{{port{}}}", nth + 1), &ports[0].to_string());
+            }
+            empty(&dir)?;
+            let child = spawn(&command, &dir)?;
+            brokers.push(Self { spec: spec.clone(), child, command, dir, port: own[0], http });
         }
-        fs::create_dir_all(&dir)?;
-        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-        let data = dir.join("data");
-        let command =
-            spec.command.replace("{port}", &port.to_string()).replace("{dir}", &data.to_string_lossy());
-        let child = spawn(&command, &dir)?;
-        let mut broker = Self { spec: spec.clone(), child, command, dir, port };
-        broker.wait_until_it_listens()?;
-        Ok(broker)
+        brokers.iter_mut().try_for_each(Self::wait_until_it_listens)?;
+        Ok(brokers)
     }
 
     /// Ends it as a lost machine would.
@@ -68,6 +80,11 @@ impl Broker {
         self.wait_until_it_listens()
     }
 
+    /// On the same port, and nothing else is left.
+    pub(crate) fn empty(&mut self) -> Result<(), Failure> {
+        empty(&self.dir)
+    }
+
     fn listens(&self) -> bool {
         TcpStream::connect(("127.0.0.1", self.port)).is_ok()
     }
@@ -88,9 +105,39 @@ impl Broker {
         format!("127.0.0.1:{}", self.port)
     }
 
+    /// Says to a measurement whom it measures.
+    pub(crate) fn describe(&self, target: &mut TargetArgs) {
+        target.bootstrap = self.bootstrap();
+        target.pids = vec![self.pid()];
+        target.durability = self.spec.durability;
+        target.label = Some(self.spec.name.clone());
+        target.data_dir = Some(self.dir.join("data"));
+        target.http.clone_from(&self.http);
+        target.command = Some(self.command.clone());
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
+}
+
+/// All different.
+fn free_ports(count: usize) -> Result<Vec<u16>, Failure> {
+    let listeners: Vec<TcpListener> =
+        (0..count).map(|_| TcpListener::bind("127.0.0.1:0")).collect::<Result<_, _>>()?;
+    let ports = listeners.iter().map(|listener| Ok(listener.local_addr()?.port()));
+    ports.collect()
+}
+
+fn empty(dir: &Path) -> Result<(), Failure> {
+    if dir.exists() {
+        fs::remove_dir_all(dir)?;
+    }
+    Ok(fs::create_dir_all(dir)?)
 }
 
 fn spawn(command: &str, dir: &Path) -> Result<Child, Failure> {

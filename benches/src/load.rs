@@ -12,6 +12,7 @@ use self::worker::Worker;
 use crate::clock::{SECOND_NANOS, now_nanos};
 use crate::failure::Failure;
 use crate::measure::{Latencies, Stage, empty};
+use crate::progress::{Progress, Shown};
 
 /// How long after the end answers are waited for.
 const DRAIN_NANOS: u64 = 10 * SECOND_NANOS;
@@ -27,12 +28,25 @@ pub(crate) struct Times {
     pub(crate) end_nanos: u64,
 }
 
+impl Times {
+    fn are_measured(self, at_nanos: u64) -> bool {
+        (self.warm_nanos..self.end_nanos).contains(&at_nanos)
+    }
+}
+
 /// One connection and what it does.
 #[derive(Debug)]
 pub(crate) struct Source {
     pub(crate) address: std::net::SocketAddr,
     pub(crate) depth: usize,
     pub(crate) role: Role,
+}
+
+/// Which answers are shown while they come: not both kinds, they are unlike.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Watched {
+    Writes,
+    Reads,
 }
 
 /// What is done for how long.
@@ -44,6 +58,15 @@ pub(crate) struct Load {
     pub(crate) rate: Option<f64>,
     pub(crate) warmup_nanos: u64,
     pub(crate) duration_nanos: u64,
+    pub(crate) follow: Follow,
+    pub(crate) shown: Shown,
+}
+
+/// Whether batches are followed from who sends them to who reads them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Follow {
+    Batches,
+    Nothing,
 }
 
 /// What came of it.
@@ -55,6 +78,8 @@ pub(crate) struct Outcome {
     pub(crate) call: Stage,
     /// How late a request was sent although its connection had room: the fault of the load, not of the broker.
     pub(crate) late: Latencies,
+    /// Requests that do not read and were answered between the warm-up and the end, whenever they were due.
+    pub(crate) in_time: u64,
     pub(crate) refused: u64,
     /// Requests that were due and had no room before the end.
     pub(crate) unsent: u64,
@@ -69,6 +94,7 @@ impl Outcome {
             end_to_end: Stage::new(),
             call: Stage::new(),
             late: empty(),
+            in_time: 0,
             refused: 0,
             unsent: 0,
             unanswered: 0,
@@ -81,6 +107,7 @@ impl Outcome {
         self.end_to_end.merge(&other.end_to_end);
         self.call.merge(&other.call);
         self.late.add(&other.late).expect("the bounds are the same");
+        self.in_time += other.in_time;
         self.refused += other.refused;
         self.unsent += other.unsent;
         self.unanswered += other.unanswered;
@@ -90,10 +117,13 @@ impl Outcome {
 impl Load {
     /// `at_warm` and `at_end` are called when the warm-up and the run are over, for what is read from outside.
     pub(crate) fn run(self, at_warm: impl FnOnce(), at_end: impl FnOnce()) -> Result<Outcome, Failure> {
-        let Self { sources, threads, rate, warmup_nanos, duration_nanos } = self;
+        let Self { sources, threads, rate, warmup_nanos, duration_nanos, follow, shown } = self;
+        let mut progress = Progress::new(shown);
         let paced = sources.iter().filter(|source| !source.role.is_consumer()).count();
-        let mut workers: Vec<Worker> =
-            (0..threads.max(1)).map(|_| Worker::new()).collect::<Result<_, _>>()?;
+        let watched = if paced > 0 { Watched::Writes } else { Watched::Reads };
+        let mut workers: Vec<Worker> = (0..threads.max(1))
+            .map(|_| Worker::new(follow, watched, progress.part()))
+            .collect::<Result<_, _>>()?;
         let count = workers.len();
         let mut nth_paced = 0;
         for (nth, source) in sources.into_iter().enumerate() {
@@ -108,10 +138,12 @@ impl Load {
         let times = Times { start_nanos, warm_nanos, end_nanos: warm_nanos + duration_nanos };
         let running: Vec<_> =
             workers.into_iter().map(|worker| thread::spawn(move || worker.run(times))).collect();
-        sleep_until(times.warm_nanos);
+        progress.begin(start_nanos, times.end_nanos);
+        progress.sleep_until(times.warm_nanos);
         at_warm();
-        sleep_until(times.end_nanos);
+        progress.sleep_until(times.end_nanos);
         at_end();
+        progress.end();
         let mut outcome = Outcome::new();
         for worker in running {
             let part = worker.join().map_err(|_| Failure("a thread of the load panicked".into()))??;
@@ -119,8 +151,4 @@ impl Load {
         }
         Ok(outcome)
     }
-}
-
-fn sleep_until(nanos: u64) {
-    thread::sleep(std::time::Duration::from_nanos(nanos.saturating_sub(now_nanos())));
 }

@@ -6,21 +6,26 @@ mod broker;
 mod clock;
 mod compare;
 mod cpu;
+mod environment;
 mod failure;
 mod floor;
 mod frame;
+mod goals;
 mod groups;
 mod inbox;
+mod lifecycle;
 mod load;
 mod measure;
 mod pace;
 mod print;
+mod progress;
 mod report;
 mod result;
 mod rounds;
 mod run;
 mod setup;
 mod suite;
+mod sweep;
 
 use std::process::ExitCode;
 
@@ -40,6 +45,10 @@ fn main() -> ExitCode {
         Command::Ab(args) => ab::run(&args),
         Command::Rebalance(args) => rebalance(&args),
         Command::Recovery(args) => recovery(&args),
+        Command::Restart(args) => lifecycle::restart::run(&args),
+        Command::Failover(args) => lifecycle::failover::run(&args),
+        Command::Sweep(args) => sweep::run(&args),
+        Command::Goals(args) => goals::run(&args),
         Command::Suite(args) => suite::run(&args),
     };
     done.unwrap_or_else(|failure| {
@@ -54,7 +63,11 @@ fn measure(what: &Measure) -> Result<ExitCode, Failure> {
     if let Some(path) = &what.target().out {
         result.write(path)?;
     }
-    Ok(if result.stages.is_empty() { ExitCode::from(2) } else { ExitCode::SUCCESS })
+    Ok(if result.stages.is_empty() && result.figures.is_empty() {
+        ExitCode::from(2)
+    } else {
+        ExitCode::SUCCESS
+    })
 }
 
 fn rebalance(args: &RebalanceArgs) -> Result<ExitCode, Failure> {

@@ -9,6 +9,33 @@ use crate::result::{QUANTILES, RunResult, StageResult, is_settled, micros};
 const UNSETTLED: &str = "-";
 
 pub(crate) fn result(result: &RunResult) {
+    if result.stages.is_empty() {
+        println!("{}: {}", result.label, result.kind);
+    } else {
+        stages(result);
+    }
+    if let Some(used) = &result.broker {
+        print!("broker: {:.2} CPU-s, {:.1} us per request", used.cpu_seconds, used.cpu_micros_per_request);
+        if let (Some(gb), Some(million)) = (used.cpu_seconds_per_gb, used.cpu_seconds_per_million_records) {
+            print!(", {gb:.3} per GB, {million:.3} per million records");
+        }
+        println!(", {:.1} MiB resident", mib(used.resident_bytes));
+    }
+    for (name, value) in &result.figures {
+        println!("{name:<36}{value:>14.3}");
+    }
+    for (count, what) in [
+        (result.refused, "answered with an error"),
+        (result.unsent, "due but never sent: the broker did not keep up, and their latency is in no figure"),
+        (result.unanswered, "never answered"),
+    ] {
+        if count > 0 {
+            println!("{}", warning(&format!("{count} requests were {what}")));
+        }
+    }
+}
+
+fn stages(result: &RunResult) {
     let looped = match result.workload.rate {
         Some(rate) => format!("open loop, {rate} records/s"),
         None => "closed loop".to_owned(),
@@ -28,22 +55,6 @@ pub(crate) fn result(result: &RunResult) {
     }
     if result.load_late.requests > 0 {
         line("load late", &result.load_late, workload.seconds);
-    }
-    if let Some(used) = &result.broker {
-        print!("broker: {:.2} CPU-s, {:.1} us per request", used.cpu_seconds, used.cpu_micros_per_request);
-        if let (Some(gb), Some(million)) = (used.cpu_seconds_per_gb, used.cpu_seconds_per_million_records) {
-            print!(", {gb:.3} per GB, {million:.3} per million records");
-        }
-        println!(", {:.1} MiB resident", mib(used.resident_bytes));
-    }
-    for (count, what) in [
-        (result.refused, "answered with an error"),
-        (result.unsent, "due but never sent: the broker did not keep up, and their latency is in no figure"),
-        (result.unanswered, "never answered"),
-    ] {
-        if count > 0 {
-            println!("{}", warning(&format!("{count} requests were {what}")));
-        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 mod chart;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs;
 use std::process::ExitCode;
@@ -21,29 +21,46 @@ const NINES_MAX: i32 = 5;
 const EXPORT_TICKS: u32 = 5;
 
 pub(crate) fn run(args: &ReportArgs) -> Result<ExitCode, Failure> {
-    let results: Vec<RunResult> =
-        args.results.iter().map(|path| RunResult::read(path)).collect::<Result<_, _>>()?;
-    let mut page = String::from(HEAD);
-    let _ = write!(page, "<h1>{}</h1>", escaped(&args.title));
-    page += &conditions(&results);
-    let stages: BTreeSet<&String> = results.iter().flat_map(|result| result.stages.keys()).collect();
-    for stage in stages {
-        let of: Vec<(&RunResult, &StageResult)> =
-            results.iter().filter_map(|result| Some((result, result.stages.get(stage)?))).collect();
-        let _ = write!(page, "<h2>{}</h2>", escaped(stage));
-        page += &table(&of);
-        page += &charts(&of)?;
+    let mut results = Vec::new();
+    for path in &args.results {
+        results.extend(RunResult::read_all(path)?);
     }
-    page += "</body></html>\n";
+    let page = page(&args.title, &[Section { title: String::new(), results }])?;
     fs::write(&args.out, page).map_err(|error| Failure(format!("{}: {error}", args.out.display())))?;
     println!("{}", args.out.display());
     Ok(ExitCode::SUCCESS)
 }
 
+/// Runs that are drawn over each other.
+pub(crate) struct Section {
+    pub(crate) title: String,
+    pub(crate) results: Vec<RunResult>,
+}
+
+/// All in one page.
+pub(crate) fn page(title: &str, sections: &[Section]) -> Result<String, Failure> {
+    let mut page = String::from(HEAD);
+    let _ = write!(page, "<h1>{}</h1>", escaped(title));
+    for Section { title, results } in sections {
+        let _ = write!(page, "<h2>{}</h2>", escaped(title));
+        page += &conditions(results);
+        page += &figures(results);
+        let stages: BTreeSet<&String> = results.iter().flat_map(|result| result.stages.keys()).collect();
+        for stage in stages {
+            let of: Vec<(&RunResult, &StageResult)> =
+                results.iter().filter_map(|result| Some((result, result.stages.get(stage)?))).collect();
+            let _ = write!(page, "<h3>{}</h3>", escaped(stage));
+            page += &table(&of);
+            page += &charts(&of)?;
+        }
+    }
+    Ok(page + "</body></html>\n")
+}
+
 const HEAD: &str = "<!DOCTYPE html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>highwater-bench</title><style>\
 body{font:14px/1.5 system-ui,sans-serif;max-width:64rem;margin:2rem auto;padding:0 1rem;color:#222}\
 table{border-collapse:collapse;margin:.5rem 0}td,th{padding:.15rem .7rem;text-align:right;border-bottom:1px solid #ddd}\
-td:first-child,th:first-child{text-align:left}.few{color:#999}svg{display:block;margin:1rem 0}\
+.left td,.left th,td:first-child,th:first-child{text-align:left;overflow-wrap:anywhere}.few{color:#999}svg{display:block;margin:1rem 0}\
 svg text{font:11px system-ui,sans-serif;fill:#444}</style></head><body>";
 
 fn escaped(text: &str) -> String {
@@ -53,14 +70,14 @@ fn escaped(text: &str) -> String {
 /// What each run was, without which its figures mean nothing.
 fn conditions(results: &[RunResult]) -> String {
     let mut text = String::from(
-        "<table><tr><th>run<th>what<th>loop<th>durability<th>connections x depth<th>partitions<th>batch<th>machine</tr>",
+        "<table><tr><th>run<th>what<th>loop<th>durability<th>connections x depth<th>partitions<th>batch</tr>",
     );
     for result in results {
         let workload = &result.workload;
         let looped = workload.rate.map_or("closed".to_owned(), |rate| format!("open, {rate}/s"));
         let _ = write!(
             text,
-            "<tr><td>{}<td>{}<td>{looped}<td>{:?}<td>{} x {}<td>{}<td>{} x {} B<td>{}, {} cores, Linux {}</tr>",
+            "<tr><td>{}<td>{}<td>{looped}<td>{:?}<td>{} x {}<td>{}<td>{} x {} B</tr>",
             escaped(&result.label),
             escaped(&result.kind),
             result.durability,
@@ -68,11 +85,34 @@ fn conditions(results: &[RunResult]) -> String {
             workload.depth,
             workload.partitions,
             workload.batch_records,
-            workload.record_bytes,
-            escaped(&result.environment.cpu),
-            result.environment.cores,
-            escaped(&result.environment.kernel)
+            workload.record_bytes
         );
+    }
+    text + "</table>" + &environments(results)
+}
+
+/// Where each run took place; what is not known is left empty.
+fn environments(results: &[RunResult]) -> String {
+    let mut text = String::from(
+        "<table class=\"left\"><tr><th>run<th>commit of the load<th>machine<th>driver<th>data<th>settings of the broker</tr>",
+    );
+    let known = |part: &Option<String>| part.clone().unwrap_or_default();
+    for result in results {
+        let environment = &result.environment;
+        let broker = &environment.broker;
+        let data = [&broker.data_dir, &broker.file_system, &broker.device, &broker.write_cache].map(known);
+        let settings = broker.configs.iter().flatten().map(|(name, value)| format!("{name}={value}"));
+        let governor = environment.governor.as_ref().map_or_else(String::new, |name| format!(", {name}"));
+        let cells = [
+            result.label.clone(),
+            known(&environment.commit),
+            environment.machine() + &governor,
+            known(&broker.io_driver),
+            data.join(" "),
+            settings.collect::<Vec<_>>().join("\n"),
+        ];
+        let cells = cells.map(|cell| escaped(&cell).replace('\n', "<br>"));
+        let _ = write!(text, "<tr><td>{}</tr>", cells.join("<td>"));
     }
     text + "</table>"
 }
@@ -121,7 +161,39 @@ fn charts(of: &[(&RunResult, &StageResult)]) -> Result<String, Failure> {
     let by_quantile = Chart { title: "latency by percentile, us", x: Axis::Named(nines), y: Axis::Log };
     let over_time = Chart { title: "p99 of each second, us", x: Axis::Linear, y: Axis::Log };
     let throughput = Chart { title: "requests of each second", x: Axis::Linear, y: Axis::Linear };
-    Ok(by_quantile.draw(&curves) + &over_time.draw(&p99) + &throughput.draw(&rate))
+    Ok(by_rate(of) + &by_quantile.draw(&curves) + &over_time.draw(&p99) + &throughput.draw(&rate))
+}
+
+/// Latency against rate, where runs differ in that: those of one sweep are one line.
+fn by_rate(of: &[(&RunResult, &StageResult)]) -> String {
+    let mut lines: BTreeMap<String, Vec<(f64, f64)>> = BTreeMap::new();
+    for (result, stage) in of {
+        let name = result.label.split(" at ").next().unwrap_or_default();
+        for quantile in ["p50", "p99"] {
+            if let (Some(rate), Some(told)) = (result.workload.rate, stage.micros.get(quantile)) {
+                lines.entry(format!("{} {quantile}", escaped(name))).or_default().push((rate, *told));
+            }
+        }
+    }
+    lines.retain(|_, points| points.len() > 1);
+    if lines.is_empty() {
+        return String::new();
+    }
+    let lines: Vec<Line> = lines.into_iter().map(|(label, points)| Line { label, points }).collect();
+    Chart { title: "latency by rate, us and records/s", x: Axis::Log, y: Axis::Log }.draw(&lines)
+}
+
+/// What is no latency.
+fn figures(results: &[RunResult]) -> String {
+    let mut text = String::new();
+    for result in results.iter().filter(|result| !result.figures.is_empty()) {
+        let _ =
+            write!(text, "<tr><th colspan=\"2\">{} {}</tr>", escaped(&result.label), escaped(&result.kind));
+        for (name, value) in &result.figures {
+            let _ = write!(text, "<tr><td>{}<td>{value:.3}</tr>", escaped(name));
+        }
+    }
+    if text.is_empty() { text } else { format!("<table>{text}</table>") }
 }
 
 fn count(count: u64) -> f64 {

@@ -1,8 +1,8 @@
 //! What is kept of a run: a file in JSON that can be read again, histograms in HdrHistogram's own portable form. Knows no broker.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::path::Path;
-use std::{fs, thread};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -10,6 +10,7 @@ use hdrhistogram::serialization::{Deserializer, Serializer, V2DeflateSerializer}
 use serde::{Deserialize, Serialize};
 
 use crate::args::{CodecArg, Durability};
+use crate::environment::Environment;
 use crate::failure::Failure;
 use crate::measure::{Latencies, Second, Stage, empty};
 
@@ -36,10 +37,21 @@ pub(crate) struct RunResult {
     pub(crate) stages: BTreeMap<String, StageResult>,
     /// How late requests were sent by the load itself.
     pub(crate) load_late: StageResult,
+    /// Requests that were answered in the measured time, whenever they were due: the others of an open loop were answered after it.
+    #[serde(default)]
+    pub(crate) in_time: u64,
     pub(crate) refused: u64,
     pub(crate) unsent: u64,
     pub(crate) unanswered: u64,
     pub(crate) broker: Option<BrokerUse>,
+    /// What is no latency: by its name, with its unit.
+    #[serde(default)]
+    pub(crate) figures: BTreeMap<String, f64>,
+    /// Which of the standard workloads this was, and in which round.
+    #[serde(default)]
+    pub(crate) standard: Option<String>,
+    #[serde(default)]
+    pub(crate) round: Option<u32>,
 }
 
 /// What was asked of the broker.
@@ -60,15 +72,20 @@ pub(crate) struct Workload {
     pub(crate) skew: f64,
     pub(crate) warmup_seconds: f64,
     pub(crate) seconds: f64,
+    #[serde(default)]
+    pub(crate) extent: Extent,
 }
 
-/// Where it ran, as far as the load sees it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Environment {
-    pub(crate) bench: String,
-    pub(crate) cpu: String,
-    pub(crate) cores: usize,
-    pub(crate) kernel: String,
+/// How much there was around what was asked, where a command has such options.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Extent {
+    /// MiB that were written before.
+    pub(crate) loaded_mib: Option<u64>,
+    pub(crate) topics: Option<usize>,
+    pub(crate) consumers: Option<usize>,
+    pub(crate) idle_connections: Option<usize>,
+    /// Whether what was read had left the page cache.
+    pub(crate) cold: Option<bool>,
 }
 
 /// What the broker's processes used while it was measured.
@@ -76,6 +93,8 @@ pub(crate) struct Environment {
 pub(crate) struct BrokerUse {
     pub(crate) cpu_seconds: f64,
     pub(crate) resident_bytes: u64,
+    #[serde(default)]
+    pub(crate) disk_read_bytes: Option<u64>,
     /// Of the bytes of batches that were acknowledged or fetched; a GB is 10^9 bytes.
     pub(crate) cpu_seconds_per_gb: Option<f64>,
     pub(crate) cpu_seconds_per_million_records: Option<f64>,
@@ -156,36 +175,54 @@ impl StageResult {
     }
 }
 
-impl Environment {
-    pub(crate) fn of_this_machine() -> Self {
-        let first_line = |path: &str| fs::read_to_string(path).unwrap_or_default();
-        let cpus = first_line("/proc/cpuinfo");
-        let model = cpus.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
-        Self {
-            bench: env!("CARGO_PKG_VERSION").into(),
-            cpu: model.map_or("unknown", |(_, model)| model).into(),
-            cores: thread::available_parallelism().map_or(1, usize::from),
-            kernel: first_line("/proc/sys/kernel/osrelease").trim().into(),
-        }
+/// Runs of one workload at rates that grow.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Sweep {
+    schema: u32,
+    sweep: Vec<RunResult>,
+}
+
+impl Sweep {
+    pub(crate) fn new(sweep: Vec<RunResult>) -> Self {
+        Self { schema: SCHEMA, sweep }
     }
+
+    pub(crate) fn write(&self, path: &Path) -> Result<(), Failure> {
+        write(self, path)
+    }
+}
+
+fn write(what: &impl Serialize, path: &Path) -> Result<(), Failure> {
+    let text = serde_json::to_string_pretty(what).expect("it has text keys only");
+    fs::write(path, text + "\n").map_err(|error| Failure(format!("{}: {error}", path.display())))
 }
 
 impl RunResult {
     pub(crate) const SCHEMA: u32 = SCHEMA;
 
     pub(crate) fn write(&self, path: &Path) -> Result<(), Failure> {
-        let text = serde_json::to_string_pretty(self).expect("it has text keys only");
-        fs::write(path, text + "\n").map_err(|error| Failure(format!("{}: {error}", path.display())))
+        write(self, path)
     }
 
     pub(crate) fn read(path: &Path) -> Result<Self, Failure> {
+        let all = Self::read_all(path)?;
+        let one: Result<[Self; 1], _> = all.try_into();
+        one.map(|[one]| one).map_err(|_| Failure(format!("{}: a sweep, not one run", path.display())))
+    }
+
+    /// One run, or those of a sweep.
+    pub(crate) fn read_all(path: &Path) -> Result<Vec<Self>, Failure> {
         let failed = |what: &dyn std::fmt::Display| Failure(format!("{}: {what}", path.display()));
         let text = fs::read_to_string(path).map_err(|error| failed(&error))?;
-        let result: Self = serde_json::from_str(&text).map_err(|error| failed(&error))?;
-        if result.schema == SCHEMA {
-            Ok(result)
-        } else {
-            Err(failed(&format!("version {} of the file, this program knows {SCHEMA}", result.schema)))
+        let results = match serde_json::from_str::<Sweep>(&text) {
+            Ok(Sweep { sweep, .. }) => sweep,
+            Err(_) => vec![serde_json::from_str(&text).map_err(|error| failed(&error))?],
+        };
+        match results.iter().find(|result| result.schema != SCHEMA) {
+            None => Ok(results),
+            Some(other) => {
+                Err(failed(&format!("version {} of the file, this program knows {SCHEMA}", other.schema)))
+            }
         }
     }
 }

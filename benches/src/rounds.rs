@@ -6,9 +6,6 @@ use crate::failure::Failure;
 use crate::result::RunResult;
 use crate::run;
 
-/// Seconds of warm-up in the first round: a Java machine compiles what is used.
-const FIRST_WARMUP_SECONDS: f64 = 20.0;
-
 /// One figure of a run.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Figure {
@@ -24,27 +21,33 @@ pub(crate) struct Spread {
     pub(crate) high: f64,
 }
 
-/// Measures each broker once in each round, in turns. The first round is longer and counts like the others.
+/// How often each is measured.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Rounds {
+    pub(crate) count: u32,
+    /// The first is longer and counts like the others.
+    pub(crate) first_warmup_seconds: f64,
+}
+
+/// Measures each broker once in each round, in turns.
 pub(crate) fn measure(
     brokers: &[&Broker],
     what: &Measure,
-    rounds: u32,
-    mut tell: impl FnMut(u32, &RunResult) -> Result<(), Failure>,
+    rounds: Rounds,
+    mut tell: impl FnMut(&mut RunResult) -> Result<(), Failure>,
 ) -> Result<Vec<Vec<RunResult>>, Failure> {
     let mut results: Vec<Vec<RunResult>> = brokers.iter().map(|_| Vec::new()).collect();
-    for round in 0..rounds {
+    for round in 0..rounds.count {
         for (broker, results) in brokers.iter().zip(&mut results) {
             let mut what = what.clone();
             let target = what.target_mut();
-            target.bootstrap = broker.bootstrap();
-            target.pids = vec![broker.pid()];
-            target.durability = broker.spec.durability;
-            target.label = Some(broker.spec.name.clone());
+            broker.describe(target);
             if round == 0 {
-                target.warmup_seconds = target.warmup_seconds.max(FIRST_WARMUP_SECONDS);
+                target.warmup_seconds = target.warmup_seconds.max(rounds.first_warmup_seconds);
             }
-            let result = run::measure(&what)?;
-            tell(round, &result)?;
+            let mut result = run::measure(&what)?;
+            result.round = Some(round + 1);
+            tell(&mut result)?;
             results.push(result);
         }
     }
@@ -79,6 +82,9 @@ pub(crate) fn figures(result: &RunResult) -> Vec<Figure> {
         let resident = used.resident_bytes as f64;
         add("MiB resident".into(), resident / 1_048_576.0);
     }
+    for (name, value) in &result.figures {
+        add(name.clone(), *value);
+    }
     figures
 }
 
@@ -86,7 +92,12 @@ pub(crate) fn figures(result: &RunResult) -> Vec<Figure> {
 pub(crate) fn spread(mut values: Vec<f64>) -> Option<Spread> {
     values.sort_by(f64::total_cmp);
     let last = values.len().checked_sub(1)?;
-    let quarter = |quarters: usize| values[(last * quarters + 2) / 4];
+    // What lies between two values is between them.
+    let quarter = |quarters: usize| {
+        let (below, part) = (last * quarters / 4, last * quarters % 4);
+        let share = [0.0, 0.25, 0.5, 0.75][part];
+        values[below] + share * (values[(below + 1).min(last)] - values[below])
+    };
     Some(Spread { median: quarter(2), low: quarter(1), high: quarter(3) })
 }
 
@@ -112,5 +123,7 @@ mod tests {
         assert_eq!(spread(vec![2.0]), Some(Spread { median: 2.0, low: 2.0, high: 2.0 }));
         let five = spread(vec![5.0, 1.0, 3.0, 2.0, 4.0]);
         assert_eq!(five, Some(Spread { median: 3.0, low: 2.0, high: 4.0 }));
+        let two = spread(vec![2.0, 1.0]);
+        assert_eq!(two, Some(Spread { median: 1.5, low: 1.25, high: 1.75 }), "neither is preferred");
     }
 }

@@ -1,10 +1,15 @@
 //! What goes before a run, one request at a time: topics are made, their leaders looked for. Measures nothing.
 
+mod configs;
+
 use std::io::{Read, Write};
+use std::mem;
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use highwater_core::wire::messages::api_versions_request::ApiVersionsRequest;
+use highwater_core::wire::messages::api_versions_response::ApiVersionsResponse;
 use highwater_core::wire::messages::create_topics_request::{
     CreatableTopic, CreatableTopicConfig, CreateTopicsRequest,
 };
@@ -19,19 +24,23 @@ use highwater_core::wire::{ApiKey, ErrorCode, Writer};
 
 use crate::failure::Failure;
 use crate::frame::{LENGTH_BYTES, answer, begun, produced, whole};
+use crate::groups::succeeded;
 
-const CREATE_VERSION: i16 = 5;
-const METADATA_VERSION: i16 = 8;
-const LIST_OFFSETS_VERSION: i16 = 5;
+pub(crate) const GREET_VERSION: i16 = 2;
+pub(crate) const CREATE_VERSION: i16 = 5;
+pub(crate) const METADATA_VERSION: i16 = 8;
+pub(crate) const LIST_OFFSETS_VERSION: i16 = 5;
 
 /// How long a broker may take to be reachable, or to have what was just made.
 const PATIENCE: Duration = Duration::from_secs(60);
+const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
 
 /// An answer longer than this is no answer to what is asked here.
 const ANSWER_BYTES_MAX: usize = 256 * 1024 * 1024;
 
-/// Requests that are under way at once.
+/// Requests that are under way at once, and batches.
 const WINDOW: usize = 100;
+const BATCHES_WINDOW: usize = 16;
 
 /// A connection that asks and waits.
 #[derive(Debug)]
@@ -44,6 +53,8 @@ pub(crate) struct Setup {
 pub(crate) struct Target {
     pub(crate) topic: String,
     pub(crate) leaders: Vec<SocketAddr>,
+    /// Whether all copies are in sync.
+    pub(crate) is_whole: bool,
 }
 
 /// What a topic is to be.
@@ -52,7 +63,7 @@ pub(crate) struct NewTopic<'a> {
     pub(crate) name: &'a str,
     pub(crate) partitions: i32,
     pub(crate) replication_factor: i16,
-    pub(crate) configs: Vec<(&'a str, &'a str)>,
+    pub(crate) configs: Vec<(&'static str, &'static str)>,
 }
 
 impl Setup {
@@ -60,8 +71,8 @@ impl Setup {
     pub(crate) fn connect(bootstrap: &str) -> Result<Self, Failure> {
         let until = Instant::now() + PATIENCE;
         loop {
-            let failure = match try_all(bootstrap) {
-                Ok(socket) => return Ok(Self { socket }),
+            let failure = match Self::try_connect(bootstrap, PATIENCE) {
+                Ok(setup) => return Ok(setup),
                 Err(failure) => failure,
             };
             if Instant::now() >= until {
@@ -69,6 +80,20 @@ impl Setup {
             }
             thread::sleep(Duration::from_millis(20));
         }
+    }
+
+    /// Once, and waits no longer than that for each answer.
+    pub(crate) fn try_connect(bootstrap: &str, patience: Duration) -> Result<Self, Failure> {
+        Ok(Self { socket: try_all(bootstrap, patience)? })
+    }
+
+    /// What every client does first: both sides tell which requests they know.
+    pub(crate) fn greet(&mut self) -> Result<(), Failure> {
+        let mut writer = begun(ApiKey::ApiVersions, GREET_VERSION)?;
+        ApiVersionsRequest::default().encode(GREET_VERSION, &mut writer)?;
+        let frame = self.ask(writer)?;
+        let mut reader = answer(ApiKey::ApiVersions, GREET_VERSION, &frame)?;
+        succeeded("a greeting", ApiVersionsResponse::decode(GREET_VERSION, &mut reader)?.error_code)
     }
 
     fn ask(&mut self, writer: Writer) -> Result<Vec<u8>, Failure> {
@@ -108,45 +133,90 @@ impl Setup {
         Ok(frame)
     }
 
-    /// Writes a batch so many times, one after the other.
-    pub(crate) fn produce(&mut self, head: &[u8], batch: &[u8], times: u64) -> Result<(), Failure> {
-        let frame = [head, batch].concat();
-        for _ in 0..times {
-            let answer = self.exchange(&frame)?;
-            let produced = produced(&answer)?;
-            if produced.error_code != 0 {
-                return Err(Failure(format!("a batch was answered with error {}", produced.error_code)));
+    /// Writes a batch so many times, with one head after the other, a few at once.
+    pub(crate) fn produce(&mut self, heads: &[Vec<u8>], batch: &[u8], times: u64) -> Result<(), Failure> {
+        let mut under_way = 0;
+        for head in heads.iter().cycle().take(usize::try_from(times).unwrap_or(usize::MAX)) {
+            if under_way == BATCHES_WINDOW {
+                self.acknowledged()?;
+                under_way -= 1;
             }
+            self.socket.write_all(head)?;
+            self.socket.write_all(batch)?;
+            under_way += 1;
         }
-        Ok(())
+        (0..under_way).try_for_each(|_| self.acknowledged())
+    }
+
+    /// Each of these until it is acknowledged.
+    pub(crate) fn produce_each(
+        &mut self,
+        mut requests: Vec<Vec<u8>>,
+        patience: Duration,
+    ) -> Result<(), Failure> {
+        let until = Instant::now() + patience;
+        loop {
+            let mut refused: Vec<usize> = Vec::new();
+            let mut error = 0;
+            self.exchange_all(&requests, |nth, frame| {
+                let code = produced(frame)?.error_code;
+                if code != 0 {
+                    error = code;
+                    refused.push(nth);
+                }
+                Ok(())
+            })?;
+            requests = refused.into_iter().map(|nth| mem::take(&mut requests[nth])).collect();
+            if requests.is_empty() || Instant::now() > until {
+                return succeeded("a batch", error);
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    fn acknowledged(&mut self) -> Result<(), Failure> {
+        let frame = self.receive()?;
+        succeeded("a batch", produced(&frame)?.error_code)
     }
 
     /// One that is there already stays as it is.
     pub(crate) fn create(&mut self, topic: &NewTopic<'_>) -> Result<(), Failure> {
-        let configs = topic.configs.iter().map(|(name, value)| CreatableTopicConfig {
+        self.create_all(std::slice::from_ref(topic))
+    }
+
+    /// In one request.
+    pub(crate) fn create_all(&mut self, topics: &[NewTopic<'_>]) -> Result<(), Failure> {
+        let config = |(name, value): &(&'static str, &'static str)| CreatableTopicConfig {
             name,
             value: Some(value),
             ..CreatableTopicConfig::default()
-        });
-        let new = CreatableTopic {
+        };
+        let new = topics.iter().map(|topic| CreatableTopic {
             name: topic.name,
             num_partitions: topic.partitions,
             replication_factor: topic.replication_factor,
-            configs: configs.collect(),
+            configs: topic.configs.iter().map(config).collect(),
             ..CreatableTopic::default()
-        };
-        let request = CreateTopicsRequest { topics: vec![new], ..CreateTopicsRequest::default() };
+        });
+        let request = CreateTopicsRequest { topics: new.collect(), ..CreateTopicsRequest::default() };
         let mut writer = begun(ApiKey::CreateTopics, CREATE_VERSION)?;
         request.encode(CREATE_VERSION, &mut writer)?;
         let frame = self.ask(writer)?;
         let mut reader = answer(ApiKey::CreateTopics, CREATE_VERSION, &frame)?;
         let response = CreateTopicsResponse::decode(CREATE_VERSION, &mut reader)?;
-        let result = response.topics.first().ok_or_else(|| Failure("no topic in the answer".into()))?;
-        if result.error_code == 0 || result.error_code == ErrorCode::TopicAlreadyExists.code() {
-            return Ok(());
+        if response.topics.len() != topics.len() {
+            return Err(Failure("not all topics are in the answer".into()));
         }
-        let message = result.error_message.unwrap_or_default();
-        Err(Failure(format!("cannot create {}: error {}: {message}", topic.name, result.error_code)))
+        for result in &response.topics {
+            if result.error_code != 0 && result.error_code != ErrorCode::TopicAlreadyExists.code() {
+                let message = result.error_message.unwrap_or_default();
+                return Err(Failure(format!(
+                    "cannot create {}: error {}: {message}",
+                    result.name, result.error_code
+                )));
+            }
+        }
+        Ok(())
     }
 
     /// Waits until all partitions have a leader.
@@ -163,7 +233,8 @@ impl Setup {
         }
     }
 
-    fn find(&mut self, topic: &str) -> Result<Option<Target>, Failure> {
+    /// `None` as long as a partition has no leader.
+    pub(crate) fn find(&mut self, topic: &str) -> Result<Option<Target>, Failure> {
         let named = MetadataRequestTopic { name: Some(topic), ..MetadataRequestTopic::default() };
         let request = MetadataRequest {
             topics: Some(vec![named]),
@@ -177,7 +248,9 @@ impl Setup {
         let response = MetadataResponse::decode(METADATA_VERSION, &mut reader)?;
         let Some(found) = response.topics.first() else { return Ok(None) };
         let mut leaders = vec![None; found.partitions.len()];
+        let mut is_whole = true;
         for partition in &found.partitions {
+            is_whole &= partition.isr_nodes.len() == partition.replica_nodes.len();
             let broker = response.brokers.iter().find(|broker| broker.node_id == partition.leader_id);
             let place = usize::try_from(partition.partition_index).ok().and_then(|at| leaders.get_mut(at));
             if let (Some(broker), Some(place)) = (broker, place) {
@@ -186,9 +259,11 @@ impl Setup {
             }
         }
         let leaders: Option<Vec<SocketAddr>> = leaders.into_iter().collect();
-        Ok(leaders
-            .filter(|leaders| !leaders.is_empty())
-            .map(|leaders| Target { topic: topic.into(), leaders }))
+        Ok(leaders.filter(|leaders| !leaders.is_empty()).map(|leaders| Target {
+            topic: topic.into(),
+            leaders,
+            is_whole,
+        }))
     }
 
     /// The offset of a partition at one of Kafka's special times: -1 for the end, -2 for the start.
@@ -212,14 +287,14 @@ impl Setup {
     }
 }
 
-fn try_all(bootstrap: &str) -> Result<TcpStream, Failure> {
+fn try_all(bootstrap: &str, patience: Duration) -> Result<TcpStream, Failure> {
     let mut failure = Failure(format!("{bootstrap} names no address"));
     for address in bootstrap.split(',') {
         let found = address.to_socket_addrs().map_err(|error| Failure(format!("{address}: {error}")))?;
         for address in found {
-            match TcpStream::connect_timeout(&address, Duration::from_secs(5)) {
+            match TcpStream::connect_timeout(&address, patience.min(CONNECT_PATIENCE)) {
                 Ok(socket) => {
-                    socket.set_read_timeout(Some(PATIENCE))?;
+                    socket.set_read_timeout(Some(patience))?;
                     socket.set_nodelay(true)?;
                     return Ok(socket);
                 }

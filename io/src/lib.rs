@@ -20,6 +20,8 @@ pub mod launch;
 #[cfg(feature = "production")]
 pub mod lock;
 pub mod mesh;
+#[cfg(feature = "record")]
+pub mod record;
 pub mod rt;
 #[cfg(feature = "production")]
 pub mod rt_monoio;

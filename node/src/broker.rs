@@ -75,7 +75,11 @@ pub(crate) fn start(
             let noticed = Noticed::new(Arc::clone(notices), ShardId(0));
             let disk = DiskWatch::default();
             let (observer, now) = (Arc::clone(observer), found.now);
-            Watched { machine: boot, shard: ShardId(0), observer, disk, surveyed, noticed, now }
+            let watched =
+                Watched { machine: boot, shard: ShardId(0), observer, disk, surveyed, noticed, now };
+            #[cfg(feature = "record")]
+            let watched = recorded(watched, found.seed);
+            watched
         })
         .map_err(|error| not_started(&error, settings))?;
     let waker = node.stopper();
@@ -95,6 +99,14 @@ pub(crate) fn start(
         stopper: node.stopper(),
         node,
     })
+}
+
+/// Records the clients, if the environment names a file for it.
+#[cfg(feature = "record")]
+fn recorded<B>(machine: B, seed: u64) -> highwater_io::record::Recorded<B> {
+    let path = std::env::var_os("HIGHWATER_RECORD").map(std::path::PathBuf::from);
+    let recorded = highwater_io::record::Recorded::new(machine, seed, path.as_deref());
+    recorded.expect("the file of HIGHWATER_RECORD can be created")
 }
 
 impl Broker {

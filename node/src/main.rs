@@ -23,6 +23,10 @@ use highwater_cli::{ConfigCommand, Failure};
 
 use cli::{Cli, Command, DebugCommand};
 
+/// Requests allocate and free on one thread, in small pieces: what that costs is the allocator's.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     match dispatch(Cli::parse()) {
         Ok(()) => ExitCode::SUCCESS,

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use highwater_core::batch::BatchView;
+use highwater_core::wire::messages::api_versions_response::{ApiVersion, ApiVersionsResponse};
 use highwater_core::wire::messages::create_topics_request::CreateTopicsRequest;
 use highwater_core::wire::messages::create_topics_response::{CreatableTopicResult, CreateTopicsResponse};
 use highwater_core::wire::messages::list_offsets_request::ListOffsetsRequest;
@@ -21,7 +22,8 @@ use highwater_core::wire::{ApiKey, Reader, Records, RequestHeader, ResponseHeade
 
 use super::file::File;
 use crate::failure::Failure;
-use crate::frame::whole;
+use crate::frame::{PRODUCE_VERSION, whole};
+use crate::setup::{CREATE_VERSION, GREET_VERSION, LIST_OFFSETS_VERSION, METADATA_VERSION};
 
 #[derive(Debug)]
 pub(super) struct Answers {
@@ -72,6 +74,8 @@ impl Answers {
             self.metadata(question, &mut reader)?
         } else if key == ApiKey::CreateTopics {
             self.create_topics(question, &mut reader)?
+        } else if key == ApiKey::ApiVersions {
+            api_versions(question)?
         } else if key == ApiKey::ListOffsets {
             self.list_offsets(question, &mut reader)?
         } else {
@@ -175,4 +179,25 @@ impl Answers {
         response.encode(question.version, &mut writer)?;
         Ok(writer)
     }
+}
+
+/// What it knows, in the versions in which this program asks.
+fn api_versions(question: Question) -> Result<Writer, Failure> {
+    let known = [
+        (ApiKey::Produce, PRODUCE_VERSION),
+        (ApiKey::Metadata, METADATA_VERSION),
+        (ApiKey::CreateTopics, CREATE_VERSION),
+        (ApiKey::ListOffsets, LIST_OFFSETS_VERSION),
+        (ApiKey::ApiVersions, GREET_VERSION),
+    ];
+    let version = |(key, max_version): &(ApiKey, i16)| ApiVersion {
+        api_key: key.code(),
+        max_version: *max_version,
+        ..ApiVersion::default()
+    };
+    let api_keys = known.iter().map(version).collect();
+    let mut writer = question.writer()?;
+    ApiVersionsResponse { api_keys, ..ApiVersionsResponse::default() }
+        .encode(question.version, &mut writer)?;
+    Ok(writer)
 }

@@ -57,10 +57,6 @@ pub(crate) enum Role {
 }
 
 impl Role {
-    pub(crate) fn is_producer(&self) -> bool {
-        matches!(self, Self::Producer(_))
-    }
-
     pub(crate) fn is_consumer(&self) -> bool {
         matches!(self, Self::Consumer(_))
     }

@@ -9,13 +9,14 @@ use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 
 use super::connection::{Asked, Connection};
 use super::role::{Calling, Consuming, Producing, Role};
-use super::{DRAIN_NANOS, Outcome, Source, Times};
+use super::{DRAIN_NANOS, Follow, Outcome, Source, Times, Watched};
 use crate::clock::{SECOND_NANOS, now_nanos};
 use crate::failure::Failure;
 use crate::frame::{self, correlation_of};
 use crate::groups::ask::error_of;
 use crate::measure::Done;
 use crate::pace::Pace;
+use crate::progress::Live;
 
 /// Events taken from the kernel at once.
 const EVENTS_MAX: usize = 256;
@@ -51,9 +52,9 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    pub(super) fn new() -> Result<Self, Failure> {
+    pub(super) fn new(follow: Follow, watched: Watched, live: Option<Live>) -> Result<Self, Failure> {
         let times = Times { start_nanos: 0, warm_nanos: 0, end_nanos: 0 };
-        let books = Books { times, outcome: Outcome::new(), pairs: false, halves: BTreeMap::new() };
+        let books = Books { times, outcome: Outcome::new(), follow, halves: BTreeMap::new(), live, watched };
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
         Ok(Self { epoll, seats: Vec::new(), due: BinaryHeap::new(), books })
     }
@@ -71,8 +72,6 @@ impl Worker {
 
     pub(super) fn run(mut self, times: Times) -> Result<Outcome, Failure> {
         self.books.times = times;
-        let has = |is: fn(&Role) -> bool| self.seats.iter().any(|seat| is(&seat.role));
-        self.books.pairs = has(Role::is_producer) && has(Role::is_consumer);
         // The kernel rounds a sleep up by this, which would be in every latency.
         rustix::thread::set_current_timer_slack(Some(std::num::NonZeroU64::MIN))?;
         for (at, seat) in self.seats.iter_mut().enumerate() {
@@ -203,9 +202,10 @@ impl Worker {
 struct Books {
     times: Times,
     outcome: Outcome,
-    /// Whether somebody reads what is produced.
-    pairs: bool,
+    follow: Follow,
     halves: BTreeMap<(u32, i64), Half>,
+    live: Option<Live>,
+    watched: Watched,
 }
 
 impl Books {
@@ -222,6 +222,8 @@ impl Books {
             bytes: u64::try_from(producing.batch.len()).expect("a length fits 64 bits"),
         };
         self.outcome.produce.record(self.times.warm_nanos, done);
+        self.outcome.in_time += u64::from(self.times.are_measured(done.ended_nanos));
+        self.show(Watched::Writes, done);
         self.meet((asked.tag, produced.base_offset), Half::Sent { intended_nanos: asked.intended_nanos });
         Ok(())
     }
@@ -239,6 +241,7 @@ impl Books {
         })?;
         if done.bytes > 0 {
             self.outcome.fetch.record(self.times.warm_nanos, done);
+            self.show(Watched::Reads, done);
         }
         Ok(())
     }
@@ -251,12 +254,22 @@ impl Books {
         let (intended_nanos, ended_nanos) = (asked.intended_nanos, now_nanos());
         let done = Done { intended_nanos, ended_nanos, records: 0, bytes: 0 };
         self.outcome.call.record(self.times.warm_nanos, done);
+        self.outcome.in_time += u64::from(self.times.are_measured(done.ended_nanos));
+        self.show(Watched::Writes, done);
         Ok(())
+    }
+
+    fn show(&self, kind: Watched, done: Done) {
+        if let Some(live) = &self.live
+            && kind == self.watched
+        {
+            live.record(done.ended_nanos.saturating_sub(done.intended_nanos));
+        }
     }
 
     /// A batch that was both sent and seen has a latency from end to end.
     fn meet(&mut self, batch: (u32, i64), half: Half) {
-        if !self.pairs {
+        if self.follow == Follow::Nothing {
             return;
         }
         let (intended_nanos, ended_nanos) = match (self.halves.remove(&batch), half) {

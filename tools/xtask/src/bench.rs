@@ -19,7 +19,7 @@ pub(crate) fn run(root: &Path, words: &[&str]) -> Result<(), String> {
     let (ours, bench) = (target.join("release/highwater"), target.join("release/highwater-bench"));
     let (ours, bench) = (ours.display(), bench.display());
     let highwater = format!(
-        "highwater=disk={ours} dev --data-dir {{dir}} --listen 127.0.0.1:{{port}} --http 127.0.0.1:0 --log warn"
+        "highwater=disk={ours} dev --data-dir {{dir}} --listen 127.0.0.1:{{port}} --http {{http}} --log warn"
     );
     let floor = format!("floor=page-cache={bench} floor --listen 127.0.0.1:{{port}} --file {{dir}}");
     let durable_floor =

@@ -2,6 +2,7 @@
 
 mod bench;
 mod codegen;
+mod counts;
 mod dump_segments;
 mod peer;
 mod process;
@@ -26,6 +27,8 @@ usage: cargo xtask COMMAND
   dump-segments DIR..       read the sealed segments of data directories with Kafka's own tool
   peer kafka                install Apache Kafka beside us, and say how to start it
   bench [kafka] [OPTION..]  measure our broker and the floor, and Apache Kafka beside them
+  counts [--update]         instructions per request, beside those that are kept
+  counts record             record the traffic for that anew
   peer test                 compare what Kafka's tools and many clients get from Apache Kafka and from us
 ";
 
@@ -59,6 +62,7 @@ fn run(root: &Path, arguments: &[String]) -> Result<(), String> {
             dump_segments::run(root, directories)
         }
         ["bench", rest @ ..] => bench::run(root, rest),
+        ["counts", rest @ ..] => counts::run(root, steps::Output::Terminal, rest),
         ["peer", "kafka"] => peer::kafka(root),
         ["peer", "test"] => steps::run(root, steps::Output::Terminal, &["--only", "peer"]),
         _ => Err(USAGE.into()),

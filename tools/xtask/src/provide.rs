@@ -24,6 +24,7 @@ pub(crate) const NPM: Need = Need { package: "npm", probe: &["npm", "--version"]
 pub(crate) const PROMTOOL: Need = Need { package: "prometheus", probe: &["promtool", "--version"] };
 pub(crate) const PYTHON: Need =
     Need { package: "python3-venv", probe: &["python3", "-c", "import ensurepip, venv"] };
+pub(crate) const VALGRIND: Need = Need { package: "valgrind", probe: &["valgrind", "--version"] };
 pub(crate) const ZSTD: Need = Need { package: "zstd", probe: &["zstd", "--version"] };
 
 /// Sees to it that every need is met; as root on Debian by installing, elsewhere by saying what is missing.

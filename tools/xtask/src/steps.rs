@@ -5,6 +5,7 @@ use std::process::Command;
 use std::time::Instant;
 
 use crate::codegen;
+use crate::counts;
 use crate::peer;
 use crate::process::{command, run as run_command, target_directory};
 use crate::provide::{self, COMPILER, KCAT, MAKE, Need, PROMTOOL, PYTHON, ZSTD};
@@ -32,6 +33,7 @@ enum Step {
     Codegen,
     Clippy,
     Build,
+    Counts,
     Test,
     Doc,
     Sim,
@@ -41,13 +43,14 @@ enum Step {
 }
 
 impl Step {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 13] = [
         Self::Install,
         Self::Fmt,
         Self::Tidy,
         Self::Codegen,
         Self::Clippy,
         Self::Build,
+        Self::Counts,
         Self::Test,
         Self::Doc,
         Self::Sim,
@@ -64,6 +67,7 @@ impl Step {
             Self::Codegen => "codegen",
             Self::Clippy => "clippy",
             Self::Build => "build",
+            Self::Counts => "counts",
             Self::Test => "test",
             Self::Doc => "doc",
             Self::Sim => "sim",
@@ -77,6 +81,7 @@ impl Step {
     const fn needs(self) -> &'static [Need] {
         match self {
             Self::Clippy | Self::Doc | Self::Kill9 => &[COMPILER, MAKE],
+            Self::Counts => counts::NEEDS,
             Self::Test => &[COMPILER, MAKE, ZSTD],
             Self::Interop => &[KCAT, PROMTOOL, PYTHON],
             Self::Peer => peer::NEEDS,
@@ -145,6 +150,7 @@ impl Context<'_> {
                 self.cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"])
             }
             Step::Build => self.build(),
+            Step::Counts => counts::run(self.root, self.output, &[]),
             Step::Test => self.cargo(&["test", "--workspace", "--locked"]),
             Step::Doc => self.doc(),
             Step::Sim => sim::step(self.root, self.output),

@@ -3,7 +3,7 @@
 use super::{File, Problem, Tree};
 
 /// Our packages and those of ours that they may depend on.
-const TABLE: [(&str, &[&str]); 9] = [
+const TABLE: [(&str, &[&str]); 10] = [
     ("highwater-core", &[]),
     ("highwater-io", &["highwater-core"]),
     ("highwater-cli", &["highwater-core"]),
@@ -11,6 +11,7 @@ const TABLE: [(&str, &[&str]); 9] = [
     ("highwater-jepsen", &[]),
     ("highwater-sim", &["highwater-core", "highwater-io", "highwater-jepsen"]),
     ("highwater-bench", &["highwater-core"]),
+    ("highwater-counts", &["highwater-core", "highwater-io"]),
     ("highwater-fuzz", &["highwater-core"]),
     ("xtask", &["highwater-core"]),
 ];
