@@ -10,30 +10,45 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::ops::Deref;
 
+use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes};
+
 use crate::limits::{BLOCK_BYTES, PAGE_BYTES_MAX, PAGE_BYTES_MIN};
 
-/// A writable page with one owner. Pages of at least a block start at a multiple of [`BLOCK_BYTES`] in memory.
+/// A writable page with one owner. Pages of at least a block start at a multiple of [`BLOCK_BYTES`] in memory, with no slack beside
+/// them: an allocator that rounds sizes up would make an eighth more of it.
 pub struct PageMut {
-    /// Holds the page and the slack that its alignment costs; never grows, so it never moves.
-    bytes: Vec<u8>,
-    start: usize,
+    memory: Memory,
     len: usize,
 }
+
+/// Never grows, so it never moves.
+enum Memory {
+    Blocks(Vec<Block>),
+    Bytes(Vec<u8>),
+}
+
+#[derive(FromBytes, IntoBytes, Immutable)]
+#[repr(C, align(4096))]
+struct Block([u8; BLOCK_BYTES]);
+
+const _: () = assert!(align_of::<Block>() == BLOCK_BYTES);
 
 impl PageMut {
     /// A zeroed page outside of any pool.
     pub fn with_len(len: usize) -> Self {
-        let slack = if len >= BLOCK_BYTES { BLOCK_BYTES } else { 0 };
-        let bytes = vec![0_u8; len + slack];
-        let start = if slack == 0 { 0 } else { bytes.as_ptr().align_offset(BLOCK_BYTES) };
-        assert!(start <= slack, "the slack covers the alignment");
-        Self { bytes, start, len }
+        let memory = if len < BLOCK_BYTES {
+            Memory::Bytes(vec![0_u8; len])
+        } else {
+            let blocks = Block::new_vec_zeroed(len.div_ceil(BLOCK_BYTES));
+            Memory::Blocks(blocks.expect("memory of the bounded pools is there"))
+        };
+        Self { memory, len }
     }
 
     /// Takes bytes over as they are, without alignment.
     pub fn from_vec(bytes: Vec<u8>) -> Self {
         let len = bytes.len();
-        Self { bytes, start: 0, len }
+        Self { memory: Memory::Bytes(bytes), len }
     }
 
     pub fn len(&self) -> usize {
@@ -45,11 +60,17 @@ impl PageMut {
     }
 
     pub fn as_slice(&self) -> &[u8] {
-        &self.bytes[self.start..self.start + self.len]
+        match &self.memory {
+            Memory::Blocks(blocks) => &blocks.as_bytes()[..self.len],
+            Memory::Bytes(bytes) => bytes,
+        }
     }
 
     pub fn as_mut_slice(&mut self) -> &mut [u8] {
-        &mut self.bytes[self.start..self.start + self.len]
+        match &mut self.memory {
+            Memory::Blocks(blocks) => &mut blocks.as_mut_bytes()[..self.len],
+            Memory::Bytes(bytes) => bytes,
+        }
     }
 }
 

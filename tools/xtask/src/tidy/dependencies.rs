@@ -27,6 +27,7 @@ const CORE_ALLOWED: [&str; 9] = [
     "rkyv",
     "ruzstd",
     "twox-hash",
+    "zerocopy",
 ];
 
 pub(crate) fn check(tree: &Tree, problems: &mut Vec<Problem>) {
