@@ -161,6 +161,8 @@ pub enum FileId {
     Cleaned { partition: PartitionId, base: Offset, end: Offset, generation: u32 },
     /// The immutable index of a sealed segment.
     Footer { partition: PartitionId, base: Offset },
+    /// What open segments hold, so that a start need not read them. May be lost.
+    RecoveryPoints { number: u64 },
     /// Where the log begins, if that is within a segment.
     LogStart { partition: PartitionId },
 }
@@ -169,7 +171,9 @@ impl FileId {
     /// The partition whose file it is.
     pub const fn partition(self) -> Option<PartitionId> {
         match self {
-            Self::Superblock | Self::Wal { .. } | Self::Checkpoint { .. } => None,
+            Self::Superblock | Self::Wal { .. } | Self::Checkpoint { .. } | Self::RecoveryPoints { .. } => {
+                None
+            }
             Self::Segment { partition, .. }
             | Self::Cleaned { partition, .. }
             | Self::Footer { partition, .. }

@@ -188,6 +188,20 @@ pub const DESTAGE_MEMORY_PART: usize = 4;
 /// system's journal for all.
 pub const DESTAGE_SYNCS_AT_ONCE: usize = 16;
 
+/// A recovery point is at most this long; a segment whose point is longer has none.
+pub const RECOVERY_POINT_BYTES_MAX: usize = 512 * 1024;
+
+/// The next recovery point of a segment is taken after this part of the segment, and of the longest run that goes to it, at least: so much of
+/// it a start has to read.
+pub const RECOVERY_POINT_PART: u32 = 16;
+
+/// Recovery points of a shard that wait to be written; while it is full, none is taken.
+pub const RECOVERY_POINTS_WAITING_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// A file of recovery points of a shard that is longer than this part of its WAL, and longer than four times what it began with, gives way to
+/// a new one.
+pub const RECOVERY_POINTS_WAL_PART: u64 = 16;
+
 /// One read of a segment is at most this long, except where a single batch is longer.
 pub const SEGMENT_READ_BYTES_MAX: u32 = 1024 * 1024;
 
@@ -223,6 +237,9 @@ pub const WAL_WAITING_BYTES_MAX: usize = 32 * 1024 * 1024;
 
 /// Bytes that recovery reads at a time, unless a single frame or batch is larger.
 pub const RECOVERY_READ_BYTES: usize = 1024 * 1024;
+
+/// Partitions that are recovered at a time. Each has one operation of the disk under way.
+pub const RECOVERY_JOBS_MAX: usize = 64;
 
 /// Destaging and sealing jobs of one shard at a time.
 pub const DESTAGE_JOBS_MAX: usize = 64;
@@ -336,6 +353,8 @@ const _: () = assert!(DECOMPRESSED_BYTES_FREE <= DECOMPRESSED_BYTES_MAX);
 const _: () = assert!(BATCH_BYTES_MAX <= DECOMPRESSED_BYTES_MAX, "what fits uncompressed fits compressed");
 const _: () = assert!(DESTAGE_BYTES_MAX.is_multiple_of(BLOCK_BYTES as u64), "destaging writes whole blocks");
 const _: () = assert!(DESTAGE_RUN_BYTES_MIN <= DESTAGE_BYTES_MAX, "a run fits one destaging write");
+const _: () =
+    assert!(RECOVERY_POINT_BYTES_MAX + BLOCK_BYTES <= RECOVERY_READ_BYTES, "a read has a whole point");
 const _: () = assert!(INDEX_INTERVAL_BYTES <= INDEX_INTERVAL_BYTES_MAX, "the default is allowed");
 const _: () =
     assert!(2 * INDEX_INTERVAL_BYTES_MAX <= SEGMENT_READ_BYTES_MAX, "a read reaches past an index interval");

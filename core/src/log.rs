@@ -12,6 +12,7 @@ mod leader_epoch_cache;
 mod producer_state;
 mod read;
 pub mod recovery;
+mod recovery_point;
 mod resync;
 mod retention;
 mod segment;
@@ -39,6 +40,7 @@ pub use read::{
 pub use recovery::{
     Cut, FootersLeft, Intact, LogRecovery, RecoveryRead, RecoveryReport, SegmentFile, WalBatch,
 };
+pub use recovery_point::RecoveryPoint;
 pub use resync::{FRAME_LEN_AT, FRAME_MAGIC};
 pub use segment::{CleanedName, SegmentName};
 pub use tail::TailBatch;

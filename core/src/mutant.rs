@@ -136,6 +136,10 @@ mutants! {
         "Only the first copy of a superblock or a checkpoint is read.";
     LastMetadataSkipped, "last-metadata-skipped", Recovery,
         "The last record of the metadata is not replayed.";
+    PointForgetsProducers, "point-forgets-producers", Recovery,
+        "A recovery point brings no producers back.";
+    PointsUnchecked, "points-unchecked", Recovery,
+        "A recovery point is taken before its batches are durable, and believed whatever the WAL and the file say.";
     DuplicateAppended, "duplicate-appended", Producers,
         "A duplicate gets an offset of its own.";
     DedupWindowTooSmall, "dedup-window-too-small", Producers,

@@ -20,7 +20,7 @@ pub use crate::api::FileSystem;
 pub use crate::config::{
     self, BatchValidation, Cleanup, Compression, Config, TimestampType, TopicConfig, WalConfig,
 };
-pub use boot::{Boot, Progress};
+pub use boot::{Boot, Progress, fuzz_recovery_points};
 pub use connection::fuzz as fuzz_connection;
 pub use effect::{CloseReason, DiskErrorAt, DiskStep, Durability, Effect, FileChange, Halt};
 pub use event::{Event, Mark, Sequenced};

@@ -4,6 +4,7 @@
 pub mod checkpoint;
 pub mod frame;
 pub mod log_start;
+pub mod points;
 pub mod superblock;
 #[cfg(test)]
 mod tests;

@@ -35,6 +35,7 @@ targets! {
     checkpoint => highwater_core::storage::checkpoint::fuzz,
     log_start => highwater_core::storage::log_start::fuzz,
     superblock => highwater_core::storage::superblock::fuzz,
+    recovery_points => highwater_core::shard::fuzz_recovery_points,
     footer => highwater_core::log::footer::fuzz,
     metadata => highwater_core::controller::fuzz::records,
     group_record => highwater_core::group::record::fuzz,

@@ -20,6 +20,9 @@ const UUID_CHARS: usize = 22;
 /// The name of the file that tells where a log begins.
 const LOG_START: &str = "log-start";
 
+/// What the names of files of recovery points begin with.
+const RECOVERY_POINTS: &str = "recovery-points-";
+
 const OFFSET_DIGITS: usize = 20;
 
 /// The data directory.
@@ -58,6 +61,7 @@ impl Layout {
             FileId::Checkpoint { stream } => {
                 self.root.join("wal").join(stream.0.to_string()).join("checkpoint")
             }
+            FileId::RecoveryPoints { number } => self.root.join(format!("{RECOVERY_POINTS}{number}")),
             FileId::Segment { partition: p, base } => partition(p).join(format!("{:020}.log", base.0)),
             FileId::Cleaned { partition: p, base, end, generation } => {
                 partition(p).join(format!("{:020}.{:020}.{generation}.log", base.0, end.0))
@@ -75,7 +79,7 @@ impl Layout {
         let streams = dirs_of(&self.root.join("wal"))?;
         let partitions = dirs_of(&self.root.join("partitions"))?;
         self.sync_names(streams.iter().chain(&partitions).map(|(_, dir)| dir.as_path()))?;
-        list_dir(&self.root, &mut files, |name| (name == "superblock").then_some(FileId::Superblock))?;
+        list_dir(&self.root, &mut files, root_file)?;
         for (name, dir) in streams {
             let Some(stream) = Uuid::parse(&name).map(StreamId) else { continue };
             list_dir(&dir, &mut files, |name| wal_file(stream, name))?;
@@ -100,6 +104,15 @@ impl Layout {
         }
         dirs.into_iter().try_for_each(sync_dir)
     }
+}
+
+fn root_file(name: &str) -> Option<FileId> {
+    if name == "superblock" {
+        return Some(FileId::Superblock);
+    }
+    let digits = name.strip_prefix(RECOVERY_POINTS)?;
+    let number: u64 = digits.parse().ok()?;
+    (number.to_string() == digits).then_some(FileId::RecoveryPoints { number })
 }
 
 fn wal_file(stream: StreamId, name: &str) -> Option<FileId> {
@@ -213,7 +226,7 @@ pub(crate) fn create_dir_durable(dir: &Path) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Layout, partition_dir, partition_file, wal_file};
+    use super::{Layout, partition_dir, partition_file, root_file, wal_file};
     use highwater_core::id::{FileId, Offset, PartitionId, StreamId, TopicId, Uuid};
 
     fn partition(index: i32) -> PartitionId {
@@ -248,6 +261,18 @@ mod tests {
                 None => wal_file(StreamId(Uuid::parse(dir).unwrap()), name),
             };
             assert_eq!(read, Some(file), "{path:?}");
+        }
+    }
+
+    #[test]
+    fn files_of_the_root_read_back() {
+        let layout = Layout { root: "/data".into() };
+        for file in [FileId::Superblock, FileId::RecoveryPoints { number: u64::MAX }] {
+            let path = layout.path(file);
+            assert_eq!(root_file(path.file_name().unwrap().to_str().unwrap()), Some(file));
+        }
+        for name in ["recovery-points-", "recovery-points-01", "recovery-points", "super"] {
+            assert_eq!(root_file(name), None, "{name}");
         }
     }
 

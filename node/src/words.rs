@@ -115,6 +115,7 @@ fn file_words(file: FileId) -> String {
         FileId::Footer { partition, base } => {
             format!("the footer of partition {partition} from offset {base} on")
         }
+        FileId::RecoveryPoints { .. } => "the recovery points".into(),
         FileId::LogStart { partition } => format!("the start of the log of partition {partition}"),
     }
 }

@@ -28,7 +28,7 @@ const RKYV_MAJOR: u16 = 8;
 const ENVELOPE_BYTES: usize = 16;
 
 #[derive(Archive, Serialize, Deserialize)]
-struct Archived {
+pub(super) struct Archived {
     base: i64,
     len: u32,
     end: i64,
@@ -43,7 +43,7 @@ struct Archived {
 }
 
 #[derive(Archive, Serialize, Deserialize)]
-struct ArchivedProducer {
+pub(super) struct ArchivedProducer {
     id: i64,
     epoch: i16,
     last: i64,
@@ -84,8 +84,14 @@ impl Footer {
     }
 }
 
-pub(super) fn encode(segment: &Segment, epochs: &[EpochStart], faulty: &[Extent]) -> Vec<u8> {
-    let producers = segment.producers.iter().flatten().map(|(id, producer)| ArchivedProducer {
+/// What a footer says of a segment, with so much of its index.
+pub(super) fn archive<'a>(
+    (segment, index): (&Segment, &Index),
+    producers: impl Iterator<Item = (&'a ProducerId, &'a Producer)>,
+    epochs: &[EpochStart],
+    faulty: &[Extent],
+) -> Archived {
+    let producers = producers.map(|(id, producer)| ArchivedProducer {
         id: id.0,
         epoch: producer.epoch.0,
         last: producer.last.0,
@@ -98,8 +104,8 @@ pub(super) fn encode(segment: &Segment, epochs: &[EpochStart], faulty: &[Extent]
             })
             .collect(),
     });
-    let index = segment.index.entries().iter();
-    let archived = Archived {
+    let index = index.entries().iter();
+    Archived {
         base: segment.base.0,
         len: segment.len,
         end: segment.end.0,
@@ -112,7 +118,12 @@ pub(super) fn encode(segment: &Segment, epochs: &[EpochStart], faulty: &[Extent]
         aborted: Vec::new(),
         faulty: faulty.iter().map(|extent| (extent.base.0, extent.last.0)).collect(),
         crcs: segment.crcs.all(),
-    };
+    }
+}
+
+pub(super) fn encode(segment: &Segment, epochs: &[EpochStart], faulty: &[Extent]) -> Vec<u8> {
+    let producers = segment.producers.iter().flatten().map(|(id, producer)| (id, producer));
+    let archived = archive((segment, &segment.index), producers, epochs, faulty);
     let (schema, payload) = match &segment.cleaned {
         None => (SCHEMA, rkyv::to_bytes::<Failure>(&archived)),
         Some(cleaned) => {
@@ -218,7 +229,7 @@ fn decode_payload(payload: &[u8]) -> Option<Footer> {
 }
 
 /// The footer, if it makes sense.
-fn sound(archived: Archived) -> Option<Footer> {
+pub(super) fn sound(archived: Archived) -> Option<Footer> {
     let (base, end) = (Offset(archived.base), Offset(archived.end));
     if base.0 < 0 || end < base {
         return None;

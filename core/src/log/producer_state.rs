@@ -149,6 +149,10 @@ impl ProducerState {
         self.producers.get(&id)?.batches.back().map(|batch| batch.last)
     }
 
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&ProducerId, &Producer)> {
+        self.producers.iter()
+    }
+
     pub fn snapshot(&self) -> Vec<(ProducerId, Producer)> {
         self.producers.iter().map(|(id, producer)| (*id, producer.clone())).collect()
     }

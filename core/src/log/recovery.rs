@@ -6,6 +6,7 @@ mod choose;
 mod fuzz;
 mod hole;
 mod rebuild;
+mod resume;
 
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
@@ -14,12 +15,13 @@ use crate::buf::Slice;
 use crate::id::{LeaderEpoch, Offset};
 use crate::log::footer::{self, Footer};
 use crate::log::segment::{BlockCrcs, File, Seal, Segment, SegmentName};
-use crate::log::{Extent, Log, LogConfig};
+use crate::log::{Extent, Log, LogConfig, RecoveryPoint};
 use crate::mutant::{self, Mutant};
 pub use choose::{Chosen, Found, choose};
 pub use fuzz::fuzz;
 pub use hole::is_stand_in;
 use rebuild::{Rebuild, Step};
+use resume::Resume;
 
 /// A segment file as it stands in the directory.
 #[derive(Debug, Clone)]
@@ -93,6 +95,16 @@ pub struct RecoveryReport {
     pub truncate: Vec<Cut>,
     /// Nothing tells any more of the producers whose batches were deleted.
     pub producers: ProducersOfDeleted,
+    pub points: Points,
+}
+
+/// What became of recovery points.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Points {
+    /// Segments that were gone on with behind one.
+    pub taken: u32,
+    /// Those whose point contradicts the file or the WAL, and which were read from their start.
+    pub refused: u32,
 }
 
 /// What the footer says of producers that the last deleted segment left.
@@ -126,6 +138,7 @@ pub struct LogRecovery {
     seen_end: Offset,
     newest_epoch: Option<LeaderEpoch>,
     wal_state: WalState,
+    points: BTreeMap<Offset, RecoveryPoint>,
     /// All before was deleted.
     start: Offset,
 }
@@ -150,16 +163,27 @@ impl LogRecovery {
             None => {}
         }
         log.footers_left = left.bases;
-        let (current, read, newest_epoch) = (None, None, None);
-        let start = Offset::ZERO;
-        let mut recovery =
-            Self { log, report, ahead, current, read, seen_end, newest_epoch, wal_state, start };
-        recovery.run();
-        recovery
+        Self {
+            log,
+            report,
+            ahead,
+            current: None,
+            read: None,
+            seen_end,
+            newest_epoch: None,
+            wal_state,
+            points: BTreeMap::new(),
+            start: Offset::ZERO,
+        }
+    }
+
+    /// Points of open segments, each by the base of its segment. Those that make no sense are passed over.
+    pub fn resume_at(&mut self, points: BTreeMap<Offset, RecoveryPoint>) {
+        self.points = points;
     }
 
     /// No batch is of a newer epoch than this one. No CRC covers the epoch of a batch on disk, so that one which cannot be is taken
-    /// for rot; an older one than the last may be right, and the last one wrong. Comes before the first read is answered.
+    /// for rot; an older one than the last may be right, and the last one wrong.
     pub fn limit_epochs(&mut self, newest: Option<LeaderEpoch>) {
         self.newest_epoch = newest;
     }
@@ -171,8 +195,9 @@ impl LogRecovery {
         self.seen_end = self.seen_end.max(start);
     }
 
-    /// The next read; `None` once all is known. Stays the same until it is answered.
-    pub fn next_read(&self) -> Option<RecoveryRead> {
+    /// The next read; `None` once all is known. Stays the same until it is answered. All that is told of the log comes before.
+    pub fn next_read(&mut self) -> Option<RecoveryRead> {
+        self.run();
         self.read
     }
 
@@ -181,12 +206,12 @@ impl LogRecovery {
         if let (Some(read), Some(current)) = (self.read.take(), &mut self.current) {
             current.on_read(&mut self.log, (read, self.newest_epoch), bytes);
         }
-        self.run();
     }
 
     /// The log, once there is nothing left to read.
     pub fn finish(mut self) -> (Log, RecoveryReport) {
-        assert!(self.read.is_none() && self.current.is_none(), "recovery ends when all is read");
+        let is_over = self.read.is_none() && self.current.is_none() && self.ahead.is_empty();
+        assert!(is_over, "recovery ends when all is read");
         let log = &mut self.log;
         if log.segments.back().is_none_or(|last| last.seal == Seal::Sealed) {
             let end = log.segments.back().map_or(Offset::ZERO, |last| last.end);
@@ -228,10 +253,24 @@ impl LogRecovery {
 
     fn begin(&mut self, source: Source) {
         let limit = self.ahead.front().map(|next| next.base);
-        match good_footer(&source, limit) {
-            Some(footer) => self.log.take_sealed(footer, limit),
-            None => self.current = Some(Rebuild::begin(&mut self.log, source, (limit, self.wal_state))),
+        if let Some(footer) = good_footer(&source, limit) {
+            return self.log.take_sealed(footer, limit);
         }
+        let around = (limit, self.wal_state);
+        let point = self.points.remove(&source.base);
+        let is_point = point.is_some();
+        let possible =
+            point.filter(|point| self.newest_epoch.is_none_or(|newest| point.last_epoch() <= Some(newest)));
+        self.current = Some(match possible.and_then(|point| Resume::new(&source, point, around)) {
+            Some(resume) => {
+                self.report.points.taken += 1;
+                resume.apply(&mut self.log, source, around)
+            }
+            None => {
+                self.report.points.refused += u32::from(is_point);
+                Rebuild::begin(&mut self.log, source, around)
+            }
+        });
     }
 }
 
@@ -296,7 +335,7 @@ fn footer_before(first: Offset, left: &FootersLeft) -> Option<Footer> {
 
 impl Log {
     /// Marks offsets as lost here, merged with what was marked before. Comes in log order.
-    fn lose(&mut self, extent: Extent) {
+    pub(super) fn lose(&mut self, extent: Extent) {
         match self.faulty.last_mut() {
             Some(last) if extent.base <= last.last.next() => last.last = last.last.max(extent.last),
             Some(_) | None => self.faulty.push(extent),

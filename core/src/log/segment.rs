@@ -199,6 +199,14 @@ pub(super) struct BlockCrcs {
 }
 
 impl BlockCrcs {
+    /// Goes on where [`Self::all`] was taken of the first `len` bytes.
+    pub(super) fn resume(mut all: Vec<u32>, len: u32) -> Self {
+        let hashed = len as usize % FOOTER_CRC_BYTES;
+        let unfinished = if hashed > 0 { all.pop() } else { None };
+        let hasher = unfinished.map_or_else(crc32fast::Hasher::new, crc32fast::Hasher::new_with_initial);
+        Self { done: all, hasher, hashed }
+    }
+
     pub(super) fn feed(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             let take = bytes.len().min(FOOTER_CRC_BYTES - self.hashed);

@@ -4,6 +4,7 @@ mod compacting;
 mod deleted;
 mod faults;
 pub(in crate::log) mod model;
+mod points;
 mod random;
 mod trimmed;
 pub(in crate::log) mod world;

@@ -1,13 +1,15 @@
 //! A node before its shards run: reads the data directory back, then hands each shard its part. Lives on one thread.
 //!
 //! In order: the superblock (an empty directory is formatted), every WAL stream up to its end, the metadata log and what it says,
-//! then partition by partition the footers, the active segment and what the WAL holds of it. Nothing is written that a second
-//! attempt could not find out again, so a crash in the middle of recovery is recovered from in the same way. What the WAL
+//! then of each partition, many at once, the footers, the active segment behind its recovery point and what the WAL holds of it. Nothing is
+//! written that a second attempt could not find out again, so a crash in the middle of recovery is recovered from in the same way. What the WAL
 //! holds stays there and in memory as the tail of its partition; it is destaged once the shards run.
 
+mod crew;
 mod inventory;
 mod metadata;
 mod partition;
+mod points;
 mod stream;
 
 use alloc::boxed::Box;
@@ -15,14 +17,17 @@ use alloc::collections::{BTreeMap, VecDeque};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use self::crew::{Crew, Next};
 use self::inventory::Inventory;
 use self::metadata::MetadataRead;
 use self::partition::{PartitionBoot, Recovered, Start};
+pub use self::points::fuzz as fuzz_recovery_points;
+use self::points::{PointsRead, PointsWrite};
 use self::stream::StreamBoot;
 use super::owner::{Inheritance, Inherited, Legacy, Pin, StreamHold, lead, log_config};
 use super::{
-    DiskErrorAt, DiskStep, Durability, Effect, Event, FileChange, FileMeta, Halt, Input, Outcome, Shard,
-    placement,
+    DiskErrorAt, DiskStep, Durability, Effect, Event, FileChange, FileMeta, Halt, Input, Mark, Outcome,
+    Shard, placement,
 };
 use crate::buf::{PageMut, Slice};
 use crate::config::{Config, TimestampType, TopicConfig};
@@ -42,10 +47,14 @@ enum Phase {
     WriteSuperblock,
     SuperblockWritten,
     Stream(Box<StreamBoot>),
-    Partition(Box<PartitionBoot>),
+    Points(Box<PointsRead>),
+    /// The crew is at work.
+    Partitions,
     Metadata(Box<MetadataRead>),
     /// Files of topics that were deleted before the crash and not yet removed.
     Removals(Vec<FileId>),
+    /// The recovery points of this start take the place of all others.
+    PointsWrite(Box<PointsWrite>),
     Done,
     Halted,
 }
@@ -90,6 +99,14 @@ pub struct Progress {
     pub partitions_read: usize,
 }
 
+/// What an operation of the disk is for: of the crew a job, otherwise the phase.
+#[derive(Debug)]
+struct Waiting {
+    job: Option<u64>,
+    file: FileId,
+    during: DiskStep,
+}
+
 /// Recovery of a node as a state machine of its own, driven as a [`Shard`] is, with disk inputs and effects only.
 #[derive(Debug)]
 pub struct Boot {
@@ -105,11 +122,13 @@ pub struct Boot {
     entries: BTreeMap<PartitionId, Vec<(u32, WalkedEntry)>>,
     wal_state: WalState,
     partitions_left: VecDeque<PartitionId>,
+    points: points::Found,
+    crew: Crew,
     logs: BTreeMap<PartitionId, Log>,
     /// What files say of where logs begin.
     kept_starts: BTreeMap<PartitionId, Offset>,
     controller: Option<Controller>,
-    waiting: Option<(OpId, FileId, DiskStep)>,
+    waiting: BTreeMap<OpId, Waiting>,
     progress: Progress,
     next_op: u64,
     halt: Option<Halt>,
@@ -147,10 +166,12 @@ impl Boot {
             entries: BTreeMap::new(),
             wal_state: WalState::Whole,
             partitions_left: VecDeque::new(),
+            points: points::Found::new(),
+            crew: Crew::default(),
             logs: BTreeMap::new(),
             kept_starts: BTreeMap::new(),
             controller: None,
-            waiting: None,
+            waiting: BTreeMap::new(),
             progress,
             next_op: 0,
             halt: None,
@@ -161,18 +182,36 @@ impl Boot {
     /// Takes the completion of a disk effect.
     pub fn handle(&mut self, _now: Now, input: Input) {
         let Input::Disk { op, outcome } = input else { return };
-        let Some((waiting, file, during)) = self.waiting.take() else { return };
-        assert!(waiting == op, "one effect is in flight at a time");
-        match outcome {
-            Outcome::Done => {}
-            Outcome::Read { page, len } => {
+        let Some(Waiting { job, file, during }) = self.waiting.remove(&op) else { return };
+        match (outcome, job) {
+            (Outcome::Failed { error, .. }, _) => self.on_failed(file, DiskErrorAt { error, during }),
+            (Outcome::Done, Some(job)) => self.crew.on_done(job, None),
+            (Outcome::Done, None) => {}
+            (Outcome::Read { page, len }, job) => {
                 let slice = Slice::from_page(page);
-                let len = slice.len().min(len as usize);
-                self.on_read(slice.cut(0, len));
+                let bytes = slice.cut(0, slice.len().min(len as usize));
+                match job {
+                    Some(job) => self.crew.on_done(job, Some(bytes)),
+                    None => self.on_read(bytes),
+                }
             }
-            Outcome::Failed { error, .. } => {
-                self.stop(Halt::DiskFailed { file, error: DiskErrorAt { error, during } });
-            }
+        }
+    }
+
+    /// Without recovery points a start takes longer, and that is all.
+    fn on_failed(&mut self, file: FileId, error: DiskErrorAt) {
+        let given_up = if let Phase::Points(read) = &mut self.phase {
+            read.on_read(&[]);
+            true
+        } else if let Phase::PointsWrite(write) = &mut self.phase {
+            write.on_failed(error.during)
+        } else {
+            false
+        };
+        if given_up {
+            self.events.push_back(Event::Marked(Mark::RecoveryPointsGivenUp));
+        } else {
+            self.stop(Halt::DiskFailed { file, error });
         }
     }
 
@@ -181,10 +220,10 @@ impl Boot {
         if let Some(halt) = self.halt.take() {
             return Some(Effect::Halt(halt));
         }
-        while self.waiting.is_none() {
+        while self.waiting.is_empty() || matches!(self.phase, Phase::Partitions) {
             match self.step() {
-                Some(Step::Do(disk)) => return Some(self.issue(disk)),
-                Some(Step::Over) => self.on_phase_over(),
+                Some((job, Step::Do(disk))) => return Some(self.issue(job, disk)),
+                Some((_, Step::Over)) => self.on_phase_over(),
                 None => return self.halt.take().map(Effect::Halt),
             }
         }
@@ -215,8 +254,8 @@ impl Boot {
         self.halt = Some(halt);
     }
 
-    fn step(&mut self) -> Option<Step> {
-        Some(match &mut self.phase {
+    fn step(&mut self) -> Option<(Option<u64>, Step)> {
+        let step = match &mut self.phase {
             Phase::ReadSuperblock => match self.inventory.superblock {
                 Some(len) => {
                     let len = usize::try_from(len).unwrap_or(usize::MAX).min(SUPERBLOCK_BYTES);
@@ -234,7 +273,8 @@ impl Boot {
             }
             Phase::SuperblockWritten => Step::Over,
             Phase::Stream(stream) => stream.next(),
-            Phase::Partition(partition) => partition.next(),
+            Phase::Points(read) => read.next(),
+            Phase::Partitions => return self.step_of_crew(),
             Phase::Metadata(read) => match read.next(&self.logs[&PartitionId::METADATA]) {
                 Ok(step) => step,
                 Err(error) => {
@@ -246,32 +286,46 @@ impl Boot {
                 Some(file) => Step::Do(Disk::Change { file, change: FileChange::Delete }),
                 None => Step::Over,
             },
+            Phase::PointsWrite(write) => write.next(&self.logs),
             Phase::Done | Phase::Halted => return None,
-        })
+        };
+        Some((None, step))
     }
 
-    fn issue(&mut self, disk: Disk) -> Effect {
-        let op = OpId(self.next_op);
-        self.next_op += 1;
-        match disk {
-            Disk::Read { file, at, len } => {
-                self.waiting = Some((op, file, DiskStep::Read));
-                Effect::Read { op, file, at, into: PageMut::with_len(len) }
+    /// `None` while all partitions at work wait for the disk.
+    fn step_of_crew(&mut self) -> Option<(Option<u64>, Step)> {
+        loop {
+            while !self.crew.is_full()
+                && let Some(id) = self.partitions_left.pop_front()
+            {
+                let partition = self.boot_partition(id);
+                self.crew.add(partition);
             }
-            Disk::Write { file, at, bytes } => {
-                self.waiting = Some((op, file, DiskStep::Write));
-                let (parts, durability) = (alloc::vec![bytes], Durability::Durable);
-                Effect::Write { op, file, at, parts, durability }
-            }
-            Disk::Change { file, change } => {
-                self.waiting = Some((op, file, DiskStep::Change));
-                Effect::File { op, file, change }
-            }
-            Disk::Sync { file } => {
-                self.waiting = Some((op, file, DiskStep::Sync));
-                Effect::Sync { op, file }
+            match self.crew.next() {
+                Next::Do(job, disk) => return Some((Some(job), Step::Do(disk))),
+                Next::Over(partition) => self.on_partition_over(*partition),
+                Next::Wait => return None,
+                Next::Empty => return Some((None, Step::Over)),
             }
         }
+    }
+
+    fn issue(&mut self, job: Option<u64>, disk: Disk) -> Effect {
+        let op = OpId(self.next_op);
+        self.next_op += 1;
+        let (file, during, effect) = match disk {
+            Disk::Read { file, at, len } => {
+                (file, DiskStep::Read, Effect::Read { op, file, at, into: PageMut::with_len(len) })
+            }
+            Disk::Write { file, at, bytes } => {
+                let (parts, durability) = (alloc::vec![bytes], Durability::Durable);
+                (file, DiskStep::Write, Effect::Write { op, file, at, parts, durability })
+            }
+            Disk::Change { file, change } => (file, DiskStep::Change, Effect::File { op, file, change }),
+            Disk::Sync { file } => (file, DiskStep::Sync, Effect::Sync { op, file }),
+        };
+        self.waiting.insert(op, Waiting { job, file, during });
+        effect
     }
 
     fn on_read(&mut self, bytes: Slice) {
@@ -287,11 +341,13 @@ impl Boot {
                 Ok(_) | Err(_) => self.stop(Halt::ForeignDirectory),
             },
             Phase::Stream(stream) => stream.on_read(bytes),
-            Phase::Partition(partition) => partition.on_read(bytes),
+            Phase::Points(read) => read.on_read(&bytes),
             Phase::Metadata(read) => read.on_read(bytes),
             Phase::WriteSuperblock
             | Phase::SuperblockWritten
+            | Phase::Partitions
             | Phase::Removals(_)
+            | Phase::PointsWrite(_)
             | Phase::Done
             | Phase::Halted => {}
         }
@@ -316,15 +372,27 @@ impl Boot {
                 self.on_stream_over(*stream);
                 self.next_stream()
             }
-            Phase::Partition(partition) => {
-                self.on_partition_over(*partition);
-                self.next_partition()
+            Phase::Points(read) => {
+                self.points = read.finish();
+                self.partitions_left.push_back(PartitionId::METADATA);
+                Phase::Partitions
+            }
+            Phase::Partitions if self.controller.is_none() => {
+                Phase::Metadata(Box::new(MetadataRead::new(Arc::clone(&self.config))))
+            }
+            Phase::Partitions => {
+                self.points.clear();
+                Phase::Removals(self.files_of_deleted_topics())
             }
             Phase::Metadata(read) => {
                 self.controller = Some(read.finish());
-                self.after_metadata()
+                self.after_metadata();
+                Phase::Partitions
             }
-            Phase::Removals(_) => Phase::Done,
+            Phase::Removals(_) => {
+                Phase::PointsWrite(Box::new(PointsWrite::new(&self.inventory.points, &self.logs)))
+            }
+            Phase::PointsWrite(_) => Phase::Done,
             phase @ (Phase::Done | Phase::Halted) => phase,
         };
     }
@@ -334,7 +402,7 @@ impl Boot {
             Some(stream) => {
                 Phase::Stream(Box::new(StreamBoot::new(stream, self.inventory.streams[&stream].clone())))
             }
-            None => Phase::Partition(Box::new(self.boot_partition(PartitionId::METADATA))),
+            None => Phase::Points(Box::new(PointsRead::new(&self.inventory.points))),
         }
     }
 
@@ -372,7 +440,9 @@ impl Boot {
             Some(controller) => controller.image().partition(id).map(|state| state.leader_epoch),
             None => Some(LeaderEpoch(0)),
         };
-        PartitionBoot::new(id, log_config(id, &config), (files, entries, self.wal_state), newest_epoch)
+        let points = self.points.remove(&id).unwrap_or_default();
+        let found = (files, entries, self.wal_state);
+        PartitionBoot::new(id, log_config(id, &config), found, (points, newest_epoch))
     }
 
     fn on_partition_over(&mut self, partition: PartitionBoot) {
@@ -392,6 +462,12 @@ impl Boot {
             }
             Start::NoFile | Start::Unread { .. } => {}
         }
+        if report.points.taken > 0 {
+            self.events.push_back(Event::Marked(Mark::RecoveryResumed));
+        }
+        if report.points.refused > 0 {
+            self.events.push_back(Event::Marked(Mark::RecoveryPointRefused));
+        }
         for extent in &report.faulty {
             self.events.push_back(Event::Faulty { partition: id, base: extent.base, last: extent.last });
         }
@@ -401,18 +477,8 @@ impl Boot {
         self.logs.insert(id, log);
     }
 
-    fn next_partition(&mut self) -> Phase {
-        if self.controller.is_none() {
-            return Phase::Metadata(Box::new(MetadataRead::new(Arc::clone(&self.config))));
-        }
-        match self.partitions_left.pop_front() {
-            Some(id) => Phase::Partition(Box::new(self.boot_partition(id))),
-            None => Phase::Removals(self.files_of_deleted_topics()),
-        }
-    }
-
     /// The topics are known: their partitions are read back. What belongs to no topic is left alone.
-    fn after_metadata(&mut self) -> Phase {
+    fn after_metadata(&mut self) {
         let image = self.controller.as_ref().expect("just read").image();
         let known = self.inventory.partitions.keys().chain(self.entries.keys());
         let mut ids: Vec<PartitionId> = known.copied().filter(|id| image.partition(*id).is_some()).collect();
@@ -426,7 +492,6 @@ impl Boot {
         }
         self.progress.partitions = self.logs.len() + ids.len();
         self.partitions_left = ids.into();
-        self.next_partition()
     }
 
     fn files_of_deleted_topics(&self) -> Vec<FileId> {
@@ -446,6 +511,7 @@ impl Boot {
         let mut parts: Vec<Inheritance> = (0..count)
             .map(|_| Inheritance {
                 directory: superblock.directory,
+                points: self.inventory.points_next(),
                 image: Arc::clone(&image),
                 partitions: Vec::new(),
                 legacy: self.streams.iter().map(|(stream, _)| Legacy { stream: *stream, pins: 0 }).collect(),

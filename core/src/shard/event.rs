@@ -249,6 +249,12 @@ pub enum Mark {
     /// A shard needs a stream of an earlier life no more; the stream is gone.
     LegacyReleased,
     StreamRemoved,
+    /// A start went on from a recovery point; there was one that contradicts the file or the WAL.
+    RecoveryResumed,
+    RecoveryPointRefused,
+    /// A shard's file of recovery points gave way to a new one; it writes none any more.
+    RecoveryPointsRenewed,
+    RecoveryPointsGivenUp,
 }
 
 names! {
@@ -256,7 +262,7 @@ names! {
     Mark:
     ProduceParked ProduceRefused UnwrittenRefused CallBeforeImage DuplicateInFlight ReadStarved DestageStarved ConnectionStarved
     ReadAgain WatchRipe ConnectionHeldBack SegmentEndedEarly CarriedInVain ActiveFileCreated DeletedAtWork
-    LegacyReleased StreamRemoved
+    LegacyReleased StreamRemoved RecoveryResumed RecoveryPointRefused RecoveryPointsRenewed RecoveryPointsGivenUp
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@
 mod compact;
 mod delete_records;
 mod keep;
+mod points;
 mod produce;
 mod read;
 mod recompress;
@@ -22,6 +23,7 @@ use self::compact::Cleaner;
 use self::delete_records::StartFile;
 pub(super) use self::keep::Legacy;
 use self::keep::{DestageJob, Remove};
+use self::points::Points;
 pub(super) use self::produce::NotAppended;
 use self::produce::PendingAck;
 use self::read::ReadJob;
@@ -65,6 +67,8 @@ struct Partition {
     urgency: Urgency,
     /// Batches that are on their way into a newer frame.
     carried: u32,
+    /// How much of its active segment a recovery point covers.
+    pointed: u32,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -138,6 +142,8 @@ enum Op {
         partition: PartitionId,
         file: Leftover,
     },
+    /// A step of the file of recovery points.
+    Points,
     /// Removing a stream of an earlier life; what is left of it.
     RemoveStream {
         stream: StreamId,
@@ -183,6 +189,7 @@ pub(super) struct Owner {
     cache: VecDeque<CachedFrame>,
     cache_bytes: usize,
     legacy: Vec<Legacy>,
+    points: Points,
     cleaner: Cleaner,
     ops: BTreeMap<OpId, Op>,
     next_op: u64,
@@ -242,6 +249,8 @@ pub(super) struct Inherited {
 pub(super) struct Inheritance {
     /// The directory that all of it lies in.
     pub(super) directory: Uuid,
+    /// The first number for a file of recovery points.
+    pub(super) points: u64,
     pub(super) image: Arc<Image>,
     pub(super) partitions: Vec<Inherited>,
     pub(super) legacy: Vec<Legacy>,
@@ -292,6 +301,10 @@ impl Owner {
             cache: VecDeque::new(),
             cache_bytes: 0,
             legacy: inheritance.legacy,
+            points: Points::new(
+                (inheritance.points + u64::from(id.0), u64::from(config.shards)),
+                config.wal.bytes_max,
+            ),
             cleaner: Cleaner::default(),
             ops: BTreeMap::new(),
             next_op: 0,
@@ -376,6 +389,7 @@ impl Owner {
             Op::Clean { file } => self.on_clean_step(now, file, outcome),
             Op::Tidy { partition, file } => self.on_tidied(partition, file, &outcome),
             Op::LogStart { partition } => self.on_start_file_changed(now, partition, &outcome),
+            Op::Points => self.on_points_step(&outcome),
             Op::RemoveStream { stream, files } => self.on_stream_step(stream, files, &outcome),
             Op::RemoveGone => self.on_gone_removed(),
             Op::Forget => {}
@@ -388,6 +402,7 @@ impl Owner {
             self.on_timers(now);
             self.turn_wal(now);
             self.turn_keep(now);
+            self.turn_points();
             self.turn_clean(now);
         }
         while self.events.len() > EVENTS_MAX {

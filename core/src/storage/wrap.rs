@@ -35,6 +35,14 @@ impl Envelope {
         self.open(bytes.get(..len)?)
     }
 
+    /// How many bytes the file at the start of `bytes` says that it takes, if it is one of these.
+    pub(super) fn announced(self, bytes: &[u8]) -> Option<usize> {
+        let head = bytes.get(..HEAD_BYTES)?;
+        let named = head[..4] == self.magic && head[4..8] == [self.version, RKYV_MAJOR, RKYV_MINOR, 0];
+        let len = u32::from_le_bytes(head[8..12].try_into().ok()?);
+        usize::try_from(len).ok()?.checked_add(HEAD_BYTES).filter(|_| named)
+    }
+
     /// The archive within, in memory of its own so that it is aligned; `None` for anything but what [`Self::seal`] made.
     pub(super) fn open(self, bytes: &[u8]) -> Option<rkyv::util::AlignedVec> {
         let head = bytes.get(..HEAD_BYTES)?;

@@ -155,6 +155,8 @@ impl Disk {
             FileId::Superblock | FileId::Checkpoint { .. } | FileId::LogStart { .. } if len > block => {
                 Some(self.twin(file, favourite, (block, len)))
             }
+            // A start reads segments instead.
+            FileId::RecoveryPoints { .. } => Some((0, len)),
             FileId::Superblock
             | FileId::Checkpoint { .. }
             | FileId::LogStart { .. }

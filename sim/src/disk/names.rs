@@ -40,7 +40,7 @@ enum Directory {
 impl Directory {
     fn of(file: FileId) -> Self {
         match file {
-            FileId::Superblock => Self::Root,
+            FileId::Superblock | FileId::RecoveryPoints { .. } => Self::Root,
             FileId::Wal { stream, .. } | FileId::Checkpoint { stream } => Self::Stream(stream),
             FileId::Segment { partition, .. }
             | FileId::Cleaned { partition, .. }

@@ -131,6 +131,7 @@ impl Recorder {
                 self.fingerprint.bytes(&stream.0.0);
                 self.fingerprint.word(number);
             }
+            FileId::RecoveryPoints { number } => self.fingerprint.word(number),
             FileId::Checkpoint { stream } => self.fingerprint.bytes(&stream.0.0),
             FileId::Segment { partition, base } => {
                 self.partition(partition);

@@ -45,6 +45,8 @@ pub(super) struct Rebuild {
     /// The batches on disk that reach into the block in which `disk_end` lies.
     block_tail: Vec<TailBatch>,
     wal_state: WalState,
+    /// Where it was gone on from. What the disk has before is not in memory.
+    resumed_at: u32,
     /// Where the disk may have a copy of what is rotten in this file of the WAL. It says nothing of what the WAL has before it.
     copy_of: Option<(u32, u64)>,
     /// Bytes that the next batch is known to have.
@@ -79,6 +81,34 @@ impl Rebuild {
             staged: Vec::new(),
             block_tail: Vec::new(),
             wal_state,
+            resumed_at: 0,
+            copy_of: None,
+            needed: 0,
+        }
+    }
+
+    /// Goes on where the log's newest segment ends. All before `disk_end` is on disk, and `staged` is what the WAL has from there on.
+    pub(super) fn resume(
+        source: Source,
+        (disk_end, disk_timestamp_max): (u32, Option<Timestamp>),
+        staged: Vec<TailBatch>,
+        (next, wal_state): (Option<Offset>, WalState),
+    ) -> Self {
+        let file_len = source.file.map_or(0, |file| u32::try_from(file.len).unwrap_or(u32::MAX));
+        Self {
+            name: SegmentName::written(source.base),
+            next,
+            limit: next,
+            file_len,
+            told_len: 0,
+            scan_end: file_len,
+            wal: source.wal,
+            disk_end,
+            disk_timestamp_max,
+            staged,
+            block_tail: Vec::new(),
+            wal_state,
+            resumed_at: disk_end,
             copy_of: None,
             needed: 0,
         }
@@ -353,7 +383,8 @@ impl Rebuild {
         let within_block = block_end > u64::from(self.file_len) || block_end > u64::from(len);
         let destaged = if !within_block {
             u32::try_from(block_end).expect("bounded by the segment")
-        } else if disk_end == len {
+        } else if disk_end == len || (disk_end == self.resumed_at && !disk_end.is_multiple_of(BLOCK)) {
+            // That the WAL let go of a part of a block says that the segment had ended, and is on disk to its end.
             len
         } else {
             let wal_file = self.staged.first().map_or(0, |batch| batch.wal_file);
@@ -447,11 +478,21 @@ fn staged(
     epoch: LeaderEpoch,
     bytes: Slice,
 ) -> TailBatch {
+    staged_at((segment.base, segment.len), extent, info, epoch, bytes)
+}
+
+pub(super) fn staged_at(
+    (segment_base, position): (Offset, u32),
+    extent: Extent,
+    info: &BatchInfo,
+    epoch: LeaderEpoch,
+    bytes: Slice,
+) -> TailBatch {
     TailBatch {
         base: extent.base,
         last: extent.last,
-        segment_base: segment.base,
-        position: segment.len,
+        segment_base,
+        position,
         len: info.len,
         epoch,
         timestamp_max: info.max_timestamp,
@@ -469,7 +510,7 @@ fn end_claimed(rest: &[u8], base: Offset) -> Offset {
 }
 
 /// What the log keeps of a batch, if it is exactly the one that is expected.
-fn info_of(bytes: &Slice, extent: Extent) -> Option<BatchInfo> {
+pub(super) fn info_of(bytes: &Slice, extent: Extent) -> Option<BatchInfo> {
     let (view, rest) = BatchView::parse(bytes).ok()?;
     let same = view.base_offset() == extent.base && view.last_offset() == extent.last && rest.is_empty();
     if same { view.info().ok() } else { None }

@@ -66,7 +66,7 @@ fn draw_batch(model: &Model, prng: &mut Prng) -> Sent {
 }
 
 fn step(model: &mut Model, prng: &mut Prng) {
-    match prng.below(20) {
+    match prng.below(21) {
         0..=6 => {
             let sent = draw_batch(model, prng);
             // A refusal was compared with the twin's already.
@@ -101,6 +101,12 @@ fn step(model: &mut Model, prng: &mut Prng) {
                 model.disk.carry_forward(&mut model.log);
             }
             model.epoch = LeaderEpoch(model.epoch.0 + i32::from(prng.chance(200_000)));
+        }
+        19 => {
+            model.disk.take_point(&model.log);
+            if prng.chance(500_000) {
+                model.disk.points_written_to = model.log.durable_end();
+            }
         }
         _ => {
             if prng.chance(300_000) {
@@ -162,7 +168,7 @@ fn crash(model: &mut Model, prng: &mut Prng) {
     model.unattached = 0;
     assert_eq!(end, model.end().max(model.log.log_start()), "and nothing that was not appended");
     model.high_watermark = end;
-    if !known {
+    if !known && report.points.taken == 0 {
         model.producers_from = model.producers_from.max(model.log.log_start());
     }
 }

@@ -2,13 +2,14 @@
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
+use core::cell::Cell;
 
 use crate::buf::Slice;
-use crate::id::Offset;
+use crate::id::{Offset, PartitionId};
 use crate::limits::BLOCK_BYTES;
 use crate::log::recovery::{Chosen, Found, WalState, choose};
 use crate::log::{
-    CreateFile, Destage, DiskRead, FootersLeft, Intact, Leftover, Log, LogConfig, LogRecovery,
+    CreateFile, Destage, DiskRead, FootersLeft, Intact, Leftover, Log, LogConfig, LogRecovery, RecoveryPoint,
     RecoveryReport, SegmentFile, SegmentName, WalBatch,
 };
 use crate::prng::Prng;
@@ -26,6 +27,11 @@ pub(in crate::log) struct Disk {
     pub(in crate::log) pins: BTreeMap<u64, i64>,
     /// Frames of the WAL have rotted, nobody knows of which logs.
     pub(in crate::log) lacks: Option<WalState>,
+    /// Recovery points, and where the log must be durable to before they are written.
+    pub(in crate::log) points: Vec<(Offset, Vec<u8>)>,
+    pub(in crate::log) points_written_to: Offset,
+    /// Bytes that the last recovery read.
+    pub(in crate::log) recovery_bytes: Cell<usize>,
     /// What is written down of the log's start.
     pub(in crate::log) log_start: Option<Offset>,
 }
@@ -164,6 +170,26 @@ impl Disk {
         self.page(read.name, read.at, read.len as usize, slack)
     }
 
+    /// Takes a recovery point, as it would be written once the log is durable.
+    pub(in crate::log) fn take_point(&mut self, log: &Log) {
+        if log.recovery_point_len().is_some() {
+            self.points.push((log.log_end(), log.recovery_point(PartitionId::METADATA)));
+        }
+    }
+
+    /// Points that were written: of each segment the one that covers most.
+    fn written_points(&self, durable: Offset) -> BTreeMap<Offset, RecoveryPoint> {
+        let written = self.points.iter().filter(|(end, _)| *end <= durable);
+        let decoded = written.map(|(_, point)| RecoveryPoint::decode(point).expect("it was just made"));
+        let mut points: BTreeMap<Offset, RecoveryPoint> = BTreeMap::new();
+        for point in decoded {
+            if points.get(&point.base()).is_none_or(|old| old.covered() < point.covered()) {
+                points.insert(point.base(), point);
+            }
+        }
+        points
+    }
+
     /// Loses what is not durable, but for a part that made it, and puts the log together again.
     pub(in crate::log) fn crash(&mut self, config: &LogConfig, prng: &mut Prng) -> (Log, RecoveryReport) {
         let lost = prng.below(self.volatile as u64 + 1);
@@ -173,6 +199,12 @@ impl Disk {
             self.remove_leftover(file);
         }
         let (log, report) = self.recover(config);
+        // A start leaves its own.
+        self.points.clear();
+        if prng.chance(500_000) {
+            self.take_point(&log);
+            self.points_written_to = log.log_end();
+        }
         for cut in &report.truncate {
             let file = self.segments.get_mut(&cut.segment_base).expect("only files are cut");
             file.truncate(usize::try_from(cut.len).expect("short"));
@@ -205,14 +237,18 @@ impl Disk {
         let left = FootersLeft { bases, newest: self.footers_left().last().and_then(footer) };
         let wal = (self.wal.clone(), self.lacks.unwrap_or(WalState::Whole));
         let mut recovery = LogRecovery::new(config.clone(), files.collect(), left, wal);
+        recovery.resume_at(self.written_points(self.points_written_to));
         if let Some(start) = self.log_start {
             recovery.begin_at(start);
         }
         let mut reads = 0;
+        self.recovery_bytes.set(0);
         while let Some(read) = recovery.next_read() {
             reads += 1;
             assert!(reads < 10_000, "recovery gets on with every read");
-            recovery.on_read(&self.page(read.name, read.at, read.len as usize, 0));
+            let page = self.page(read.name, read.at, read.len as usize, 0);
+            self.recovery_bytes.update(|bytes| bytes + page.len());
+            recovery.on_read(&page);
         }
         recovery.finish()
     }

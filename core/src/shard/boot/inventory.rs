@@ -11,6 +11,8 @@ use crate::shard::FileMeta;
 pub(super) struct Inventory {
     pub(super) superblock: Option<u64>,
     pub(super) streams: BTreeMap<StreamId, StreamFiles>,
+    /// Lengths of the files of recovery points by number.
+    pub(super) points: BTreeMap<u64, u64>,
     pub(super) partitions: BTreeMap<PartitionId, PartitionFiles>,
 }
 
@@ -50,6 +52,7 @@ impl Inventory {
                 FileId::Checkpoint { stream } => {
                     inventory.streams.entry(stream).or_default().checkpoint = Some(len);
                 }
+                FileId::RecoveryPoints { number } => drop(inventory.points.insert(number, len)),
                 FileId::Segment { partition, base } => {
                     let name = SegmentName::written(base);
                     inventory.partitions.entry(partition).or_default().segments.insert(name, len);
@@ -71,6 +74,11 @@ impl Inventory {
 
     pub(super) fn is_empty(&self) -> bool {
         self.superblock.is_none() && self.streams.is_empty() && self.partitions.is_empty()
+    }
+
+    /// The first number that no file of recovery points has, that of this start included.
+    pub(super) fn points_next(&self) -> u64 {
+        self.points.keys().next_back().map_or(0, |last| last.saturating_add(1)).saturating_add(1)
     }
 
     /// All files of a partition.

@@ -14,7 +14,7 @@ use crate::log::footer;
 use crate::log::recovery::{
     Cut, FootersLeft, Found, Intact, LogRecovery, RecoveryReport, SegmentFile, WalBatch, WalState, choose,
 };
-use crate::log::{Leftover, Log, LogConfig, SegmentName};
+use crate::log::{Leftover, Log, LogConfig, RecoveryPoint, SegmentName};
 use crate::mutant::{self, Mutant};
 use crate::shard::FileChange;
 use crate::shard::owner::Pin;
@@ -37,6 +37,7 @@ pub(super) struct PartitionBoot {
     repaired: Vec<Offset>,
     wal: Vec<WalBatch>,
     wal_state: WalState,
+    points: BTreeMap<Offset, RecoveryPoint>,
     at: At,
     start: Start,
 }
@@ -80,7 +81,7 @@ impl PartitionBoot {
         partition: PartitionId,
         config: LogConfig,
         (files, entries, wal_state): (PartitionFiles, Vec<(u32, WalkedEntry)>, WalState),
-        newest_epoch: Option<LeaderEpoch>,
+        (points, newest_epoch): (BTreeMap<Offset, RecoveryPoint>, Option<LeaderEpoch>),
     ) -> Self {
         let wal = entries.into_iter().map(|(stream, walked)| wal_batch(stream, walked)).collect();
         let has_segment = |base: &Offset| files.segments.keys().any(|name| name.base == *base);
@@ -99,6 +100,7 @@ impl PartitionBoot {
             repaired: Vec::new(),
             wal,
             wal_state,
+            points,
             at,
             start,
         }
@@ -193,6 +195,7 @@ impl PartitionBoot {
         let wal = core::mem::take(&mut self.wal);
         let mut recovery = LogRecovery::new(self.config.clone(), files, left, (wal, self.wal_state));
         recovery.limit_epochs(self.newest_epoch);
+        recovery.resume_at(core::mem::take(&mut self.points));
         if let Start::Kept(start) = self.start {
             recovery.begin_at(start);
         }

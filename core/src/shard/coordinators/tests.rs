@@ -48,6 +48,7 @@ impl World {
         let now = Now { mono: Instant::from_nanos(1), wall: Timestamp(1_000) };
         let controller = Controller::new(Arc::clone(&config));
         let inheritance = Inheritance {
+            points: 0,
             directory: Uuid::ZERO,
             image: controller.image(),
             partitions: Vec::new(),

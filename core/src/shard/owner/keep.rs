@@ -298,6 +298,7 @@ impl Owner {
         self.events.push_back(Event::Destaged { partition: job.partition, bytes: job.until - job.at });
         self.end_job(job.partition);
         self.queue_keep(job.partition);
+        self.note_point(job.partition);
     }
 
     pub(super) fn on_sealed(&mut self, now: Now, id: PartitionId, base: Offset, outcome: Outcome) {

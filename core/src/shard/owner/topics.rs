@@ -99,6 +99,8 @@ impl Owner {
 
     pub(super) fn adopt(&mut self, inherited: Inherited) {
         let Inherited { partition: id, replica, timestamp, kept_start } = inherited;
+        // A start leaves a point of all that it found.
+        let pointed = replica.log.recovery_point_len().unwrap_or(0);
         let start_file = StartFile::new(kept_start, replica.log.first_base());
         let partition = Partition {
             replica,
@@ -111,6 +113,7 @@ impl Owner {
             queued: false,
             urgency: Urgency::Usual,
             carried: 0,
+            pointed,
         };
         let before = self.partitions.insert(id, partition);
         assert!(before.is_none(), "a partition is made once");

@@ -25,6 +25,7 @@ fn shard() -> Shard {
     }
     controller.on_committed(offset);
     let inheritance = Inheritance {
+        points: 0,
         directory: Uuid::ZERO,
         image: controller.image(),
         partitions: Vec::new(),

@@ -114,7 +114,8 @@ impl Atlas {
             FileId::Footer { partition, .. } => {
                 self.footers.insert(partition);
             }
-            FileId::Superblock => {}
+            // What it says is found out again from the segments.
+            FileId::Superblock | FileId::RecoveryPoints { .. } => {}
             FileId::LogStart { partition } => {
                 self.starts.insert(partition);
             }
