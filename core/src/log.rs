@@ -28,7 +28,7 @@ pub use compact::{
     Barred, CleanPlan, CleanRead, CleanStep, CleanedSegment, Cleaning, CompactionConfig, Leftover, Secret,
     Unreadable,
 };
-pub use destage::{CreateFile, Destage, DestagePlan, SealPlan};
+pub use destage::{CreateFile, Destage, DestagePlan, Ending, SealPlan};
 pub use explain::{CleanFate, Kept, SegmentFate, SegmentState};
 pub use index::IndexEntry;
 pub use leader_epoch_cache::{EpochStart, LeaderEpochCache};

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use crate::buf::Slice;
 use crate::id::Offset;
 use crate::limits::DESTAGE_BYTES_MAX;
-use crate::log::segment::{BLOCK, File, Seal, Segment};
+use crate::log::segment::{BLOCK, File, Padding, Seal, Segment, len_of};
 use crate::log::{Extent, Log, TailBatch, footer};
 use crate::mutant::{self, Mutant};
 
@@ -17,6 +17,9 @@ pub enum Destage {
     Runs(u64),
     /// Every whole block.
     Blocks,
+    /// All that is durable: the last block is padded, and written again once there is more of it. So nothing is held in memory or in
+    /// the WAL for the sake of a part of a block.
+    All,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,14 +28,22 @@ pub enum CreateFile {
     No,
 }
 
-/// One write to a segment. The bytes are `at..until`; `at` is at a block, `until` too unless it ends a segment that is no longer
-/// active, where storage pads the last block.
+/// Whether the file ends with what is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// It is cut to its length, after a last block that had to be padded.
+    Cut,
+    Open,
+}
+
+/// One write to a segment. The bytes are `at..until`; `at` is at a block; storage pads the last block.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DestagePlan {
     pub segment_base: Offset,
     pub create: CreateFile,
     pub at: u64,
     pub until: u64,
+    pub ending: Ending,
     pub bytes: Vec<Slice>,
 }
 
@@ -52,12 +63,16 @@ impl Log {
     /// The next write, of the oldest segment that lacks bytes. Only durable batches are written.
     pub fn destage_plan(&self, mode: Destage) -> Option<DestagePlan> {
         let (segment, until) = self.destage_range(mode)?;
+        let head = (!segment.head.is_empty()).then(|| Slice::from_vec(segment.head.clone()));
+        let uneven = !until.is_multiple_of(BLOCK) || segment.padding == Padding::ToBlock;
+        let ends = until == segment.len && !self.is_active(segment) && uneven;
         Some(DestagePlan {
             segment_base: segment.base,
             create: if segment.file == File::Absent { CreateFile::Yes } else { CreateFile::No },
-            at: u64::from(segment.destaged),
+            at: u64::from(segment.destaged - segment.destaged % BLOCK),
             until: u64::from(until),
-            bytes: self.bytes_of(segment, until),
+            ending: if ends { Ending::Cut } else { Ending::Open },
+            bytes: head.into_iter().chain(self.bytes_of(segment, until)).collect(),
         })
     }
 
@@ -67,12 +82,21 @@ impl Log {
     }
 
     fn destage_range(&self, mode: Destage) -> Option<(&Segment, u32)> {
-        let segment = self.segments.iter().find(|segment| segment.destaged < segment.len)?;
+        let lacks = |segment: &&Segment| {
+            let uncut = segment.padding == Padding::ToBlock && !self.is_active(segment);
+            segment.destaged < segment.len || uncut
+        };
+        let segment = self.segments.iter().find(lacks)?;
         let ended = !self.is_active(segment);
         let durable = self.durable_position(segment);
-        let whole = if ended && durable == segment.len { durable } else { durable - durable % BLOCK };
+        if ended && durable == segment.destaged && durable == segment.len {
+            return Some((segment, durable));
+        }
+        let all = mode == Destage::All || (ended && durable == segment.len);
+        let whole = if all { durable } else { durable - durable % BLOCK };
         let bytes_max = u32::try_from(DESTAGE_BYTES_MAX).expect("a plan fits a segment");
-        let until = whole.min(segment.destaged.saturating_add(bytes_max));
+        let start = segment.destaged - segment.destaged % BLOCK;
+        let until = whole.min(start.saturating_add(bytes_max));
         if until <= segment.destaged {
             return None;
         }
@@ -109,6 +133,32 @@ impl Log {
             .collect()
     }
 
+    /// What stands before `until` in the block that it lies in.
+    fn head_of(&self, segment: &Segment, until: u32) -> Vec<u8> {
+        let start = until - until % BLOCK;
+        let old = if start == segment.destaged - segment.destaged % BLOCK { &segment.head[..] } else { &[] };
+        let mut head = old.to_vec();
+        let from = start + len_of(&head);
+        for batch in self.tail.undestaged().skip_while(|batch| batch.segment_base < segment.base) {
+            if batch.segment_base != segment.base || batch.position >= until {
+                break;
+            }
+            let (first, end) = (from.max(batch.position), until.min(batch.end_position()));
+            if first < end {
+                head.extend_from_slice(
+                    &batch.slice()[(first - batch.position) as usize..(end - batch.position) as usize],
+                );
+            }
+        }
+        head
+    }
+
+    /// Bytes that are held for the sake of blocks that are not full.
+    pub fn head_bytes(&self) -> usize {
+        let open = self.segments.iter().rev().take_while(|segment| segment.seal == Seal::Open);
+        open.map(|segment| segment.head.len()).sum()
+    }
+
     fn segment_at_mut(&mut self, base: Offset) -> &mut Segment {
         let place = self.segments.binary_search_by_key(&base, |segment| segment.base);
         &mut self.segments[place.expect("storage names a segment of the log")]
@@ -120,14 +170,21 @@ impl Log {
     }
 
     /// The segment holds all bytes before `until` durably. Gives the WAL file of each batch that no longer needs it.
-    pub fn on_destaged(&mut self, segment_base: Offset, until: u64) -> Vec<u64> {
-        let segment = self.segment_at_mut(segment_base);
+    pub fn on_destaged(&mut self, segment_base: Offset, until: u64, ending: Ending) -> Vec<u64> {
         let until = u32::try_from(until).expect("a segment's length fits 32 bits");
+        let head = self.head_of(self.segment_of(segment_base), until);
+        let segment = self.segment_at_mut(segment_base);
         assert!(
             until >= segment.destaged && until <= segment.len,
             "destaging goes forward within the segment"
         );
         segment.destaged = until;
+        segment.head = head;
+        if ending == Ending::Cut {
+            segment.padding = Padding::None;
+        } else if !until.is_multiple_of(BLOCK) {
+            segment.padding = Padding::ToBlock;
+        }
         let mut released = Vec::new();
         while let Some(batch) = self.tail.release_next(segment_base, u64::from(until)) {
             released.push(batch.wal_file);
@@ -141,7 +198,8 @@ impl Log {
     /// The oldest segment that is ended and wholly on disk, but for its exact length and its footer.
     pub fn seal_plan(&self) -> Option<SealPlan> {
         let segment = self.segments.iter().find(|segment| segment.seal == Seal::Open)?;
-        if self.is_active(segment) || segment.destaged < segment.len {
+        let uncut = segment.padding == Padding::ToBlock;
+        if self.is_active(segment) || segment.destaged < segment.len || uncut {
             return None;
         }
         let faulty =
@@ -188,10 +246,9 @@ impl Log {
 
     pub(super) fn audit_destaging(&self) {
         for segment in &self.segments {
-            let aligned = segment.destaged.is_multiple_of(BLOCK) || segment.destaged == segment.len;
-            assert!(aligned, "destaging ends at a block or at the segment's end");
-            let aligned = !self.is_active(segment) || segment.destaged.is_multiple_of(BLOCK);
-            assert!(aligned, "the active segment has no partial block on disk");
+            let ended = segment.destaged == segment.len && !self.is_active(segment);
+            let held = segment.head.len() == (segment.destaged % BLOCK) as usize;
+            assert!(ended || held, "what is on disk of a block that is not full is in memory");
         }
         for batch in self.tail.undestaged() {
             let segment = self.segment_of(batch.base);

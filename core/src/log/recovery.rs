@@ -14,7 +14,7 @@ use alloc::vec::Vec;
 use crate::buf::Slice;
 use crate::id::{LeaderEpoch, Offset};
 use crate::log::footer::{self, Footer};
-use crate::log::segment::{BlockCrcs, File, Seal, Segment, SegmentName};
+use crate::log::segment::{BlockCrcs, File, Padding, Seal, Segment, SegmentName};
 use crate::log::{Extent, Log, LogConfig, RecoveryPoint};
 use crate::mutant::{self, Mutant};
 pub use choose::{Chosen, Found, choose};
@@ -133,6 +133,8 @@ pub struct LogRecovery {
     report: RecoveryReport,
     ahead: VecDeque<Source>,
     current: Option<Rebuild>,
+    /// A recovery point that lacks the start of the block it ends in.
+    headless: Option<(Source, Resume)>,
     read: Option<RecoveryRead>,
     /// The end of all that the WAL names: offsets below it were given away.
     seen_end: Offset,
@@ -168,6 +170,7 @@ impl LogRecovery {
             report,
             ahead,
             current: None,
+            headless: None,
             read: None,
             seen_end,
             newest_epoch: None,
@@ -203,14 +206,20 @@ impl LogRecovery {
 
     /// Answers [`Self::next_read`]: what stands in the file, less than asked at its end. Nothing means that it cannot be read.
     pub fn on_read(&mut self, bytes: &Slice) {
-        if let (Some(read), Some(current)) = (self.read.take(), &mut self.current) {
+        let Some(read) = self.read.take() else { return };
+        if let Some((source, resume)) = self.headless.take() {
+            // A block that cannot be read is one to find out about.
+            let head = bytes.get(..read.len as usize).map(<[u8]>::to_vec);
+            self.resume(source, head.map(|head| (resume, head)));
+        } else if let Some(current) = &mut self.current {
             current.on_read(&mut self.log, (read, self.newest_epoch), bytes);
         }
     }
 
     /// The log, once there is nothing left to read.
     pub fn finish(mut self) -> (Log, RecoveryReport) {
-        let is_over = self.read.is_none() && self.current.is_none() && self.ahead.is_empty();
+        let is_over =
+            self.read.is_none() && self.current.is_none() && self.headless.is_none() && self.ahead.is_empty();
         assert!(is_over, "recovery ends when all is read");
         let log = &mut self.log;
         if log.segments.back().is_none_or(|last| last.seal == Seal::Sealed) {
@@ -256,18 +265,31 @@ impl LogRecovery {
         if let Some(footer) = good_footer(&source, limit) {
             return self.log.take_sealed(footer, limit);
         }
-        let around = (limit, self.wal_state);
-        let point = self.points.remove(&source.base);
-        let is_point = point.is_some();
-        let possible =
-            point.filter(|point| self.newest_epoch.is_none_or(|newest| point.last_epoch() <= Some(newest)));
-        self.current = Some(match possible.and_then(|point| Resume::new(&source, point, around)) {
-            Some(resume) => {
+        let Some(point) = self.points.remove(&source.base) else {
+            self.current = Some(Rebuild::begin(&mut self.log, source, (limit, self.wal_state)));
+            return;
+        };
+        let possible = self.newest_epoch.is_none_or(|newest| point.last_epoch() <= Some(newest));
+        let resume = possible.then(|| Resume::new(&source, point, (limit, self.wal_state))).flatten();
+        match resume {
+            Some(resume) if resume.head_read().is_some() => {
+                self.read = resume.head_read();
+                self.headless = Some((source, resume));
+            }
+            resume => self.resume(source, resume.map(|resume| (resume, Vec::new()))),
+        }
+    }
+
+    /// Goes on behind a point, or from the start of its segment if it is not to be believed.
+    fn resume(&mut self, source: Source, resume: Option<(Resume, Vec<u8>)>) {
+        let around = (self.ahead.front().map(|next| next.base), self.wal_state);
+        self.current = Some(match resume {
+            Some((resume, head)) => {
                 self.report.points.taken += 1;
-                resume.apply(&mut self.log, source, around)
+                resume.apply(&mut self.log, (source, head), around)
             }
             None => {
-                self.report.points.refused += u32::from(is_point);
+                self.report.points.refused += 1;
                 Rebuild::begin(&mut self.log, source, around)
             }
         });
@@ -368,6 +390,8 @@ impl Log {
             len: footer.len,
             destaged: footer.len,
             file: File::Present,
+            head: Vec::new(),
+            padding: Padding::None,
             seal: Seal::Open,
             opened: None,
             timestamp_max: footer.timestamp_max,

@@ -10,7 +10,7 @@ use rkyv::{Archive, Deserialize, Serialize};
 
 use crate::id::{LeaderEpoch, Offset, PartitionId, TopicId, Uuid};
 use crate::log::footer::{self, Footer};
-use crate::log::segment::{BlockCrcs, File, Seal, Segment};
+use crate::log::segment::{BlockCrcs, File, Padding, Seal, Segment};
 use crate::log::{Extent, Log};
 use crate::mutant::{self, Mutant};
 use crate::time::Timestamp;
@@ -81,6 +81,8 @@ impl RecoveryPoint {
             len,
             destaged: 0,
             file: File::Present,
+            head: Vec::new(),
+            padding: Padding::None,
             seal: Seal::Open,
             opened: self.opened,
             timestamp_max,

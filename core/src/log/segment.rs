@@ -89,6 +89,14 @@ pub(super) enum Seal {
     Sealed,
 }
 
+/// Whether the file may go on behind what is destaged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Padding {
+    None,
+    /// To the end of a block, or with what recovery did not believe. Cut off before the segment is sealed.
+    ToBlock,
+}
+
 #[derive(Debug)]
 pub(super) struct Segment {
     pub(super) base: Offset,
@@ -99,6 +107,9 @@ pub(super) struct Segment {
     /// Bytes from the start that the file holds durably.
     pub(super) destaged: u32,
     pub(super) file: File,
+    /// What the file holds of the block that `destaged` lies in: blocks are written as a whole.
+    pub(super) head: Vec<u8>,
+    pub(super) padding: Padding,
     pub(super) seal: Seal,
     /// Wall clock when the first batch came.
     pub(super) opened: Option<Timestamp>,
@@ -130,6 +141,8 @@ impl Segment {
             len: 0,
             destaged: 0,
             file: File::Absent,
+            head: Vec::new(),
+            padding: Padding::None,
             seal: Seal::Open,
             opened: None,
             timestamp_max: None,
@@ -172,6 +185,7 @@ impl Segment {
 
     pub(super) fn on_sealed(&mut self) {
         self.seal = Seal::Sealed;
+        self.head = Vec::new();
         self.index.thin();
         self.crcs = BlockCrcs::default();
         self.producers = None;

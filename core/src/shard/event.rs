@@ -238,7 +238,8 @@ pub enum Mark {
     WatchRipe,
     /// A connection is not read while its answers are not taken or its requests are too many.
     ConnectionHeldBack,
-    /// A segment ends because carrying its last bytes forward would not free the WAL.
+    /// A block that is not full is written, because carrying its bytes forward would free neither the WAL nor memory; or its segment is ended.
+    BlockPadded,
     SegmentEndedEarly,
     /// A batch was destaged while it was carried forward.
     CarriedInVain,
@@ -261,7 +262,7 @@ names! {
     /// Every mark.
     Mark:
     ProduceParked ProduceRefused UnwrittenRefused CallBeforeImage DuplicateInFlight ReadStarved DestageStarved ConnectionStarved
-    ReadAgain WatchRipe ConnectionHeldBack SegmentEndedEarly CarriedInVain ActiveFileCreated DeletedAtWork
+    ReadAgain WatchRipe ConnectionHeldBack BlockPadded SegmentEndedEarly CarriedInVain ActiveFileCreated DeletedAtWork
     LegacyReleased StreamRemoved RecoveryResumed RecoveryPointRefused RecoveryPointsRenewed RecoveryPointsGivenUp
 }
 

@@ -171,6 +171,8 @@ pub(super) struct Owner {
     /// Runs on their way to a segment, and those that are there and wait for their sync.
     destages_writing: usize,
     destages_written: Vec<DestageJob>,
+    /// Bytes that logs hold of blocks that are not full.
+    head_bytes: usize,
     /// Partitions that retention has not looked at yet, and its jobs.
     retire_due: BTreeSet<PartitionId>,
     retire_jobs: usize,
@@ -288,6 +290,7 @@ impl Owner {
             keep_jobs: 0,
             destages_writing: 0,
             destages_written: Vec::new(),
+            head_bytes: 0,
             retire_due: BTreeSet::new(),
             retire_jobs: 0,
             destage_starved: false,

@@ -11,7 +11,7 @@ use crate::buf::Slice;
 use crate::id::{LeaderEpoch, Offset};
 use crate::limits::SEGMENT_READ_BYTES_MAX;
 use crate::log::resync::{is_followed, next_whole};
-use crate::log::segment::{BLOCK, Cleaned, File, Segment, SegmentName, len_of};
+use crate::log::segment::{BLOCK, Cleaned, File, Padding, Segment, SegmentName, len_of};
 use crate::log::{EpochStart, Extent, Log, TailBatch, footer};
 use crate::mutant::{self, Mutant};
 use crate::time::Timestamp;
@@ -45,8 +45,9 @@ pub(super) struct Rebuild {
     /// The batches on disk that reach into the block in which `disk_end` lies.
     block_tail: Vec<TailBatch>,
     wal_state: WalState,
-    /// Where it was gone on from. What the disk has before is not in memory.
-    resumed_at: u32,
+    /// What stands on disk before the place from which it was gone on, in the block that it lies in.
+    head: Vec<u8>,
+    head_end: u32,
     /// Where the disk may have a copy of what is rotten in this file of the WAL. It says nothing of what the WAL has before it.
     copy_of: Option<(u32, u64)>,
     /// Bytes that the next batch is known to have.
@@ -81,7 +82,8 @@ impl Rebuild {
             staged: Vec::new(),
             block_tail: Vec::new(),
             wal_state,
-            resumed_at: 0,
+            head: Vec::new(),
+            head_end: 0,
             copy_of: None,
             needed: 0,
         }
@@ -90,7 +92,7 @@ impl Rebuild {
     /// Goes on where the log's newest segment ends. All before `disk_end` is on disk, and `staged` is what the WAL has from there on.
     pub(super) fn resume(
         source: Source,
-        (disk_end, disk_timestamp_max): (u32, Option<Timestamp>),
+        (disk_end, disk_timestamp_max, head): (u32, Option<Timestamp>, Vec<u8>),
         staged: Vec<TailBatch>,
         (next, wal_state): (Option<Offset>, WalState),
     ) -> Self {
@@ -108,7 +110,8 @@ impl Rebuild {
             staged,
             block_tail: Vec::new(),
             wal_state,
-            resumed_at: disk_end,
+            head,
+            head_end: disk_end,
             copy_of: None,
             needed: 0,
         }
@@ -357,7 +360,9 @@ impl Rebuild {
     fn lose_rest(&mut self, log: &mut Log, rest: &[u8]) {
         match rest.iter().rposition(|byte| *byte != 0) {
             Some(last) => {
-                let len = (last + 1).max(HEADER_BYTES).min(rest.len());
+                // What stands in for it in memory is written again, and has to be known for what it is then.
+                let most = if self.staged.is_empty() { rest.len() } else { HEADER_BYTES.max(rest.len()) };
+                let len = (last + 1).max(HEADER_BYTES).min(most);
                 self.skip(log, (len, end_claimed(rest, log.log_end()), LeaderEpoch(0)));
             }
             None => self.scan_end = log.active().len,
@@ -375,26 +380,32 @@ impl Rebuild {
         }
     }
 
+    /// What stands before `end` in the block that it lies in. Where nothing was read there, it is lost, and nothing of it is kept.
+    fn head_at(&self, end: u32) -> Vec<u8> {
+        let start = end - end % BLOCK;
+        let mut head = alloc::vec![0; (end - start) as usize];
+        let known = if start == self.head_end - self.head_end % BLOCK { &self.head[..] } else { &[] };
+        let known = &known[..known.len().min(head.len())];
+        head[..known.len()].copy_from_slice(known);
+        for batch in &self.block_tail {
+            let (first, last) = (start.max(batch.position), end.min(batch.end_position()));
+            if first < last {
+                let from =
+                    &batch.slice()[(first - batch.position) as usize..(last - batch.position) as usize];
+                head[(first - start) as usize..(last - start) as usize].copy_from_slice(from);
+            }
+        }
+        head
+    }
+
     /// The segment as it is now becomes part of the log.
     pub(super) fn end(mut self, log: &mut Log, report: &mut RecoveryReport) {
-        let (len, disk_end) = (log.active().len, self.disk_end);
-        let block_end = u64::from(disk_end).next_multiple_of(u64::from(BLOCK));
-        // Only whole blocks of an active segment are written: the block that the disk's last batch ends in has what follows too.
-        let within_block = block_end > u64::from(self.file_len) || block_end > u64::from(len);
-        let destaged = if !within_block {
-            u32::try_from(block_end).expect("bounded by the segment")
-        } else if disk_end == len || (disk_end == self.resumed_at && !disk_end.is_multiple_of(BLOCK)) {
-            // That the WAL let go of a part of a block says that the segment had ended, and is on disk to its end.
-            len
-        } else {
-            let wal_file = self.staged.first().map_or(0, |batch| batch.wal_file);
-            let kept = self.block_tail.drain(..).map(|batch| TailBatch { wal_file, ..batch });
-            self.staged.splice(0..0, kept);
-            disk_end - disk_end % BLOCK
-        };
+        let (len, destaged) = (log.active().len, self.disk_end);
+        let head = self.head_at(destaged);
         let mut lost = None;
         let segment = log.segments.back_mut().expect("the segment that was gone through");
         segment.destaged = destaged;
+        segment.head = head;
         segment.timestamp_max_evicted = self.disk_timestamp_max;
         if let Some(name) = self.name.cleaned {
             // Its own footer knew how far it was clean; it is as good as dirty now.
@@ -412,8 +423,13 @@ impl Rebuild {
                 segment.timestamp_max_evicted = segment.timestamp_max_evicted.max(Some(batch.timestamp_max));
             }
         }
-        // Such a segment had ended before the crash: its last block holds what is nowhere else, and is not written to again.
-        let ended = self.limit.is_some() || within_block;
+        // Rest of a batch at the end of a file says that there was one: it is not written over.
+        let is_rest = self.block_tail.last().is_some_and(|last| (last.len as usize) < HEADER_BYTES);
+        let ended = self.limit.is_some() || (is_rest && destaged == len);
+        // What is not sealed is cut at once, and a cleaned segment is never written to.
+        if ended && self.name.cleaned.is_none() && self.file_len > destaged {
+            segment.padding = Padding::ToBlock;
+        }
         let has_file = segment.file == File::Present;
         let end = segment.end;
         if let Some(extent) = lost.filter(|extent| extent.base <= extent.last) {

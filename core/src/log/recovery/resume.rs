@@ -4,13 +4,14 @@
 use alloc::vec::Vec;
 
 use super::rebuild::{Rebuild, info_of, staged_at};
-use super::{Intact, Source, WalState};
+use super::{Intact, RecoveryRead, Source, WalState};
 use crate::id::Offset;
-use crate::log::segment::{BLOCK, len_of};
+use crate::log::segment::{BLOCK, SegmentName, len_of};
 use crate::log::{Extent, Log, RecoveryPoint, TailBatch};
 use crate::mutant::{self, Mutant};
 
 /// What may be gone on from.
+#[derive(Debug)]
 pub(super) struct Resume {
     pub(super) point: RecoveryPoint,
     /// What the WAL has of it, without gaps up to where it ends.
@@ -35,24 +36,26 @@ impl Resume {
         }
         let staged = covered(source, &point).or_else(|| unchecked.then(Vec::new))?;
         let disk_end = staged.first().map_or(point.covered(), |first| first.position);
-        // Whole blocks are destaged, but for the end of a segment that ended: that is on disk as a whole.
-        let last = source.wal.last_key_value();
-        let wal_end = last.map_or(0, |(position, batch)| u64::from(*position) + batch.bytes.len() as u64);
-        let end = wal_end.max(u64::from(point.covered()));
-        let block_end = u64::from(disk_end).next_multiple_of(u64::from(BLOCK));
-        (block_end.min(end) <= file.len || unchecked).then_some(Self { point, staged, disk_end })
+        (u64::from(disk_end) <= file.len || unchecked).then_some(Self { point, staged, disk_end })
+    }
+
+    /// The block that the disk's last batch ends in, if it is not full: what it holds has to be known when it is written again.
+    pub(super) fn head_read(&self) -> Option<RecoveryRead> {
+        let len = self.disk_end % BLOCK;
+        let name = SegmentName::written(self.point.base());
+        (len > 0).then_some(RecoveryRead { name, at: u64::from(self.disk_end - len), len })
     }
 
     pub(super) fn apply(
         self,
         log: &mut Log,
-        mut source: Source,
+        (mut source, head): (Source, Vec<u8>),
         (next, wal): (Option<Offset>, WalState),
     ) -> Rebuild {
         let (len, timestamp_max) = (self.point.covered(), self.point.timestamp_max());
         source.wal = source.wal.split_off(&len);
         self.point.apply(log);
-        Rebuild::resume(source, (self.disk_end, timestamp_max), self.staged, (next, wal))
+        Rebuild::resume(source, (self.disk_end, timestamp_max, head), self.staged, (next, wal))
     }
 }
 

@@ -84,8 +84,11 @@ fn step(model: &mut Model, prng: &mut Prng) {
             model.high_watermark = model.high_watermark.max(model.log.durable_end());
         }
         13 | 14 => {
-            let mode =
-                if prng.chance(800_000) { Destage::Blocks } else { Destage::Runs(DESTAGE_RUN_BYTES_MIN) };
+            let mode = match prng.below(10) {
+                0..=5 => Destage::Blocks,
+                6 | 7 => Destage::All,
+                _ => Destage::Runs(DESTAGE_RUN_BYTES_MIN),
+            };
             model.disk.destage(&mut model.log, mode, Until::Done);
         }
         15 => {
@@ -142,7 +145,7 @@ fn retention(model: &mut Model, prng: &mut Prng) {
 fn crash(model: &mut Model, prng: &mut Prng) {
     let before = model.log.durable_end();
     match prng.below(4) {
-        0 => drop(model.disk.destage(&mut model.log, Destage::Blocks, Until::Write)),
+        0 => drop(model.disk.destage(&mut model.log, Destage::All, Until::Write)),
         1 => drop(model.disk.seal(&mut model.log, Until::Write)),
         _ => {}
     }

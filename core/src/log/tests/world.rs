@@ -9,8 +9,8 @@ use crate::id::{Offset, PartitionId};
 use crate::limits::BLOCK_BYTES;
 use crate::log::recovery::{Chosen, Found, WalState, choose};
 use crate::log::{
-    CreateFile, Destage, DiskRead, FootersLeft, Intact, Leftover, Log, LogConfig, LogRecovery, RecoveryPoint,
-    RecoveryReport, SegmentFile, SegmentName, WalBatch,
+    CreateFile, Destage, DiskRead, Ending, FootersLeft, Intact, Leftover, Log, LogConfig, LogRecovery,
+    RecoveryPoint, RecoveryReport, SegmentFile, SegmentName, WalBatch,
 };
 use crate::prng::Prng;
 
@@ -87,7 +87,10 @@ impl Disk {
         }
         file[at..at + bytes.len()].copy_from_slice(&bytes);
         if until == Until::Done {
-            for file in log.on_destaged(plan.segment_base, plan.until) {
+            if plan.ending == Ending::Cut {
+                file.truncate(usize::try_from(plan.until).expect("short"));
+            }
+            for file in log.on_destaged(plan.segment_base, plan.until, plan.ending) {
                 self.unpin(file);
             }
         }

@@ -8,9 +8,9 @@ use crate::buf::{PageMut, Slice};
 use crate::id::{FileId, Offset, PartitionId, ShardId, StreamId};
 use crate::limits::{
     BLOCK_BYTES, DESTAGE_BYTES_MAX, DESTAGE_JOBS_MAX, DESTAGE_MEMORY_PART, DESTAGE_RUN_BYTES_MIN,
-    DESTAGE_SYNCS_AT_ONCE, RETIRE_JOBS_MAX,
+    DESTAGE_SYNCS_AT_ONCE, HEADS_MEMORY_PART, RETIRE_JOBS_MAX,
 };
-use crate::log::{CreateFile, Destage, DestagePlan, SegmentName};
+use crate::log::{CreateFile, Destage, DestagePlan, Ending, SegmentName};
 use crate::mutant::{self, Mutant};
 use crate::shard::message::ShardMessage;
 use crate::shard::{DiskError, DiskStep, Durability, Effect, Event, FileChange, Mark, Outcome};
@@ -43,6 +43,7 @@ pub(super) struct DestageJob {
     segment_base: Offset,
     at: u64,
     until: u64,
+    ending: Ending,
     bytes: Slice,
     step: Step,
 }
@@ -162,13 +163,26 @@ impl Owner {
         } else if mode != Destage::Blocks {
             // It waits for more, or until it has waited for long enough.
         } else if self.memory == Memory::Short || self.wal.is_pressed() && !self.wal.carrying_pays() {
-            self.end_segment(id);
+            self.pad(id);
         } else {
             self.carry_forward(id);
         }
     }
 
-    /// The WAL or its pages hold little but the last bytes of many partitions: this one's go to disk with the end of their segment.
+    /// The WAL or its pages hold little but the last bytes of many partitions: those of this one go to disk in a block that is padded.
+    fn pad(&mut self, id: PartitionId) {
+        let log = &self.partitions[&id].replica.log;
+        let plan = log.destage_plan(Destage::All);
+        match plan.filter(|_| self.head_bytes < self.config.memory_bytes / HEADS_MEMORY_PART) {
+            Some(plan) => {
+                self.events.push_back(Event::Marked(Mark::BlockPadded));
+                self.start_destage(id, plan);
+            }
+            None => self.end_segment(id),
+        }
+    }
+
+    /// There are too many blocks that are not full: this one's goes to disk with the end of its segment.
     fn end_segment(&mut self, id: PartitionId) {
         let partition = self.partitions.get_mut(&id).expect("looked up by the caller");
         if let Some(base) = partition.replica.log.end_segment() {
@@ -180,8 +194,9 @@ impl Owner {
 
     fn start_destage(&mut self, id: PartitionId, plan: DestagePlan) {
         let most = self.destage_pool.page_bytes_max();
-        let bytes = usize::try_from(plan.until - plan.at).expect("a run is bounded").min(most);
-        let len = bytes.next_multiple_of(BLOCK_BYTES);
+        let whole = usize::try_from(plan.until - plan.at).expect("a run is bounded");
+        let bytes = whole.min(most);
+        let len = bytes.next_multiple_of(BLOCK_BYTES).max(BLOCK_BYTES);
         let Some(mut page) = self.destage_pool.alloc(len) else {
             self.events.push_back(Event::Marked(Mark::DestageStarved));
             self.partitions.get_mut(&id).expect("it was looked up").urgency = Urgency::Hurried;
@@ -194,12 +209,17 @@ impl Owner {
         fill(&mut page, len, &plan.bytes);
         let page = self.destage_pool.freeze(page).cut(0, len);
         let create = plan.create == CreateFile::Yes;
-        let step = if create { Step::Create } else { Step::Write };
+        let step = match bytes {
+            _ if create => Step::Create,
+            0 => Step::Cut,
+            _ => Step::Write,
+        };
         let DestagePlan { segment_base, at, .. } = plan;
+        let ending = if bytes == whole { plan.ending } else { Ending::Open };
         let (bytes, until) = (page, at + bytes as u64);
         self.partitions.get_mut(&id).expect("it was looked up").keeping = Keeping::Busy;
         self.keep_jobs += 1;
-        self.issue_step(DestageJob { partition: id, segment_base, at, until, bytes, step });
+        self.issue_step(DestageJob { partition: id, segment_base, at, until, ending, bytes, step });
     }
 
     /// Syncs what was written, many at once.
@@ -267,7 +287,7 @@ impl Owner {
                 partition.replica.log.on_file_created(job.segment_base);
                 Step::Write
             }
-            Step::Write if !job.until.is_multiple_of(BLOCK_BYTES as u64) => Step::Cut,
+            Step::Write if job.ending == Ending::Cut => Step::Cut,
             Step::Write | Step::Cut if mutant::on(Mutant::PinReleasedUnsynced) => {
                 self.on_destaged(&job);
                 return;
@@ -288,7 +308,10 @@ impl Owner {
 
     fn on_destaged(&mut self, job: &DestageJob) {
         let partition = self.partitions.get_mut(&job.partition).expect("checked by the caller");
-        let released = partition.replica.log.on_destaged(job.segment_base, job.until);
+        let log = &mut partition.replica.log;
+        let held = log.head_bytes();
+        let released = log.on_destaged(job.segment_base, job.until, job.ending);
+        self.head_bytes = self.head_bytes + log.head_bytes() - held;
         if mutant::on(Mutant::DestagePageLost) {
             core::mem::forget(job.bytes.clone());
         }
@@ -315,7 +338,10 @@ impl Owner {
             Outcome::Done | Outcome::Read { .. } => {}
         }
         if let Some(partition) = self.partitions.get_mut(&id) {
-            partition.replica.log.on_sealed(base);
+            let log = &mut partition.replica.log;
+            let held = log.head_bytes();
+            log.on_sealed(base);
+            self.head_bytes = self.head_bytes + log.head_bytes() - held;
             self.events.push_back(Event::SegmentSealed { partition: id, base });
         }
         self.end_job(id);

@@ -115,6 +115,7 @@ impl Owner {
             carried: 0,
             pointed,
         };
+        self.head_bytes += partition.replica.log.head_bytes();
         let before = self.partitions.insert(id, partition);
         assert!(before.is_none(), "a partition is made once");
     }
@@ -134,6 +135,7 @@ impl Owner {
     fn delete_partition(&mut self, id: PartitionId) {
         let Some(mut partition) = self.partitions.remove(&id) else { return };
         self.dirty.remove(&id);
+        self.head_bytes -= partition.replica.log.head_bytes();
         let pins: Vec<u64> = partition
             .replica
             .log
