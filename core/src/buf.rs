@@ -18,7 +18,9 @@ use crate::limits::{BLOCK_BYTES, PAGE_BYTES_MAX, PAGE_BYTES_MIN};
 /// them: an allocator that rounds sizes up would make an eighth more of it.
 pub struct PageMut {
     memory: Memory,
+    /// Bytes that are in use, of those that there are.
     len: usize,
+    room: usize,
 }
 
 /// Never grows, so it never moves.
@@ -42,13 +44,13 @@ impl PageMut {
             let blocks = Block::new_vec_zeroed(len.div_ceil(BLOCK_BYTES));
             Memory::Blocks(blocks.expect("memory of the bounded pools is there"))
         };
-        Self { memory, len }
+        Self { memory, len, room: len }
     }
 
     /// Takes bytes over as they are, without alignment.
     pub fn from_vec(bytes: Vec<u8>) -> Self {
         let len = bytes.len();
-        Self { memory: Memory::Bytes(bytes), len }
+        Self { memory: Memory::Bytes(bytes), len, room: len }
     }
 
     pub fn len(&self) -> usize {
@@ -59,17 +61,25 @@ impl PageMut {
         self.len == 0
     }
 
+    /// The same page with its first `len` bytes only, until its pool lends it again: what fills it fills no more than these.
+    #[must_use]
+    pub fn shortened(mut self, len: usize) -> Self {
+        assert!(len <= self.len, "a page does not grow");
+        self.len = len;
+        self
+    }
+
     pub fn as_slice(&self) -> &[u8] {
         match &self.memory {
             Memory::Blocks(blocks) => &blocks.as_bytes()[..self.len],
-            Memory::Bytes(bytes) => bytes,
+            Memory::Bytes(bytes) => &bytes[..self.len],
         }
     }
 
     pub fn as_mut_slice(&mut self) -> &mut [u8] {
         match &mut self.memory {
             Memory::Blocks(blocks) => &mut blocks.as_mut_bytes()[..self.len],
-            Memory::Bytes(bytes) => bytes,
+            Memory::Bytes(bytes) => &mut bytes[..self.len],
         }
     }
 }
@@ -145,7 +155,7 @@ impl Slice {
 
     /// Bytes of memory that this slice keeps alive.
     pub fn pinned_bytes(&self) -> usize {
-        self.page.len()
+        self.page.room
     }
 }
 
@@ -244,12 +254,12 @@ impl Pool {
 
     /// Moves the first `filled` bytes of a page to one of just `len` beyond the bound, or gives the page back: another has that.
     pub fn enlarge(&mut self, page: PageMut, filled: usize, len: usize) -> Result<PageMut, PageMut> {
-        let is_large = page.len() == self.large_bytes;
+        let is_large = page.room == self.large_bytes;
         if is_large {
             self.large_bytes = 0;
         }
         let Some(mut larger) = self.alloc_large(len) else {
-            self.large_bytes = if is_large { page.len() } else { self.large_bytes };
+            self.large_bytes = if is_large { page.room } else { self.large_bytes };
             return Err(page);
         };
         larger.as_mut_slice()[..filled].copy_from_slice(&page.as_slice()[..filled]);
@@ -260,7 +270,8 @@ impl Pool {
     }
 
     /// Takes a page back that nobody needs any more.
-    pub fn give_back(&mut self, page: PageMut) {
+    pub fn give_back(&mut self, mut page: PageMut) {
+        page.len = page.room;
         // Of two pages of that length it does not matter which one counts as the large one.
         if page.len() == self.large_bytes {
             self.large_bytes = 0;
@@ -370,6 +381,17 @@ mod tests {
         pool.give_back(second);
         assert_eq!(pool.bytes_in_use(), 0);
         assert!(pool.alloc(8192).is_some() && pool.alloc(1).is_none());
+    }
+
+    #[test]
+    fn a_page_that_was_shortened_comes_home_whole() {
+        let mut pool = Pool::new(8192);
+        let page = pool.alloc(8192).unwrap().shortened(5000);
+        assert_eq!(page.as_slice().len(), 5000);
+        let slice = pool.freeze(page);
+        assert_eq!((slice.len(), slice.pinned_bytes()), (5000, 8192), "what is not used is not free either");
+        drop(slice);
+        assert_eq!(pool.alloc(8192).map(|page| page.len()), Some(8192));
     }
 
     #[test]

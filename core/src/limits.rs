@@ -185,7 +185,7 @@ pub const DESTAGE_RUN_BYTES_MIN: u64 = 64 * 1024;
 pub const DESTAGE_MEMORY_PART: usize = 4;
 
 /// This part of a shard's memory, beside its pools, may hold what stands in blocks of segments that are not full.
-pub const HEADS_MEMORY_PART: usize = 16;
+pub const HEADS_MEMORY_PART: usize = 4;
 
 /// Segments that were written are synced when there are so many of them, or when no other is being written: the first sync commits the file
 /// system's journal for all.

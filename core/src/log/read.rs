@@ -435,6 +435,12 @@ impl DiskRead {
                 }
                 Step::Batch(_) | Step::Incomplete(_) | Step::End | Step::Wrong => None,
             };
+            let is_too_much = |view: &BatchView<'_>| {
+                start.is_some_and(|start| place + view.len() - start > wanted.bytes_max)
+            };
+            if view.as_ref().is_some_and(is_too_much) {
+                break;
+            }
             let is_wanted = |view: &BatchView<'_>| view.last_offset() >= wanted.from;
             let Some(view) = view.filter(|view| !is_wanted(view) || view.check_crc().is_ok()) else {
                 if start.is_some() {

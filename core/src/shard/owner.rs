@@ -304,10 +304,7 @@ impl Owner {
             cache: VecDeque::new(),
             cache_bytes: 0,
             legacy: inheritance.legacy,
-            points: Points::new(
-                (inheritance.points + u64::from(id.0), u64::from(config.shards)),
-                config.wal.bytes_max,
-            ),
+            points: Points::new(&config, id, inheritance.points),
             cleaner: Cleaner::default(),
             ops: BTreeMap::new(),
             next_op: 0,

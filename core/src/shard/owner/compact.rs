@@ -10,7 +10,7 @@ use crate::buf::Slice;
 use crate::id::{FileId, Offset, PartitionId};
 use crate::limits::{
     BLOCK_BYTES, CLEAN_BYTES_PER_SECOND, CLEAN_CHECK_INTERVAL, CLEAN_MAP_BYTES_MAX, CLEAN_MAP_MEMORY_PART,
-    MEMORY_RETRY, READS_AT_ONCE_MIN,
+    MEMORY_RETRY,
 };
 use crate::log::{CleanPlan, CleanStep, Cleaning, Leftover, Secret, Unreadable};
 use crate::shard::{DiskError, DiskStep, Durability, Effect, Event, FileChange, Outcome};
@@ -175,14 +175,7 @@ impl Owner {
     }
 
     fn issue_clean_read(&mut self, now: Now, op: CleanOp, (file, at): (FileId, u64), len: u32) {
-        let usual = self.read_pool.page_bytes_max() / READS_AT_ONCE_MIN;
-        let len = len as usize;
-        let page = if len <= usual.max(BLOCK_BYTES) {
-            self.read_pool.alloc(len)
-        } else {
-            self.read_pool.alloc_large(len.next_multiple_of(BLOCK_BYTES))
-        };
-        let Some(into) = page else {
+        let Some(into) = self.page_to_read(len as usize) else {
             self.cleaner.at = Some(now.mono + MEMORY_RETRY);
             return;
         };

@@ -6,7 +6,8 @@ use alloc::vec::Vec;
 
 use super::{Op, Owner};
 use crate::buf::Slice;
-use crate::id::{FileId, Offset, PartitionId};
+use crate::config::Config;
+use crate::id::{FileId, Offset, PartitionId, ShardId};
 use crate::limits::{RECOVERY_POINT_PART, RECOVERY_POINTS_WAITING_BYTES_MAX, RECOVERY_POINTS_WAL_PART};
 use crate::mutant::{self, Mutant};
 use crate::shard::{Durability, Effect, Event, FileChange, Mark, Outcome};
@@ -46,15 +47,16 @@ pub(super) struct Points {
 }
 
 impl Points {
-    pub(super) fn new((number, step): (u64, u64), wal_bytes_max: u64) -> Self {
+    /// `number` is the first that no file of this start has.
+    pub(super) fn new(config: &Config, shard: ShardId, number: u64) -> Self {
         Self {
-            number,
-            step,
+            number: number.saturating_add(u64::from(shard.0)),
+            step: u64::from(config.shards),
             at: At::Nothing,
             len: 0,
             older: None,
             anew: VecDeque::new(),
-            len_max: wal_bytes_max / RECOVERY_POINTS_WAL_PART,
+            len_max: config.wal.bytes_max / RECOVERY_POINTS_WAL_PART,
             taken: VecDeque::new(),
             bytes: 0,
         }

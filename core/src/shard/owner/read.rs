@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use super::{Call, Op, Owner};
 use crate::batch::{BatchView, Scratch};
-use crate::buf::Slice;
+use crate::buf::{PageMut, Slice};
 use crate::id::{LeaderEpoch, Offset, PartitionId};
 use crate::limits::{BLOCK_BYTES, FAULTY_TOLD_MAX, READS_AT_ONCE_MIN};
 use crate::log::{
@@ -110,24 +110,30 @@ impl Owner {
         true
     }
 
-    /// A read takes at most this part of the pool, so that some go on at once. A batch that is longer has a page to itself.
     fn read_disk(&mut self, mut job: ReadJob) {
-        let usual = self.read_pool.page_bytes_max() / READS_AT_ONCE_MIN;
-        job.read = job.read.at_most(u32::try_from(usual).unwrap_or(u32::MAX));
-        let len = job.read.len as usize;
-        let is_usual = len <= usual.max(BLOCK_BYTES);
-        let page = if is_usual {
-            self.read_pool.alloc(len)
-        } else {
-            self.read_pool.alloc_large(len.next_multiple_of(BLOCK_BYTES))
-        };
-        let Some(page) = page else {
+        job.read = job.read.at_most(u32::try_from(self.read_bytes_max()).unwrap_or(u32::MAX));
+        let Some(page) = self.page_to_read(job.read.len as usize) else {
             self.events.push_back(Event::Marked(Mark::ReadStarved));
             return self.on_starved(job.call);
         };
         let file = job.read.name.file(job.call.op.partition());
         let at = job.read.at;
         self.issue(Op::Read(job), |op| Effect::Read { op, file, at, into: page });
+    }
+
+    /// A read takes at most this part of the pool, so that some go on at once. A batch that is longer has a page to itself.
+    fn read_bytes_max(&self) -> usize {
+        self.read_pool.page_bytes_max() / READS_AT_ONCE_MIN
+    }
+
+    /// A page of just `len` bytes, since the disk fills all of it.
+    pub(super) fn page_to_read(&mut self, len: usize) -> Option<PageMut> {
+        let page = if len <= self.read_bytes_max().max(BLOCK_BYTES) {
+            self.read_pool.alloc(len)
+        } else {
+            self.read_pool.alloc_large(len.next_multiple_of(BLOCK_BYTES))
+        };
+        page.map(|page| page.shortened(len))
     }
 
     /// There is no memory to read into. Whoever holds pages must not wait for further ones: two of that kind wait for ever.
