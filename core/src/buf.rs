@@ -16,11 +16,15 @@ use crate::limits::{BLOCK_BYTES, PAGE_BYTES_MAX, PAGE_BYTES_MIN};
 
 /// A writable page with one owner. Pages of at least a block start at a multiple of [`BLOCK_BYTES`] in memory, with no slack beside
 /// them: an allocator that rounds sizes up would make an eighth more of it.
-pub struct PageMut {
+///
+/// One pointer wide: pages wait in queues and in tasks, as many as there are connections. Nobody else holds it until it is frozen.
+pub struct PageMut(Arc<Page>);
+
+struct Page {
     memory: Memory,
     /// Bytes that are in use, of those that there are.
-    len: usize,
-    room: usize,
+    len: u32,
+    room: u32,
 }
 
 /// Never grows, so it never moves.
@@ -35,6 +39,24 @@ struct Block([u8; BLOCK_BYTES]);
 
 const _: () = assert!(align_of::<Block>() == BLOCK_BYTES);
 
+impl Page {
+    fn len(&self) -> usize {
+        self.len as usize
+    }
+
+    fn room(&self) -> usize {
+        self.room as usize
+    }
+
+    fn as_slice(&self) -> &[u8] {
+        let bytes = match &self.memory {
+            Memory::Blocks(blocks) => blocks.as_bytes(),
+            Memory::Bytes(bytes) => bytes,
+        };
+        &bytes[..self.len as usize]
+    }
+}
+
 impl PageMut {
     /// A zeroed page outside of any pool.
     pub fn with_len(len: usize) -> Self {
@@ -44,56 +66,65 @@ impl PageMut {
             let blocks = Block::new_vec_zeroed(len.div_ceil(BLOCK_BYTES));
             Memory::Blocks(blocks.expect("memory of the bounded pools is there"))
         };
-        Self { memory, len, room: len }
+        Self::new(memory, len)
     }
 
     /// Takes bytes over as they are, without alignment.
     pub fn from_vec(bytes: Vec<u8>) -> Self {
         let len = bytes.len();
-        Self { memory: Memory::Bytes(bytes), len, room: len }
+        Self::new(Memory::Bytes(bytes), len)
     }
 
-    pub fn len(&self) -> usize {
-        self.len
+    fn new(memory: Memory, len: usize) -> Self {
+        let len = u32::try_from(len).expect("a page is below 4 GiB");
+        Self(Arc::new(Page { memory, len, room: len }))
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.len == 0
+    /// Nobody shares a page before it is frozen.
+    fn page_mut(&mut self) -> &mut Page {
+        Arc::get_mut(&mut self.0).expect("nobody shares a page before it is frozen")
     }
 
     /// The same page with its first `len` bytes only, until its pool lends it again: what fills it fills no more than these.
     #[must_use]
     pub fn shortened(mut self, len: usize) -> Self {
-        assert!(len <= self.len, "a page does not grow");
-        self.len = len;
+        assert!(len <= self.len(), "a page does not grow");
+        self.page_mut().len = u32::try_from(len).expect("it is shorter than it was");
         self
     }
 
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.len == 0
+    }
+
     pub fn as_slice(&self) -> &[u8] {
-        match &self.memory {
-            Memory::Blocks(blocks) => &blocks.as_bytes()[..self.len],
-            Memory::Bytes(bytes) => &bytes[..self.len],
-        }
+        self.0.as_slice()
     }
 
     pub fn as_mut_slice(&mut self) -> &mut [u8] {
-        match &mut self.memory {
-            Memory::Blocks(blocks) => &mut blocks.as_mut_bytes()[..self.len],
-            Memory::Bytes(bytes) => &mut bytes[..self.len],
-        }
+        let page = self.page_mut();
+        let bytes = match &mut page.memory {
+            Memory::Blocks(blocks) => blocks.as_mut_bytes(),
+            Memory::Bytes(bytes) => bytes,
+        };
+        &mut bytes[..page.len as usize]
     }
 }
 
 impl fmt::Debug for PageMut {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "PageMut({} B)", self.len)
+        write!(f, "PageMut({} B)", self.len())
     }
 }
 
 /// Shared immutable bytes: a range of a frozen page. Cloning copies no byte.
 #[derive(Clone)]
 pub struct Slice {
-    page: Arc<PageMut>,
+    page: Arc<Page>,
     start: u32,
     end: u32,
 }
@@ -106,12 +137,12 @@ impl Slice {
 
     /// The whole of a page that belongs to no pool.
     pub fn from_page(page: PageMut) -> Self {
-        Self::from_shared(Arc::new(page))
+        Self::from_shared(page.0)
     }
 
-    fn from_shared(page: Arc<PageMut>) -> Self {
+    fn from_shared(page: Arc<Page>) -> Self {
         assert!(page.len() <= PAGE_BYTES_MAX, "a page is bounded");
-        let end = u32::try_from(page.len()).expect("a page is below 4 GiB");
+        let end = page.len;
         Self { page, start: 0, end }
     }
 
@@ -136,6 +167,12 @@ impl Slice {
         Self { page: Arc::clone(&self.page), start: self.start + from, end: self.start + to }
     }
 
+    /// Leaves the first `len` bytes behind. Panics outside of it.
+    pub fn advance(&mut self, len: usize) {
+        assert!(len <= self.len(), "what is left behind lies within its slice");
+        self.start += u32::try_from(len).expect("bounded by the page");
+    }
+
     /// The slice behind `part`, which was borrowed from this one. Panics for foreign bytes.
     #[must_use]
     pub fn cut_to(&self, part: &[u8]) -> Self {
@@ -155,7 +192,7 @@ impl Slice {
 
     /// Bytes of memory that this slice keeps alive.
     pub fn pinned_bytes(&self) -> usize {
-        self.page.room
+        self.page.room()
     }
 }
 
@@ -196,7 +233,7 @@ pub struct Pool {
     /// Of the one page beyond the bound, while it is out.
     large_bytes: usize,
     idle: [Vec<PageMut>; CLASSES],
-    frozen: VecDeque<Arc<PageMut>>,
+    frozen: VecDeque<Arc<Page>>,
 }
 
 impl Pool {
@@ -254,12 +291,12 @@ impl Pool {
 
     /// Moves the first `filled` bytes of a page to one of just `len` beyond the bound, or gives the page back: another has that.
     pub fn enlarge(&mut self, page: PageMut, filled: usize, len: usize) -> Result<PageMut, PageMut> {
-        let is_large = page.room == self.large_bytes;
+        let is_large = page.0.room() == self.large_bytes;
         if is_large {
             self.large_bytes = 0;
         }
         let Some(mut larger) = self.alloc_large(len) else {
-            self.large_bytes = if is_large { page.room } else { self.large_bytes };
+            self.large_bytes = if is_large { page.0.room() } else { self.large_bytes };
             return Err(page);
         };
         larger.as_mut_slice()[..filled].copy_from_slice(&page.as_slice()[..filled]);
@@ -271,7 +308,7 @@ impl Pool {
 
     /// Takes a page back that nobody needs any more.
     pub fn give_back(&mut self, mut page: PageMut) {
-        page.len = page.room;
+        page.page_mut().len = page.0.room;
         // Of two pages of that length it does not matter which one counts as the large one.
         if page.len() == self.large_bytes {
             self.large_bytes = 0;
@@ -284,9 +321,8 @@ impl Pool {
 
     /// Makes a page immutable and shared; it comes home by itself once all slices of it are gone.
     pub fn freeze(&mut self, page: PageMut) -> Slice {
-        let page = Arc::new(page);
-        self.frozen.push_back(Arc::clone(&page));
-        Slice::from_shared(page)
+        self.frozen.push_back(Arc::clone(&page.0));
+        Slice::from_shared(page.0)
     }
 
     /// Takes back the frozen pages that nobody holds any more.
@@ -296,10 +332,11 @@ impl Pool {
 
     fn sweep_oldest(&mut self, count: usize) {
         for _ in 0..count.min(self.frozen.len()) {
-            let Some(page) = self.frozen.pop_front() else { break };
-            match Arc::try_unwrap(page) {
-                Ok(page) => self.give_back(page),
-                Err(page) => self.frozen.push_back(page),
+            let Some(mut page) = self.frozen.pop_front() else { break };
+            if Arc::get_mut(&mut page).is_some() {
+                self.give_back(PageMut(page));
+            } else {
+                self.frozen.push_back(page);
             }
         }
     }
