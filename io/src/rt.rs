@@ -1,10 +1,11 @@
 //! The runtime as the driver sees it: a clock, timers, local tasks and byte streams with owned buffers, shaped like monoio.
 //! Implemented by [`crate::rt_monoio`] in production and by the simulator on its own executor, without sockets.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
+use std::ops::Deref;
 use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Poll, Waker};
@@ -34,13 +35,8 @@ pub trait Rt: Clone + 'static {
     fn unbind(&self, listener: &Self::Listener);
     fn connect(&self, to: SocketAddr) -> impl Future<Output = io::Result<Stream<Self>>>;
 
-    /// Reads once into `page` from byte `at` on; zero is the end of the stream.
-    fn read(
-        &self,
-        reader: &mut Self::Reader,
-        page: PageMut,
-        at: usize,
-    ) -> impl Future<Output = (io::Result<usize>, PageMut)>;
+    /// Reads once into what is lent; zero is the end of the stream.
+    fn read(&self, reader: &mut Self::Reader, lent: Lent) -> impl Future<Output = (io::Result<usize>, Lent)>;
     /// Writes once what `gather` still holds, as far as the stream takes it; does not advance `gather`.
     fn write(
         &self,
@@ -59,6 +55,25 @@ pub struct Stream<R: Rt> {
     pub ender: R::Ender,
     pub local: SocketAddr,
     pub peer: SocketAddr,
+}
+
+/// A page for one read, which fills it from byte `at` on. It comes back as it went: a runtime may hand it to the system as it is, and a
+/// task that waits for bytes, of which there are many, holds it once.
+#[derive(Debug)]
+pub struct Lent {
+    pub page: PageMut,
+    pub at: u32,
+}
+
+impl Lent {
+    /// How many bytes there is room for.
+    pub fn room(&self) -> usize {
+        self.page.len() - self.at as usize
+    }
+
+    pub fn as_mut_slice(&mut self) -> &mut [u8] {
+        &mut self.page.as_mut_slice()[self.at as usize..]
+    }
 }
 
 /// Slices that go out as one, and how far they went.
@@ -107,34 +122,31 @@ impl Gather {
 }
 
 /// A flag that one local task waits for. Notices before a wait are not lost, and many are one.
-#[derive(Debug, Clone, Default)]
-pub struct Notify(Rc<NotifyState>);
-
-#[derive(Debug, Default)]
-struct NotifyState {
+#[derive(Default)]
+pub struct Flag {
     set: Cell<bool>,
-    waiter: RefCell<Option<Waker>>,
+    waiter: Cell<Option<Waker>>,
 }
 
-impl Notify {
+impl Flag {
     pub fn notify(&self) {
-        self.0.set.set(true);
-        if let Some(waker) = self.0.waiter.borrow_mut().take() {
+        self.set.set(true);
+        if let Some(waker) = self.waiter.take() {
             waker.wake();
         }
     }
 
     /// Takes a notice back: its reason is about to be looked at.
     pub fn clear(&self) {
-        self.0.set.set(false);
+        self.set.set(false);
     }
 
     pub async fn notified(&self) {
         poll_fn(|cx| {
-            if self.0.set.replace(false) {
+            if self.set.replace(false) {
                 return Poll::Ready(());
             }
-            *self.0.waiter.borrow_mut() = Some(cx.waker().clone());
+            self.waiter.set(Some(cx.waker().clone()));
             Poll::Pending
         })
         .await;
@@ -152,6 +164,24 @@ impl Notify {
             sleep.as_mut().poll(cx)
         })
         .await;
+    }
+}
+
+impl std::fmt::Debug for Flag {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Flag({})", self.set.get())
+    }
+}
+
+/// A [`Flag`] that several hold.
+#[derive(Debug, Clone, Default)]
+pub struct Notify(Rc<Flag>);
+
+impl Deref for Notify {
+    type Target = Flag;
+
+    fn deref(&self) -> &Flag {
+        &self.0
     }
 }
 

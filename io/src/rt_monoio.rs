@@ -8,7 +8,6 @@ use std::ops::ControlFlow;
 use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, RawFd};
 use std::rc::Rc;
 
-use highwater_core::buf::PageMut;
 use highwater_core::time::{Instant, Now, Timestamp};
 use monoio::buf::{IoBuf, IoBufMut, IoVecBuf};
 use monoio::io::{AsyncReadRent, AsyncWriteRent, Canceller, Splitable};
@@ -16,7 +15,7 @@ use monoio::net::tcp::{TcpOwnedReadHalf, TcpOwnedWriteHalf};
 use monoio::net::{ListenerOpts, TcpListener, TcpStream};
 
 use crate::bell::Bell;
-use crate::rt::{Gather, PARTS_MAX, Rt, Stream};
+use crate::rt::{Gather, Lent, PARTS_MAX, Rt, Stream};
 use crate::sys;
 
 /// Which system interface carries sockets.
@@ -66,11 +65,28 @@ impl Clock {
 #[derive(Debug, Clone)]
 pub struct MonoioRt {
     clock: Clock,
+    spare: Rc<RefCell<Vec<Iovecs>>>,
 }
+
+/// What a write tells the kernel of its parts.
+type Iovecs = Vec<libc::iovec>;
+
+/// Empty lists of parts that are kept for their memory, for all writers: most of them are idle. A long one is not.
+const SPARE_MAX: usize = 64;
+const SPARE_PARTS_MAX: usize = 64;
 
 impl MonoioRt {
     pub fn new(clock: Clock) -> Self {
-        Self { clock }
+        Self { clock, spare: Rc::default() }
+    }
+
+    /// Takes back what a write is done with.
+    fn spare(&self, mut iovecs: Iovecs) {
+        let mut spare = self.spare.borrow_mut();
+        if spare.len() < SPARE_MAX && iovecs.capacity() <= SPARE_PARTS_MAX {
+            iovecs.clear();
+            spare.push(iovecs);
+        }
     }
 
     /// Takes over a listening socket.
@@ -103,7 +119,7 @@ impl MonoioRt {
         let fd = stream.as_raw_fd();
         let (reader, writer) = stream.into_split();
         let ender = MonoioEnder { fd, _open: Rc::clone(&reader.0) };
-        Ok(Stream { reader, writer: MonoioWriter { half: writer, iovecs: Vec::new() }, ender, local, peer })
+        Ok(Stream { reader, writer: MonoioWriter(writer), ender, local, peer })
     }
 }
 
@@ -113,11 +129,7 @@ pub struct MonoioListener {
     closed: Cell<bool>,
 }
 
-pub struct MonoioWriter {
-    half: TcpOwnedWriteHalf,
-    /// Kept for its memory; empty between writes.
-    iovecs: Vec<libc::iovec>,
-}
+pub struct MonoioWriter(TcpOwnedWriteHalf);
 
 /// The socket stays open as long as its ender lives, so the number cannot name another one.
 pub struct MonoioEnder {
@@ -169,23 +181,20 @@ impl Rt for MonoioRt {
         Self::stream(TcpStream::connect_addr(to).await?, to)
     }
 
-    async fn read(
+    fn read(
         &self,
         reader: &mut TcpOwnedReadHalf,
-        page: PageMut,
-        at: usize,
-    ) -> (io::Result<usize>, PageMut) {
-        assert!(at < page.len(), "a read has room");
-        let (result, lent) = reader.read(Lent { page, at }).await;
-        (result, lent.page)
+        lent: Lent,
+    ) -> impl Future<Output = (io::Result<usize>, Lent)> {
+        assert!(lent.room() > 0, "a read has room");
+        reader.read(lent)
     }
 
     async fn write(&self, writer: &mut MonoioWriter, gather: Gather) -> (io::Result<usize>, Gather) {
-        let mut iovecs = std::mem::take(&mut writer.iovecs);
+        let mut iovecs = self.spare.borrow_mut().pop().unwrap_or_default();
         iovecs.extend(gather.rest().take(PARTS_MAX).map(iovec));
-        let (result, Gathered { mut iovecs, gather }) = writer.half.writev(Gathered { iovecs, gather }).await;
-        iovecs.clear();
-        writer.iovecs = iovecs;
+        let (result, Gathered { iovecs, gather }) = writer.0.writev(Gathered { iovecs, gather }).await;
+        self.spare(iovecs);
         (result, gather)
     }
 
@@ -198,31 +207,25 @@ pub(crate) fn iovec(bytes: &[u8]) -> libc::iovec {
     libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() }
 }
 
-/// The rest of a page, lent to a read.
-struct Lent {
-    page: PageMut,
-    at: usize,
-}
-
 // SAFETY: the page's bytes are on the heap and never move, and they are initialised in full.
 unsafe impl IoBuf for Lent {
     fn read_ptr(&self) -> *const u8 {
-        self.page.as_slice()[self.at..].as_ptr()
+        self.page.as_slice()[self.at as usize..].as_ptr()
     }
 
     fn bytes_init(&self) -> usize {
-        self.page.len() - self.at
+        self.room()
     }
 }
 
 // SAFETY: as above; the one owner of the page is this value, so nobody else looks at it meanwhile.
 unsafe impl IoBufMut for Lent {
     fn write_ptr(&mut self) -> *mut u8 {
-        self.page.as_mut_slice()[self.at..].as_mut_ptr()
+        self.as_mut_slice().as_mut_ptr()
     }
 
     fn bytes_total(&mut self) -> usize {
-        self.page.len() - self.at
+        self.room()
     }
 
     unsafe fn set_init(&mut self, _pos: usize) {}
@@ -230,7 +233,7 @@ unsafe impl IoBufMut for Lent {
 
 /// What a write names, and what keeps it alive.
 struct Gathered {
-    iovecs: Vec<libc::iovec>,
+    iovecs: Iovecs,
     gather: Gather,
 }
 

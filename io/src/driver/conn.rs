@@ -16,7 +16,7 @@ use highwater_core::shard::Input;
 use highwater_core::time::{Duration, Instant};
 
 use crate::driver::Inputs;
-use crate::rt::{Gather, Notify, PARTS_MAX, Rt, Stream};
+use crate::rt::{Flag, Gather, Lent, Notify, PARTS_MAX, Rt, Stream};
 
 /// Sends that wait are joined into one write up to this many bytes.
 const WRITE_BYTES_MAX: usize = 1 << 20;
@@ -80,13 +80,13 @@ struct Conn<R: Rt> {
     id: ConnId,
     ender: R::Ender,
     ending: Cell<Ending>,
-    /// Page and place of a granted read that has not begun, or what the last read left.
-    grant: RefCell<Option<(PageMut, usize)>>,
-    granted: Notify,
-    sends: RefCell<VecDeque<Vec<Slice>>>,
-    /// Not here while a task writes with it: idle connections are many, and keep none.
-    writer: RefCell<Option<R::Writer>>,
     tasks: Cell<u8>,
+    /// Page and place of a granted read that has not begun, or what the last read left.
+    grant: Cell<Option<Lent>>,
+    granted: Flag,
+    sends: Cell<VecDeque<Vec<Slice>>>,
+    /// Not here while a task writes with it: idle connections are many, and keep none.
+    writer: Cell<Option<R::Writer>>,
 }
 
 struct Slot<R: Rt> {
@@ -174,11 +174,11 @@ impl<R: Rt> Conns<R> {
             id: ConnId { slot, generation: entry.generation },
             ender,
             ending: Cell::new(Ending::No),
-            grant: RefCell::default(),
-            granted: Notify::default(),
-            sends: RefCell::default(),
-            writer: RefCell::new(Some(writer)),
             tasks: Cell::new(1),
+            grant: Cell::default(),
+            granted: Flag::default(),
+            sends: Cell::default(),
+            writer: Cell::new(Some(writer)),
         });
         entry.conn = Some(Rc::clone(&conn));
         conn
@@ -203,7 +203,7 @@ impl<R: Rt> Conns<R> {
     /// Lends a page for one read. A connection that ends gives it back with its end.
     pub(crate) fn grant(&self, id: ConnId, page: PageMut, at: u32) {
         let Some(conn) = self.find(id) else { return };
-        let before = conn.grant.borrow_mut().replace((page, at as usize));
+        let before = conn.grant.replace(Some(Lent { page, at }));
         assert!(before.is_none(), "at most one read of a connection is outstanding");
         conn.granted.notify();
     }
@@ -211,7 +211,9 @@ impl<R: Rt> Conns<R> {
     pub(crate) fn send(this: &Rc<Self>, id: ConnId, parts: Vec<Slice>) {
         let Some(conn) = this.find(id) else { return };
         if conn.ending.get() == Ending::No {
-            conn.sends.borrow_mut().push_back(parts);
+            let mut sends = conn.sends.take();
+            sends.push_back(parts);
+            conn.sends.set(sends);
             let writer = conn.writer.take();
             if let Some(writer) = writer {
                 conn.tasks.set(conn.tasks.get() + 1);
@@ -227,7 +229,7 @@ impl<R: Rt> Conns<R> {
             conn.ending.set(Ending::AfterSends);
             conn.granted.notify();
             self.lingering.borrow_mut().push_back((until, id));
-            if conn.writer.borrow().is_some() {
+            if is_some(&conn.writer) {
                 self.end(&conn);
             }
         }
@@ -271,43 +273,52 @@ impl<R: Rt> Conns<R> {
         }
     }
 
-    async fn read_all(self: Rc<Self>, conn: Rc<Conn<R>>, mut reader: R::Reader) {
-        loop {
-            let grant = if conn.ending.get() == Ending::No { conn.grant.take() } else { None };
-            let Some((page, at)) = grant else {
-                if conn.ending.get() != Ending::No {
-                    break;
+    /// What this holds while it waits for bytes, each idle connection costs: of what was granted nothing may stay behind.
+    #[expect(
+        clippy::manual_async_fn,
+        reason = "a block uses what it captures in place; an async fn keeps its arguments twice"
+    )]
+    fn read_all(
+        self: Rc<Self>,
+        conn: Rc<Conn<R>>,
+        mut reader: R::Reader,
+    ) -> impl Future<Output = ()> + 'static {
+        async move {
+            while conn.ending.get() == Ending::No {
+                if !is_some(&conn.grant) {
+                    conn.granted.notified().await;
+                    continue;
                 }
-                conn.granted.notified().await;
-                continue;
-            };
-            let (result, page) = self.rt.read(&mut reader, page, at).await;
-            match result {
-                Ok(len) if len > 0 && !(mutant::on(Mutant::ShortReadEnds) && at + len < page.len()) => {
-                    let len = u32::try_from(len).expect("a page is below 4 GiB");
-                    self.inbox.push(Input::Received { conn: conn.id, page, len });
-                }
-                Ok(_) | Err(_) => {
-                    *conn.grant.borrow_mut() = Some((page, at));
-                    self.end(&conn);
-                    break;
+                let lent = conn.grant.take().expect("it was just looked at");
+                let (result, lent) = self.rt.read(&mut reader, lent).await;
+                match result {
+                    Ok(len) if len > 0 && !(mutant::on(Mutant::ShortReadEnds) && len < lent.room()) => {
+                        let len = u32::try_from(len).expect("a page is below 4 GiB");
+                        self.inbox.push(Input::Received { conn: conn.id, page: lent.page, len });
+                    }
+                    Ok(_) | Err(_) => {
+                        conn.grant.set(Some(lent));
+                        self.end(&conn);
+                    }
                 }
             }
+            drop(reader);
+            self.conn_task_ended(&conn);
         }
-        drop(reader);
-        self.conn_task_ended(&conn);
     }
 
     async fn write_all(self: Rc<Self>, conn: Rc<Conn<R>>, mut writer: R::Writer) {
         while conn.ending.get() != Ending::Now {
-            let batch = Batch::of(&mut conn.sends.borrow_mut());
+            let mut sends = conn.sends.take();
+            let batch = Batch::of(&mut sends);
+            conn.sends.set(sends);
             if let Some(batch) = batch {
                 if self.write_batch(&conn, &mut writer, batch).await.is_err() {
                     break;
                 }
             } else if conn.ending.get() == Ending::No {
                 drop(conn.sends.take());
-                *conn.writer.borrow_mut() = Some(writer);
+                conn.writer.set(Some(writer));
                 conn.tasks.set(conn.tasks.get() - 1);
                 self.tasks.set(self.tasks.get() - 1);
                 return;
@@ -355,12 +366,19 @@ impl<R: Rt> Conns<R> {
             table.slots[conn.id.slot as usize].conn = None;
             table.free.push(conn.id.slot);
             self.room.give_back();
-            let page = conn.grant.take().map(|(page, _)| page);
+            let page = conn.grant.take().map(|lent| lent.page);
             let page = if mutant::on(Mutant::GrantedPageLost) { None } else { page };
             self.inbox.push(Input::Closed { conn: conn.id, page });
         }
         self.task_ended();
     }
+}
+
+fn is_some<T>(cell: &Cell<Option<T>>) -> bool {
+    let value = cell.take();
+    let is_some = value.is_some();
+    cell.set(value);
+    is_some
 }
 
 /// How far a write went, which planted bugs do not know.

@@ -8,10 +8,10 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
-use highwater_core::buf::{PageMut, Slice};
+use highwater_core::buf::Slice;
 use highwater_core::shard::Effect;
 use highwater_core::time::{Instant, Now};
-use highwater_io::rt::{Gather, Rt, Stream};
+use highwater_io::rt::{Gather, Lent, Rt, Stream};
 
 use super::host::{Host, Open, Reading, Writing, wake};
 use crate::draw::Draw;
@@ -126,17 +126,17 @@ impl Rt for DetRt {
         Err(io::ErrorKind::Unsupported.into())
     }
 
-    async fn read(&self, reader: &mut Part, page: PageMut, at: usize) -> (io::Result<usize>, PageMut) {
-        assert!(at < page.len(), "a read has room");
+    async fn read(&self, reader: &mut Part, lent: Lent) -> (io::Result<usize>, Lent) {
+        assert!(lent.room() > 0, "a read has room");
         let socket = &reader.0.socket;
         if socket.ended.get() || socket.gone.get() {
-            return (self.0.end_of_stream(), page);
+            return (self.0.end_of_stream(), lent);
         }
         *socket.reading.borrow_mut() = Reading::Waiting;
-        let at = u32::try_from(at).expect("a page is below 4 GiB");
+        let Lent { page, at } = lent;
         self.0.order(Effect::Recv { conn: socket.id, into: page, at });
         poll_fn(|cx| match socket.reading.replace(Reading::Idle) {
-            Reading::Ended(result, page) => Poll::Ready((result, page)),
+            Reading::Ended(result, page) => Poll::Ready((result, Lent { page, at })),
             Reading::Waiting => {
                 *socket.reading.borrow_mut() = Reading::Waiting;
                 *socket.reader.borrow_mut() = Some(cx.waker().clone());

@@ -8,9 +8,8 @@ use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-use highwater_core::buf::PageMut;
 use highwater_core::time::{Duration, Instant, Now, Timestamp};
-use highwater_io::rt::{Gather, Rt, Stream};
+use highwater_io::rt::{Gather, Lent, Rt, Stream};
 use madsim::net::{TcpListener, TcpStream};
 use madsim::task::spawn_local;
 use madsim::time::TimeHandle;
@@ -160,14 +159,9 @@ impl Rt for MadRt {
         Ok(Stream { reader: Rc::clone(&sock), writer: Rc::clone(&sock), ender: sock, local, peer })
     }
 
-    async fn read(
-        &self,
-        reader: &mut Rc<Sock>,
-        mut page: PageMut,
-        at: usize,
-    ) -> (io::Result<usize>, PageMut) {
-        let result = reader.read(&mut page.as_mut_slice()[at..]).await;
-        (result, page)
+    async fn read(&self, reader: &mut Rc<Sock>, mut lent: Lent) -> (io::Result<usize>, Lent) {
+        let result = reader.read(lent.as_mut_slice()).await;
+        (result, lent)
     }
 
     async fn write(&self, writer: &mut Rc<Sock>, gather: Gather) -> (io::Result<usize>, Gather) {
