@@ -15,7 +15,7 @@ pub const BATCH_BYTES_MAX: usize = 64 * 1024 * 1024;
 pub const PAGE_BYTES_MAX: usize = 128 * 1024 * 1024;
 
 /// Smallest page of a [`crate::buf::Pool`].
-pub const PAGE_BYTES_MIN: usize = 256;
+pub const PAGE_BYTES_MIN: usize = 128;
 
 /// Requests of one connection that may be in work before it is read no further.
 pub const CONNECTION_REQUESTS_MAX: usize = 64;
@@ -57,6 +57,10 @@ pub const STOP_WAIT_MAX: Duration = Duration::from_millis(300);
 /// Observations of one half of a shard that wait for the driver; more are dropped and counted. One turn may see a produce of each of
 /// thousands of connections.
 pub const EVENTS_MAX: usize = 16_384;
+
+/// Books of busy connections that a shard keeps for their memory while nobody is busy, and how many sends one may have room for then.
+pub const BOOKS_KEPT_MAX: usize = 64;
+pub const BOOK_SENDS_KEPT_MAX: usize = 64;
 
 /// Connections of one shard.
 pub const CONNECTIONS_MAX: usize = 65_536;
@@ -348,6 +352,7 @@ const _: () =
     assert!(2 * METADATA_BATCH_BYTES_MAX <= BATCH_BYTES_MAX, "the metadata log is a log like any other");
 const _: () = assert!(BLOCK_BYTES.is_power_of_two() && PAGE_BYTES_MIN <= BLOCK_BYTES);
 const _: () = assert!(WAL_FRAME_BYTES_MAX <= PAGE_BYTES_MAX, "a frame fits one page");
+const _: () = assert!(PAGE_BYTES_MAX < u32::MAX as usize, "places in a page fit 32 bits");
 const _: () = assert!(WAL_FRAME_BYTES_USUAL <= WAL_WRITE_BYTES_MAX);
 const _: () =
     assert!(RECEIVE_PAGE_BYTES_MIN >= PAGE_BYTES_MIN && RECEIVE_PAGE_BYTES_MIN <= RECEIVE_PAGE_BYTES_MAX);

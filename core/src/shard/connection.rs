@@ -5,14 +5,16 @@
 //! follows the bytes that came and never the length that was announced. Frames that came in part could hold all pages there are and
 //! wait for one another: one connection at a time goes on beyond the pool, in a page that ends where its frame does.
 
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
 
 use crate::buf::{PageMut, Pool, Slice};
 use crate::limits::{
-    CONNECTION_REQUESTS_MAX, CONNECTION_SEND_BYTES_MAX, FRAME_BYTES_PER_SECOND_MIN, FRAME_STALL_MAX,
-    RECEIVE_PAGE_BYTES_MAX, RECEIVE_PAGE_BYTES_MIN, REQUEST_BYTES_MAX, SEND_BYTES_MAX,
+    BOOK_SENDS_KEPT_MAX, BOOKS_KEPT_MAX, CONNECTION_REQUESTS_MAX, CONNECTION_SEND_BYTES_MAX,
+    FRAME_BYTES_PER_SECOND_MIN, FRAME_STALL_MAX, RECEIVE_PAGE_BYTES_MAX, RECEIVE_PAGE_BYTES_MIN,
+    REQUEST_BYTES_MAX, SEND_BYTES_MAX,
 };
 use crate::mutant::{self, Mutant};
 use crate::shard::{CloseReason, Event};
@@ -37,11 +39,11 @@ enum Buffer {
     Empty,
     /// With the driver.
     Lent {
-        filled: usize,
+        filled: u32,
     },
     Held {
         page: PageMut,
-        filled: usize,
+        filled: u32,
     },
 }
 
@@ -49,11 +51,11 @@ enum Buffer {
 #[derive(Debug)]
 pub(super) struct Inbox {
     buffer: Buffer,
-    /// Frames that are here as a whole, and where the next one begins.
-    whole: Option<(Slice, usize)>,
+    /// Frames that are here as a whole, from the next one on.
+    whole: Option<Slice>,
     /// How large the next page shall be, and what was the most that it might be.
-    page_bytes: usize,
-    lent_bytes_max: usize,
+    page_bytes: u32,
+    lent_bytes_max: u32,
     progress: Instant,
     /// When the first bytes of the frame that is incomplete came, moved on by the time for which it was not read.
     begun: Instant,
@@ -61,12 +63,12 @@ pub(super) struct Inbox {
 
 impl Inbox {
     pub(super) fn new(now: Instant) -> Self {
-        let page_bytes = RECEIVE_PAGE_BYTES_MIN;
+        let page_bytes = place(RECEIVE_PAGE_BYTES_MIN);
         Self {
             buffer: Buffer::Empty,
             whole: None,
             page_bytes,
-            lent_bytes_max: RECEIVE_PAGE_BYTES_MIN,
+            lent_bytes_max: page_bytes,
             progress: now,
             begun: now,
         }
@@ -75,8 +77,8 @@ impl Inbox {
     /// The lent page is back with `len` more bytes.
     pub(super) fn on_received(&mut self, now: Instant, page: PageMut, len: usize) {
         let Buffer::Lent { filled } = self.buffer else { panic!("a page comes back only if it was lent") };
-        assert!(len > 0 && filled + len <= page.len(), "the driver read into the page");
-        self.buffer = Buffer::Held { page, filled: filled + len };
+        assert!(len > 0 && len <= page.len() - index(filled), "the driver read into the page");
+        self.buffer = Buffer::Held { page, filled: filled + place(len) };
         self.progress = now;
         if filled == 0 {
             self.begun = now;
@@ -88,12 +90,13 @@ impl Inbox {
         if self.whole.is_none() {
             self.split(pool)?;
         }
-        let (slice, at) = self.whole.take().expect("split leaves whole frames");
-        let len = announced(&slice[at..]).expect("whole frames were measured");
-        let end = at + PREFIX + usize::try_from(len).expect("whole frames have a length");
-        let body = slice.cut(at + PREFIX, end);
-        if end < slice.len() {
-            self.whole = Some((slice, end));
+        let mut whole = self.whole.take().expect("split leaves whole frames");
+        let len = announced(&whole).expect("whole frames were measured");
+        let end = PREFIX + usize::try_from(len).expect("whole frames have a length");
+        let body = whole.cut(PREFIX, end);
+        if end < whole.len() {
+            whole.advance(end);
+            self.whole = Some(whole);
         }
         Ok(body)
     }
@@ -101,28 +104,29 @@ impl Inbox {
     /// Freezes the page as far as its frames are whole; the rest moves to a page of its own.
     fn split(&mut self, pool: &mut Pool) -> Result<(), Stuck> {
         let Buffer::Held { page, filled } = &self.buffer else { return Err(Stuck::Incomplete) };
-        let (filled, bytes) = (*filled, page.as_slice());
+        let (filled, bytes) = (index(*filled), page.as_slice());
         let end = whole_frames_end(&bytes[..filled])?;
         // What fills its page may go on; what does not may do with half.
-        let wanted = if filled == page.len() { 2 * page.len() } else { end.max(self.page_bytes / 2) };
-        self.page_bytes = wanted.clamp(RECEIVE_PAGE_BYTES_MIN, RECEIVE_PAGE_BYTES_MAX).next_power_of_two();
+        let wanted = if filled == page.len() { 2 * page.len() } else { end.max(index(self.page_bytes) / 2) };
+        let wanted = wanted.clamp(RECEIVE_PAGE_BYTES_MIN, RECEIVE_PAGE_BYTES_MAX);
+        self.page_bytes = place(wanted.next_power_of_two());
         let rest = &bytes[end..filled];
         let next = if rest.is_empty() {
             Buffer::Empty
         } else {
             let len = rest.len() + 1;
             // As long as the last ones needed to be, so that it is not outgrown step by step.
-            let usual = pool.alloc(len.max(self.lent_bytes_max.min(self.page_bytes)));
+            let usual = pool.alloc(len.max(index(self.lent_bytes_max.min(self.page_bytes))));
             let page = usual.or_else(|| pool.alloc(len)).or_else(|| pool.alloc_large(exact_len(rest, len)));
             let mut page = page.ok_or(Stuck::NoMemory)?;
             page.as_mut_slice()[..rest.len()].copy_from_slice(rest);
             self.begun = self.progress;
-            Buffer::Held { page, filled: rest.len() }
+            Buffer::Held { page, filled: place(rest.len()) }
         };
         let Buffer::Held { page, .. } = core::mem::replace(&mut self.buffer, next) else {
             unreachable!("the buffer is held, see above")
         };
-        self.whole = Some((pool.freeze(page).cut(0, end), 0));
+        self.whole = Some(pool.freeze(page).cut(0, end));
         Ok(())
     }
 
@@ -142,12 +146,13 @@ impl Inbox {
                 return Ok(None);
             }
             Buffer::Empty => {
-                self.lent_bytes_max = page_bytes_max.max(RECEIVE_PAGE_BYTES_MIN);
-                let usual = pool.alloc(self.page_bytes.min(self.lent_bytes_max));
+                self.lent_bytes_max =
+                    place(page_bytes_max.clamp(RECEIVE_PAGE_BYTES_MIN, RECEIVE_PAGE_BYTES_MAX));
+                let usual = pool.alloc(index(self.page_bytes.min(self.lent_bytes_max)));
                 (usual.or_else(|| pool.alloc(RECEIVE_PAGE_BYTES_MIN)).ok_or(Stuck::NoMemory)?, 0)
             }
-            Buffer::Held { page, filled } if filled < page.len() => (page, filled),
-            Buffer::Held { page, filled } => match grow(page, filled, pool) {
+            Buffer::Held { page, filled } if index(filled) < page.len() => (page, filled),
+            Buffer::Held { page, filled } => match grow(page, index(filled), pool) {
                 Ok(larger) => (larger, filled),
                 Err(page) => {
                     self.buffer = Buffer::Held { page, filled };
@@ -158,8 +163,7 @@ impl Inbox {
         self.begun = self.begun + now.since(self.progress);
         self.progress = now;
         self.buffer = Buffer::Lent { filled };
-        let at = u32::try_from(filled).expect("a page is below 4 GiB");
-        Ok(Some((page, at)))
+        Ok(Some((page, filled)))
     }
 
     pub(super) fn has_whole_frames(&self) -> bool {
@@ -169,7 +173,7 @@ impl Inbox {
     /// When its peer will have left a frame incomplete for too long: without any byte, or byte by byte.
     pub(super) fn stalls_at(&self) -> Option<Instant> {
         let filled = match &self.buffer {
-            Buffer::Lent { filled } => *filled as u64,
+            Buffer::Lent { filled } => u64::from(*filled),
             // What it waits for is not the peer.
             Buffer::Empty | Buffer::Held { .. } => 0,
         };
@@ -185,6 +189,14 @@ impl Inbox {
             pages.push(page);
         }
     }
+}
+
+fn index(place: u32) -> usize {
+    usize::try_from(place).expect("32 bits fit a usize")
+}
+
+fn place(index: usize) -> u32 {
+    u32::try_from(index).expect("places in a page fit 32 bits")
 }
 
 /// A page of twice the length, or else one beyond the pool.
@@ -289,12 +301,9 @@ struct Unsent {
     pinned_bytes: usize,
 }
 
-/// A connection of a client.
+/// What is in work for one connection and what of it waits to go out. Most connections are idle and have none: see [`Books`].
 #[derive(Debug)]
-pub(super) struct Connection {
-    pub(super) local: SocketAddr,
-    pub(super) peer: IpAddr,
-    pub(super) inbox: Inbox,
+struct Book {
     answers: VecDeque<Answer>,
     /// Place of the first of `answers`.
     first: u64,
@@ -304,9 +313,52 @@ pub(super) struct Connection {
     sends: VecDeque<Unsent>,
     send_bytes: usize,
     /// Bytes of the pages that `sends` keep alive.
-    pub(super) unsent_pinned_bytes: usize,
+    unsent_pinned_bytes: usize,
     /// When the peer last took anything, or was given something after it had taken all.
-    pub(super) taken_at: Instant,
+    taken_at: Instant,
+}
+
+/// Books that are empty, kept for their memory: a connection takes one with its request and gives it back with its last answer.
+#[expect(
+    clippy::vec_box,
+    reason = "connections hold their books boxed, and hand them over without an allocation"
+)]
+#[derive(Debug, Default)]
+pub(super) struct Books(Vec<Box<Book>>);
+
+impl Books {
+    fn take(&mut self, now: Instant) -> Box<Book> {
+        self.0.pop().unwrap_or_else(|| {
+            Box::new(Book {
+                answers: VecDeque::new(),
+                first: 0,
+                ready_bytes: 0,
+                sends: VecDeque::new(),
+                send_bytes: 0,
+                unsent_pinned_bytes: 0,
+                taken_at: now,
+            })
+        })
+    }
+
+    fn give_back(&mut self, book: Box<Book>) {
+        let Book { answers, ready_bytes, sends, send_bytes, unsent_pinned_bytes, .. } = &*book;
+        assert!(answers.is_empty() && sends.is_empty(), "nothing is in work");
+        assert!(ready_bytes + send_bytes + unsent_pinned_bytes == 0, "nothing of it is counted");
+        if self.0.len() < BOOKS_KEPT_MAX && sends.capacity() <= BOOK_SENDS_KEPT_MAX {
+            self.0.push(book);
+        }
+    }
+}
+
+/// A connection of a client. There may be tens of thousands, of which few are busy: what is here, each of the others costs too.
+#[derive(Debug)]
+pub(super) struct Connection {
+    local: IpAddr,
+    local_port: u16,
+    pub(super) peer: IpAddr,
+    pub(super) inbox: Inbox,
+    book: Option<Box<Book>>,
     pub(super) closing: Option<CloseReason>,
     /// It stands in the queue of connections to look at.
     pub(super) dirty: bool,
@@ -316,19 +368,16 @@ pub(super) struct Connection {
     pub(super) stall: Option<Instant>,
 }
 
+const _: () = assert!(size_of::<Connection>() <= 120, "with its id it is 128 bytes long");
+
 impl Connection {
     pub(super) fn new(now: Instant, local: SocketAddr, peer: IpAddr) -> Self {
         Self {
-            local,
+            local: local.ip(),
+            local_port: local.port(),
             peer,
             inbox: Inbox::new(now),
-            answers: VecDeque::new(),
-            first: 0,
-            ready_bytes: 0,
-            sends: VecDeque::new(),
-            send_bytes: 0,
-            unsent_pinned_bytes: 0,
-            taken_at: now,
+            book: None,
             closing: None,
             dirty: false,
             starved: false,
@@ -336,40 +385,65 @@ impl Connection {
         }
     }
 
+    /// The address that it dialled.
+    pub(super) const fn local(&self) -> SocketAddr {
+        SocketAddr::new(self.local, self.local_port)
+    }
+
     /// Whether another request may be taken up. If not, nothing more is read either: back-pressure.
     pub(super) fn has_room(&self) -> bool {
         self.closing.is_none()
-            && self.answers.len() < CONNECTION_REQUESTS_MAX
-            && self.ready_bytes + self.send_bytes < CONNECTION_SEND_BYTES_MAX
+            && self.book.as_ref().is_none_or(|book| {
+                book.answers.len() < CONNECTION_REQUESTS_MAX
+                    && book.ready_bytes + book.send_bytes < CONNECTION_SEND_BYTES_MAX
+            })
     }
 
     pub(super) fn requests_in_work(&self) -> usize {
-        self.answers.len()
+        self.book.as_ref().map_or(0, |book| book.answers.len())
+    }
+
+    /// Bytes of the pages that its answers keep alive which the kernel does not have yet.
+    pub(super) fn unsent_pinned_bytes(&self) -> usize {
+        self.book.as_ref().map_or(0, |book| book.unsent_pinned_bytes)
+    }
+
+    /// Since when the peer has taken nothing of what is there for it.
+    pub(super) fn unsent_since(&self) -> Option<Instant> {
+        self.book.as_ref().filter(|book| book.unsent_pinned_bytes > 0).map(|book| book.taken_at)
     }
 
     /// A request of so many bytes was taken up; its answer has its place now.
-    pub(super) fn take_place(&mut self, request_bytes: usize) -> Place {
+    pub(super) fn take_place(&mut self, request_bytes: usize, books: &mut Books) -> Place {
         let received = self.inbox.progress;
-        self.answers.push_back(Answer { received, request_bytes, outcome: None });
-        Place(self.first + self.answers.len() as u64 - 1)
+        let book = self.book.get_or_insert_with(|| books.take(received));
+        book.answers.push_back(Answer { received, request_bytes, outcome: None });
+        Place(book.first + book.answers.len() as u64 - 1)
     }
 
     /// The request at `place` is answered.
     pub(super) fn answer(&mut self, place: Place, outcome: Outcome) {
-        let oldest = self.answers.iter().position(|answer| answer.outcome.is_none());
+        let book = self.book.as_mut().expect("a request in work has its place in the book");
+        let oldest = book.answers.iter().position(|answer| answer.outcome.is_none());
         let index = match oldest.filter(|_| mutant::on(Mutant::AnswersOutOfOrder)) {
             Some(oldest) => oldest,
-            None => usize::try_from(place.0 - self.first).expect("bounded by the requests in work"),
+            None => usize::try_from(place.0 - book.first).expect("bounded by the requests in work"),
         };
-        self.ready_bytes += bytes_of(&outcome.parts);
-        let before = self.answers[index].outcome.replace(outcome);
+        book.ready_bytes += bytes_of(&outcome.parts);
+        let before = book.answers[index].outcome.replace(outcome);
         assert!(before.is_none(), "a request is answered once");
     }
 
     /// All answers that may go out now, as few sends; each answer is told.
-    pub(super) fn flush(&mut self, now: Instant, mut tell: impl FnMut(Answered)) -> Vec<Vec<Slice>> {
+    pub(super) fn flush(
+        &mut self,
+        now: Instant,
+        books: &mut Books,
+        mut tell: impl FnMut(Answered),
+    ) -> Vec<Vec<Slice>> {
+        let Some(book) = &mut self.book else { return Vec::new() };
         let mut out = Vec::new();
-        while let Some(Answer { received, request_bytes, outcome: Some(outcome) }) = self.answers.front_mut()
+        while let Some(Answer { received, request_bytes, outcome: Some(outcome) }) = book.answers.front_mut()
         {
             tell(Answered {
                 key: outcome.key,
@@ -380,41 +454,49 @@ impl Connection {
                 response_bytes: bytes_of(&outcome.parts),
             });
             out.append(&mut outcome.parts);
-            self.answers.pop_front();
-            self.first += 1;
+            book.answers.pop_front();
+            book.first += 1;
         }
-        if self.sends.is_empty() {
-            self.taken_at = now;
+        if book.sends.is_empty() {
+            book.taken_at = now;
         }
         let sends = in_sends(out);
         for parts in &sends {
             let unsent = Unsent { bytes: bytes_of(parts), pinned_bytes: pinned_bytes_of(parts) };
-            self.ready_bytes -= unsent.bytes;
-            self.send_bytes += unsent.bytes;
-            self.unsent_pinned_bytes += unsent.pinned_bytes;
-            self.sends.push_back(unsent);
+            book.ready_bytes -= unsent.bytes;
+            book.send_bytes += unsent.bytes;
+            book.unsent_pinned_bytes += unsent.pinned_bytes;
+            book.sends.push_back(unsent);
         }
+        self.rest(books);
         sends
     }
 
     /// The oldest send is with the kernel. Gives the bytes that it does not pin any more.
-    pub(super) fn on_sent(&mut self, now: Instant) -> usize {
-        let Unsent { bytes, pinned_bytes } = self.sends.pop_front().expect("one Sent for each Send");
-        self.taken_at = now;
-        self.send_bytes -= bytes;
-        self.unsent_pinned_bytes -= pinned_bytes;
-        if self.sends.is_empty() && self.answers.is_empty() {
-            // It may stay idle for long, and so may ten thousand others.
-            (self.sends, self.answers) = (VecDeque::new(), VecDeque::new());
-        }
+    pub(super) fn on_sent(&mut self, now: Instant, books: &mut Books) -> usize {
+        let book = self.book.as_mut().expect("one Sent for each Send");
+        let Unsent { bytes, pinned_bytes } = book.sends.pop_front().expect("one Sent for each Send");
+        book.taken_at = now;
+        book.send_bytes -= bytes;
+        book.unsent_pinned_bytes -= pinned_bytes;
+        self.rest(books);
         pinned_bytes
+    }
+
+    /// It may stay idle for long, and so may ten thousand others.
+    fn rest(&mut self, books: &mut Books) {
+        if let Some(book) = self.book.take_if(|book| book.answers.is_empty() && book.sends.is_empty()) {
+            books.give_back(book);
+        }
     }
 
     /// Forgets what it holds; pages go to `pages`.
     pub(super) fn clear(&mut self, pages: &mut Vec<PageMut>) {
         self.inbox.clear(pages);
-        self.answers.clear();
-        self.ready_bytes = 0;
+        if let Some(book) = &mut self.book {
+            book.answers.clear();
+            book.ready_bytes = 0;
+        }
     }
 }
 

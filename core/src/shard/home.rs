@@ -15,7 +15,7 @@ use core::net::{IpAddr, SocketAddr};
 
 use self::connections::Connections;
 use self::requests::{Request, Requests};
-use super::connection::{Connection, Outcome, Place, Stuck};
+use super::connection::{Books, Connection, Outcome, Place, Stuck};
 use super::message::CallId;
 use super::{CloseReason, Config, Effect, Event, Mark, ShardMessage, ShardReport, Timer, Usage, placement};
 use crate::api::{self, Ask, Begun, Context, Done, FileSystem, News, Refusal};
@@ -42,6 +42,7 @@ pub(crate) struct Home {
     config: Arc<Config>,
     image: Arc<Image>,
     connections: Connections,
+    books: Books,
     requests: Requests,
     shared: api::Shared,
     dirty: VecDeque<ConnId>,
@@ -73,6 +74,7 @@ impl Home {
         Self {
             image: Arc::new(Image::empty()),
             connections: Connections::default(),
+            books: Books::default(),
             requests: Requests::new(),
             shared: api::Shared::new(Prng::keyed(seed, u64::from(id.0))),
             dirty: VecDeque::new(),
@@ -132,7 +134,7 @@ impl Home {
 
     pub(crate) fn on_sent(&mut self, now: Now, conn: ConnId) {
         let connection = self.connections.get_mut(conn).expect("the connection lives until Closed");
-        self.unsent_pinned_bytes -= connection.on_sent(now.mono);
+        self.unsent_pinned_bytes -= connection.on_sent(now.mono, &mut self.books);
         self.mark(conn);
         self.retry_starved(STARVED_AT_ONCE);
     }
@@ -144,7 +146,7 @@ impl Home {
         if !mutant::on(Mutant::ConnectionNotForgotten)
             && let Some(connection) = self.connections.remove(conn)
         {
-            self.unsent_pinned_bytes -= connection.unsent_pinned_bytes;
+            self.unsent_pinned_bytes -= connection.unsent_pinned_bytes();
         }
         self.tell(Event::Disconnected { conn, reason });
         self.retry_starved(STARVED_AT_ONCE);
@@ -244,7 +246,7 @@ impl Home {
                 "stalls are of connections"
             );
         }
-        let pinned: usize = self.connections.iter().map(|(_, c)| c.unsent_pinned_bytes).sum();
+        let pinned: usize = self.connections.iter().map(|(_, c)| c.unsent_pinned_bytes()).sum();
         assert_eq!(pinned, self.unsent_pinned_bytes, "what is unsent is counted");
         for (_, call) in &self.deadlines {
             assert!(self.requests.contains(*call), "deadlines are of requests");
@@ -336,10 +338,10 @@ impl Home {
 
     /// Unsent answers hold too much: who has taken nothing for long is closed, the longest first, until the others may keep theirs.
     fn close_slow_readers(&mut self, now: Now) {
-        let holders =
-            self.connections.iter().filter(|(_, c)| c.closing.is_none() && c.unsent_pinned_bytes > 0);
-        let mut holders: Vec<(Instant, ConnId, usize)> =
-            holders.map(|(conn, c)| (c.taken_at, conn, c.unsent_pinned_bytes)).collect();
+        let holders = self.connections.iter().filter(|(_, c)| c.closing.is_none());
+        let mut holders: Vec<(Instant, ConnId, usize)> = holders
+            .filter_map(|(conn, c)| Some((c.unsent_since()?, conn, c.unsent_pinned_bytes())))
+            .collect();
         holders.sort_unstable();
         let mut held: usize = holders.iter().map(|(.., bytes)| bytes).sum();
         for (taken_at, conn, bytes) in holders {
@@ -393,15 +395,15 @@ impl Home {
             return;
         }
         let (events, dropped) = (&mut self.events, &mut self.events_dropped);
-        let pinned_before = connection.unsent_pinned_bytes;
-        let sends = connection.flush(now.mono, |answered| {
+        let pinned_before = connection.unsent_pinned_bytes();
+        let sends = connection.flush(now.mono, &mut self.books, |answered| {
             if events.len() < EVENTS_MAX {
                 events.push_back(answered.event(now.mono));
             } else {
                 *dropped += 1;
             }
         });
-        self.unsent_pinned_bytes += connection.unsent_pinned_bytes - pinned_before;
+        self.unsent_pinned_bytes += connection.unsent_pinned_bytes() - pinned_before;
         self.effects.extend(sends.into_iter().map(|parts| Effect::Send { conn, parts }));
         if self.unsent_pinned_bytes > pinned_bytes_max {
             self.slow_at.get_or_insert(now.mono + SEND_STALL_MAX);
@@ -448,14 +450,14 @@ impl Home {
     /// Takes one request up.
     fn begin(&mut self, now: Now, conn: ConnId, frame: &Slice) {
         let connection = self.connections.get_mut(conn).expect("its frame was just taken");
-        let place = connection.take_place(frame.len());
+        let place = connection.take_place(frame.len(), &mut self.books);
         let call = self.requests.next_call();
         let mut asks = core::mem::take(&mut self.asks);
         let mut context = Context {
             config: &self.config,
             image: &self.image,
             now,
-            local: connection.local,
+            local: connection.local(),
             peer: connection.peer,
             shared: &mut self.shared,
             asks: &mut asks,
@@ -480,7 +482,7 @@ impl Home {
             config: &self.config,
             image: &self.image,
             now,
-            local: connection.local,
+            local: connection.local(),
             peer: connection.peer,
             shared: &mut self.shared,
             asks: &mut asks,
