@@ -1,5 +1,5 @@
-//! What is to be written to segments: whole blocks of the active one, all of those before it, and their footers. Owns the release of
-//! WAL files and the eviction of what is on disk.
+//! What is to be written to segments: whole blocks of the active one and, where room is needed, its last block padded; all of those before
+//! it, and their footers. Owns the release of WAL files and the eviction of what is on disk.
 
 use alloc::vec::Vec;
 

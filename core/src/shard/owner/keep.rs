@@ -1,5 +1,6 @@
-//! Keeping logs on disk: bytes go from the WAL to segments, full segments are sealed, old ones deleted, and what is too small to
-//! be destaged is carried forward so that old WAL files come free. One job per partition, a few per shard.
+//! Keeping logs on disk: bytes go from the WAL to segments, full segments are sealed, old ones deleted, and what is less than a block
+//! is carried forward so that old WAL files come free, or written padded where that frees too little. One job per partition, a few per
+//! shard.
 
 use alloc::vec::Vec;
 

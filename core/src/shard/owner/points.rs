@@ -135,7 +135,7 @@ impl Owner {
             self.issue(Op::Points, |op| Effect::Sync { op, file });
         } else if self.points.older.is_none() && self.points.len > self.points.len_max {
             self.points.older = Some(self.points.number);
-            self.points.number += self.points.step;
+            self.points.number = self.points.number.saturating_add(self.points.step);
             self.points.anew = self.partitions.keys().copied().collect();
             self.points.len = 0;
             self.points.at = At::Creating;
