@@ -105,8 +105,12 @@ impl Log {
         (active.file == File::Present && active.cleaned.is_none() && active.len > 0).then_some(active.len)
     }
 
-    /// The state of the active segment at the end of the log. True once the log is durable up to there.
-    pub fn recovery_point(&self, partition: PartitionId) -> Vec<u8> {
+    /// The state of the active segment at the end of the log. True once the log is durable up to there. `None` while batches wait for
+    /// their bytes, of which the CRCs know nothing yet.
+    pub fn recovery_point(&self, partition: PartitionId) -> Option<Vec<u8>> {
+        if self.first_unwritten().is_some() {
+            return None;
+        }
         let active = self.active();
         let faulty: Vec<Extent> =
             self.faulty.iter().filter(|extent| extent.last >= active.base).copied().collect();
@@ -117,6 +121,6 @@ impl Log {
         let (topic, index) = (partition.topic.0.0, partition.index);
         let opened = active.opened.map(|opened| opened.0);
         let archived = Archived { topic, index, opened, segment };
-        rkyv::to_bytes::<Failure>(&archived).expect("an archive in memory cannot fail").to_vec()
+        Some(rkyv::to_bytes::<Failure>(&archived).expect("an archive in memory cannot fail").to_vec())
     }
 }

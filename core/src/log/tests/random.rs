@@ -207,6 +207,7 @@ fn run(seed: u64) {
     let _seed = Seed(seed);
     let mut prng = Prng::new(seed);
     let mut model = Model::new(draw_config(&mut prng));
+    model.disk.sound = true;
     for _ in 0..STEPS {
         step(&mut model, &mut prng);
         check(&model, &mut prng);
@@ -227,6 +228,7 @@ fn long_runs_do_as_the_twin() {
     for seed in 0..20 {
         let mut prng = Prng::new(1 << 32 | seed);
         let mut model = Model::new(config());
+        model.disk.sound = true;
         for count in 0..1_500 {
             step(&mut model, &mut prng);
             if count % 10 == 0 {

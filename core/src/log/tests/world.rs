@@ -6,7 +6,8 @@ use core::cell::Cell;
 
 use crate::buf::Slice;
 use crate::id::{Offset, PartitionId};
-use crate::limits::BLOCK_BYTES;
+use crate::limits::{BLOCK_BYTES, FOOTER_CRC_BYTES};
+use crate::log::footer;
 use crate::log::recovery::{Chosen, Found, WalState, choose};
 use crate::log::{
     CreateFile, Destage, DiskRead, Ending, FootersLeft, Intact, Leftover, Log, LogConfig, LogRecovery,
@@ -30,6 +31,8 @@ pub(in crate::log) struct Disk {
     /// Recovery points, and where the log must be durable to before they are written.
     pub(in crate::log) points: Vec<(Offset, Vec<u8>)>,
     pub(in crate::log) points_written_to: Offset,
+    /// No bit has rotted.
+    pub(in crate::log) sound: bool,
     /// Bytes that the last recovery read.
     pub(in crate::log) recovery_bytes: Cell<usize>,
     /// What is written down of the log's start.
@@ -100,6 +103,11 @@ impl Disk {
     pub(in crate::log) fn seal(&mut self, log: &mut Log, until: Until) -> bool {
         let Some(plan) = log.seal_plan() else { return false };
         let len = usize::try_from(plan.len).expect("short");
+        let told = footer::decode(&plan.footer).expect("it was just made").crcs;
+        if let Some(file) = self.segments.get(&plan.segment_base).filter(|_| self.sound) {
+            let stretches = file[..len].chunks(FOOTER_CRC_BYTES).map(footer::stretch_crc);
+            assert!(stretches.eq(told), "a footer has the CRCs of its file");
+        }
         match self.segments.get_mut(&plan.segment_base) {
             Some(file) => file.truncate(len),
             None => {
@@ -176,7 +184,8 @@ impl Disk {
     /// Takes a recovery point, as it would be written once the log is durable.
     pub(in crate::log) fn take_point(&mut self, log: &Log) {
         if log.recovery_point_len().is_some() {
-            self.points.push((log.log_end(), log.recovery_point(PartitionId::METADATA)));
+            let point = log.recovery_point(PartitionId::METADATA);
+            self.points.extend(point.map(|point| (log.log_end(), point)));
         }
     }
 

@@ -143,7 +143,7 @@ impl PointsWrite {
         while bytes < RECOVERY_READ_BYTES
             && let Some(id) = self.left.pop_front()
         {
-            if let Some(point) = points::seal(&logs[&id].recovery_point(id)) {
+            if let Some(point) = logs[&id].recovery_point(id).and_then(|point| points::seal(&point)) {
                 bytes += point.len();
                 sealed.push(point);
             }

@@ -36,8 +36,8 @@ pub(super) struct Points {
     len: u64,
     /// The file that this one takes the place of, once all points are in it.
     older: Option<u64>,
-    /// Partitions whose points are to be taken anew for this file.
-    anew: VecDeque<PartitionId>,
+    /// Partitions whose points are to be taken, as soon as all their batches were given to the WAL.
+    due: VecDeque<PartitionId>,
     /// The file gives way to the next when it is longer.
     len_max: u64,
     /// Points in the order of the WAL, and where it must be durable to for them.
@@ -55,7 +55,7 @@ impl Points {
             at: At::Nothing,
             len: 0,
             older: None,
-            anew: VecDeque::new(),
+            due: VecDeque::new(),
             len_max: config.wal.bytes_max / RECOVERY_POINTS_WAL_PART,
             taken: VecDeque::new(),
             bytes: 0,
@@ -72,38 +72,45 @@ impl Points {
 }
 
 impl Owner {
-    /// Takes a point of the partition if its active segment has grown enough since the last one.
+    /// A point of the partition is due if its active segment has grown enough since the last one.
     pub(super) fn note_point(&mut self, id: PartitionId) {
-        let Some(partition) = self.partitions.get(&id) else { return };
+        let Some(partition) = self.partitions.get_mut(&id) else { return };
         let Some(len) = partition.replica.log.recovery_point_len() else { return };
         // A shorter segment is a new one.
         let pointed = if partition.pointed > len { 0 } else { partition.pointed };
         let run = self.config.wal.run_bytes_max.max(u64::from(len)) / u64::from(RECOVERY_POINT_PART);
         if u64::from(len - pointed) >= run && !self.points.is_full() {
-            self.take_point(id);
+            partition.pointed = len;
+            self.points.due.push_back(id);
         }
     }
 
-    fn take_point(&mut self, id: PartitionId) {
-        let Some(partition) = self.partitions.get_mut(&id) else { return };
-        let log = &partition.replica.log;
-        let Some(len) = log.recovery_point_len() else { return };
-        if let Some(point) = points::seal(&log.recovery_point(id)) {
-            self.points.bytes += point.len();
-            self.points.taken.push_back((id, log.log_end(), point));
+    fn take_points(&mut self) {
+        for _ in 0..self.points.due.len() {
+            if self.points.is_full() {
+                return;
+            }
+            let Some(id) = self.points.due.pop_front() else { return };
+            let Some(partition) = self.partitions.get_mut(&id) else { continue };
+            let log = &partition.replica.log;
+            let Some(len) = log.recovery_point_len() else { continue };
+            let Some(point) = log.recovery_point(id) else {
+                self.points.due.push_back(id);
+                continue;
+            };
+            if let Some(point) = points::seal(&point) {
+                self.points.bytes += point.len();
+                self.points.taken.push_back((id, log.log_end(), point));
+            }
+            partition.pointed = len;
         }
-        partition.pointed = len;
     }
 
     pub(super) fn turn_points(&mut self) {
         if self.stopping {
             return;
         }
-        while !self.points.is_full()
-            && let Some(id) = self.points.anew.pop_front()
-        {
-            self.take_point(id);
-        }
+        self.take_points();
         match self.points.at {
             At::Nothing if !self.points.taken.is_empty() => {
                 self.points.at = At::Creating;
@@ -129,14 +136,14 @@ impl Owner {
                 parts: alloc::vec![bytes],
                 durability,
             });
-        } else if self.points.older.is_some() && self.points.anew.is_empty() && self.points.taken.is_empty() {
+        } else if self.points.older.is_some() && self.points.due.is_empty() && self.points.taken.is_empty() {
             self.points.at = At::Syncing;
             let file = self.points.file();
             self.issue(Op::Points, |op| Effect::Sync { op, file });
         } else if self.points.older.is_none() && self.points.len > self.points.len_max {
             self.points.older = Some(self.points.number);
             self.points.number = self.points.number.saturating_add(self.points.step);
-            self.points.anew = self.partitions.keys().copied().collect();
+            self.points.due = self.partitions.keys().copied().collect();
             self.points.len = 0;
             self.points.at = At::Creating;
             self.issue_change(Op::Points, self.points.file(), FileChange::Create { len: 0 });
@@ -163,7 +170,7 @@ impl Owner {
         if matches!(outcome, Outcome::Failed { .. }) {
             self.points.at = At::GivenUp;
             self.points.taken.clear();
-            self.points.anew.clear();
+            self.points.due.clear();
             self.points.bytes = 0;
             self.events.push_back(Event::Marked(Mark::RecoveryPointsGivenUp));
             return;
