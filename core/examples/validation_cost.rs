@@ -54,6 +54,7 @@ fn main() -> ExitCode {
         for _ in 0..ROUNDS {
             for (sum, validation) in nanos.iter_mut().zip([Validation::Records, Validation::Crc]) {
                 let policy = ProducePolicy {
+                    expanded_bytes_max: usize::MAX,
                     batch_bytes_max: u32::try_from(BATCH_BYTES_MAX).expect("below 4 GiB"),
                     zstd: ZstdPolicy::Accept,
                     timestamps: TimestampWindow::ANY,

@@ -167,6 +167,10 @@ pub const DECOMPRESSED_BYTES_FREE: usize = 16 * 1024 * 1024;
 /// Beyond [`DECOMPRESSED_BYTES_FREE`], a batch may expand to this many times its length; deflate itself cannot exceed it by much.
 pub const DECOMPRESSION_RATIO_MAX: usize = 1024;
 
+/// A batch that is produced may expand to this part of its shard's memory, and to [`DECOMPRESSED_BYTES_FREE`]: its records are in memory as
+/// a whole, beside the shard's pools.
+pub const DECOMPRESSED_MEMORY_PART: usize = 4;
+
 /// No batch may expand to more than this.
 pub const DECOMPRESSED_BYTES_MAX: usize = 128 * 1024 * 1024;
 
@@ -181,6 +185,9 @@ pub const PRODUCERS_PER_PARTITION_MAX: usize = 10_000;
 
 /// One destaging write of one partition is at most this long.
 pub const DESTAGE_BYTES_MAX: u64 = 4 * 1024 * 1024;
+
+/// ... in pieces of this many bytes, one after the other: what is logged meanwhile waits behind one of them on the disk, not behind the run.
+pub const DESTAGE_WRITE_BYTES_MAX: usize = 1024 * 1024;
 
 /// Destaging without hurry waits for whole blocks of this many bytes at least: each run costs a sync of its segment.
 pub const DESTAGE_RUN_BYTES_MIN: u64 = 64 * 1024;

@@ -66,11 +66,15 @@ class Broker:
     def is_alive(self):
         return self.process is not None and self.process.poll() is None
 
-    def memory_bytes(self):
+    def memory_bytes(self, field="VmRSS"):
         """What the process holds of the machine's memory."""
         with open(f"/proc/{self.process.pid}/status", encoding="utf-8") as status:
-            line = next(line for line in status if line.startswith("VmRSS:"))
+            line = next(line for line in status if line.startswith(f"{field}:"))
         return int(line.split()[1]) * 1024
+
+    def most_memory_bytes(self):
+        """The most that it ever held."""
+        return self.memory_bytes("VmHWM")
 
     def open_files(self):
         return len(os.listdir(f"/proc/{self.process.pid}/fd"))

@@ -16,7 +16,7 @@ use crate::config::{BatchValidation, Compression};
 use crate::controller::TopicImage;
 use crate::group::topics::is_internal;
 use crate::id::{NodeId, PartitionId, TopicId};
-use crate::limits::PRODUCE_WAIT_MIN;
+use crate::limits::{DECOMPRESSED_BYTES_FREE, DECOMPRESSED_MEMORY_PART, PRODUCE_WAIT_MIN};
 use crate::mutant::{self, Mutant};
 use crate::replica::{
     Acks, PartitionError, PartitionOp, PartitionReply, ProduceOp, ProduceReply, Recompress,
@@ -164,7 +164,9 @@ fn check(
         return Err(Failure::new(ErrorCode::TransactionalIdAuthorizationFailed, message).into());
     }
     let policy = policy(context, head, topic);
-    let checked = validate_produced(bytes, &policy, &mut context.shared.scratch).map_err(|error| {
+    let checked = validate_produced(bytes, &policy, &mut context.shared.scratch);
+    context.shared.scratch.let_go();
+    let checked = checked.map_err(|error| {
         let record =
             if let BatchError::Record { index, .. } = error { i32::try_from(index).ok() } else { None };
         Fault { failure: error::of_batch(&error), record, leader: None }
@@ -202,6 +204,8 @@ fn policy(context: &Context<'_>, head: Head, topic: &TopicImage) -> ProducePolic
     };
     ProducePolicy {
         batch_bytes_max: topic.config.batch_bytes_max,
+        expanded_bytes_max: (context.config.memory_bytes / DECOMPRESSED_MEMORY_PART)
+            .max(DECOMPRESSED_BYTES_FREE),
         zstd: if head.version >= 7 { ZstdPolicy::Accept } else { ZstdPolicy::Refuse },
         timestamps,
         key: if topic.config.cleanup.compacts() { KeyPolicy::Required } else { KeyPolicy::Optional },

@@ -113,14 +113,29 @@ impl Scratch {
         self.decompress_within(codec, compressed, expansion_max(compressed.len()))
     }
 
+    /// The same for what is not trusted, which is refused if it is longer than `bytes_max`.
+    pub(super) fn decompress_at_most<'s>(
+        &'s mut self,
+        codec: Codec,
+        compressed: &'s [u8],
+        bytes_max: usize,
+    ) -> Result<&'s [u8], BatchError> {
+        self.decompress_within(codec, compressed, expansion_max(compressed.len()).min(bytes_max))
+    }
+
+    /// Keeps no more memory than the next usual batch needs.
+    pub fn let_go(&mut self) {
+        self.bytes.clear();
+        self.bytes.shrink_to(SCRATCH_BYTES_KEPT);
+    }
+
     pub(super) fn decompress_within<'s>(
         &'s mut self,
         codec: Codec,
         compressed: &'s [u8],
         limit: usize,
     ) -> Result<&'s [u8], BatchError> {
-        self.bytes.clear();
-        self.bytes.shrink_to(SCRATCH_BYTES_KEPT);
+        self.let_go();
         let mut out = Output { bytes: &mut self.bytes, limit };
         let result = match codec {
             Codec::None => return Ok(compressed),
@@ -178,10 +193,19 @@ impl Output<'_> {
         self.limit - self.bytes.len()
     }
 
+    /// Makes room for `len` bytes in all. What is long is never copied to a longer place, or both would be in memory: its place is as
+    /// long as it may become, of which the system gives as much as is written to.
+    fn reserve(&mut self, len: usize) {
+        if len > self.bytes.capacity() && len > SCRATCH_BYTES_KEPT {
+            self.bytes.reserve_exact((self.limit + 1).max(len) - self.bytes.len());
+        }
+    }
+
     fn append(&mut self, bytes: &[u8]) -> Result<(), Fault> {
         if bytes.len() > self.room() {
             return Err(Fault::Limit);
         }
+        self.reserve(self.bytes.len() + bytes.len());
         self.bytes.extend_from_slice(bytes);
         Ok(())
     }
@@ -196,6 +220,7 @@ impl Output<'_> {
         }
         let start = self.bytes.len() - offset;
         let end = self.bytes.len() + len;
+        self.reserve(end);
         // Each round doubles what lies behind `start`, all of it whole periods of the pattern.
         while self.bytes.len() < end {
             let step = (end - self.bytes.len()).min(self.bytes.len() - start);

@@ -25,6 +25,7 @@ pub fn produced(data: &[u8]) {
 fn judged(data: &[u8]) {
     let mut scratch = Scratch::new();
     let policy = ProducePolicy {
+        expanded_bytes_max: usize::MAX,
         batch_bytes_max: u32::try_from(BATCH_BYTES_MAX).expect("the limit is below 4 GiB"),
         zstd: ZstdPolicy::Accept,
         timestamps: TimestampWindow::ANY,

@@ -49,6 +49,7 @@ const RECORDS: [NewRecord<'static>; 3] = [
 ];
 
 const POLICY: ProducePolicy = ProducePolicy {
+    expanded_bytes_max: usize::MAX,
     batch_bytes_max: 1 << 20,
     zstd: ZstdPolicy::Accept,
     timestamps: TimestampWindow::ANY,

@@ -15,6 +15,8 @@ use crate::time::Timestamp;
 pub struct ProducePolicy {
     /// `max.message.bytes`
     pub batch_bytes_max: u32,
+    /// What its records may be at most once decompressed.
+    pub expanded_bytes_max: usize,
     pub zstd: ZstdPolicy,
     pub timestamps: TimestampWindow,
     pub key: KeyPolicy,
@@ -91,7 +93,7 @@ pub fn validate_produced(
     }
     let max_timestamp = match policy.validation {
         Validation::Records => {
-            let payload = scratch.decompress(codec, batch.payload())?;
+            let payload = scratch.decompress_at_most(codec, batch.payload(), policy.expanded_bytes_max)?;
             walk(&batch, payload, policy)?
         }
         Validation::Crc => batch.max_timestamp(),

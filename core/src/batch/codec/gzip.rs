@@ -75,6 +75,7 @@ fn inflate_all(input: &mut Input<'_>, out: &mut Output<'_>, state: &mut Inflate)
     let mut room = input.bytes.len().saturating_mul(4).clamp(512, out.limit.max(512));
     loop {
         // One byte above the limit shows that there is more.
+        out.reserve(room.min(out.limit + 1));
         out.bytes.resize(room.min(out.limit + 1), 0);
         let (status, read, written) =
             inflate(state, input.bytes, out.bytes, done, TINFL_FLAG_USING_NON_WRAPPING_OUTPUT_BUF);

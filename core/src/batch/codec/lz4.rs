@@ -89,6 +89,7 @@ fn read_block(input: &mut Input<'_>, len: u32, frame: &Frame, out: &mut Output<'
     let done = out.bytes.len();
     let possible = block_len.saturating_mul(BLOCK_RATIO_MAX).min(frame.block_bytes_max);
     let room = possible.min(out.room());
+    out.reserve(done + room);
     out.bytes.resize(done + room, 0);
     match decompress_into(block, &mut out.bytes[done..]) {
         Ok(written) => {

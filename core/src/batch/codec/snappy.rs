@@ -45,15 +45,17 @@ fn block(bytes: &[u8], out: &mut Output<'_>) -> Result<(), Fault> {
         return Err(Fault::Limit);
     }
     let end = out.bytes.len() + claim;
-    // What the block claims also bounds what it may write.
-    let mut own = Output { bytes: out.bytes, limit: end };
     while !input.bytes.is_empty() {
-        element(&mut input, &mut own).map_err(|fault| match fault {
+        element(&mut input, out).map_err(|fault| match fault {
             Fault::Limit => Fault::Stream(StreamFault::Content),
             stream @ Fault::Stream(_) => stream,
         })?;
+        // What the block claims also bounds what it may write.
+        if out.bytes.len() > end {
+            return Err(StreamFault::Content.into());
+        }
     }
-    if own.bytes.len() == end { Ok(()) } else { Err(StreamFault::Content.into()) }
+    if out.bytes.len() == end { Ok(()) } else { Err(StreamFault::Content.into()) }
 }
 
 /// A varint of at most 32 bits.

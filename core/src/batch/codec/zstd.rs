@@ -111,6 +111,7 @@ fn decode_blocks(input: &mut Input<'_>, out: &mut Output<'_>, decoder: &mut Deco
             return Err(Fault::Limit);
         }
         let done = out.bytes.len();
+        out.reserve(done + ready);
         out.bytes.resize(done + ready, 0);
         let read = decoder.read(&mut out.bytes[done..]).map_err(|_| StreamFault::Content)?;
         assert!(read == ready, "what can be collected can be read");

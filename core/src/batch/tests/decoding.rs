@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use super::hex;
 use crate::batch::codec::Scratch;
 use crate::batch::error::{BatchError, StreamFault};
-use crate::batch::{Codec, fuzz};
+use crate::batch::{Codec, Compressor, fuzz};
 use crate::limits::{DECOMPRESSED_BYTES_FREE, SCRATCH_BYTES_KEPT};
 use crate::prng::Prng;
 
@@ -264,6 +264,24 @@ fn a_short_batch_may_expand_to_the_free_limit_and_no_further() {
     assert_eq!(decoded, Ok(DECOMPRESSED_BYTES_FREE));
     let limit = DECOMPRESSED_BYTES_FREE;
     assert_eq!(scratch.decompress(Codec::Zstd, &zstd_bomb(blocks + 1)), Err(BatchError::Expansion { limit }));
+}
+
+/// A vector that is outgrown would be in memory beside the one that takes its place.
+#[test]
+fn long_output_is_in_memory_once_and_not_for_longer_than_it_is_of_use() {
+    const LEN: usize = 24 << 20;
+    for codec in [Codec::Gzip, Codec::Snappy, Codec::Lz4] {
+        let mut bomb = Vec::new();
+        Compressor::new().compress(codec.into(), &vec![0; LEN], &mut bomb);
+        let mut scratch = Scratch::new();
+        let used = allocation_counter::measure(|| {
+            let len = scratch.decompress_within(codec, &bomb, LEN).map(<[u8]>::len);
+            assert_eq!(len, Ok(LEN), "{codec:?}");
+        });
+        assert!(used.bytes_max < (LEN + LEN / 4) as u64, "{codec:?} took {} bytes", used.bytes_max);
+        scratch.let_go();
+        assert!(scratch.kept_bytes() <= SCRATCH_BYTES_KEPT, "{codec:?} kept {}", scratch.kept_bytes());
+    }
 }
 
 #[test]

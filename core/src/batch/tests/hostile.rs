@@ -105,6 +105,10 @@ fn policies_are_held() {
     let old = ProducePolicy { zstd: ZstdPolicy::Refuse, ..POLICY };
     assert_eq!(validate(PYTHON_ZSTD, old), Err(BatchError::ZstdRefused));
     assert_eq!(validate(PYTHON_GZIP, old), Ok(3));
+    let limit = 10;
+    let narrow = ProducePolicy { expanded_bytes_max: limit, ..POLICY };
+    assert_eq!(validate(PYTHON_GZIP, narrow), Err(BatchError::Expansion { limit }));
+    assert_eq!(validate(PYTHON_NONE, narrow), Ok(3), "it is not compressed");
     let compacted = ProducePolicy { key: KeyPolicy::Required, ..POLICY };
     let error = BatchError::Record { index: 1, fault: RecordFault::KeyMissing };
     assert_eq!(validate(PYTHON_GZIP, compacted), Err(error));

@@ -489,6 +489,7 @@ impl Log {
     /// Appends as a leader does: the base offset of the batch, or of the one that it repeats.
     pub(super) fn append(&mut self, bytes: &[u8]) -> Result<i64, ErrorCode> {
         let policy = ProducePolicy {
+            expanded_bytes_max: usize::MAX,
             batch_bytes_max: 1 << 20,
             zstd: ZstdPolicy::Accept,
             timestamps: TimestampWindow::ANY,

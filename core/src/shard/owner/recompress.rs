@@ -22,9 +22,11 @@ impl Owner {
         let records = records.expect("the home has walked the records");
         let fits = |len: usize| len <= max as usize;
         if encoding.codec == Codec::None && !fits(HEADER_BYTES + records.len()) {
+            self.scratch.let_go();
             return Err(too_large);
         }
         let bytes = batch::recompress(&view, records, encoding, &mut self.compressor);
+        self.scratch.let_go();
         if !fits(bytes.len()) {
             return Err(too_large);
         }
