@@ -48,7 +48,7 @@ pub struct WalConfig {
     /// The first file is this long, so that a new node starts at once; each next one doubles up to `file_bytes_max`.
     pub file_bytes_min: u64,
     pub file_bytes_max: u64,
-    /// Bytes of all files of a stream. At three quarters destaging is hurried, at all of them produce waits.
+    /// Bytes of all files of a stream. At half of them what holds it up is hurried, at three quarters produce waits.
     pub bytes_max: u64,
     /// A run that goes to a segment without hurry is no longer than this, and as long as this while memory allows.
     pub run_bytes_max: u64,
@@ -62,7 +62,7 @@ impl Default for WalConfig {
     fn default() -> Self {
         Self {
             file_bytes_min: 4 << 20,
-            file_bytes_max: 256 << 20,
+            file_bytes_max: 64 << 20,
             bytes_max: 1 << 30,
             run_bytes_max: DESTAGE_BYTES_MAX,
             destage_interval: Duration::from_secs(5),

@@ -167,6 +167,8 @@ pub(super) struct Owner {
     keep_queue: VecDeque<PartitionId>,
     /// All that was dirty is in the queue and hurried; until it is empty there is no use in saying so again.
     hurrying: bool,
+    /// What held up the log was hurried last so that it could lose its frames up to this one.
+    relieved: Lsn,
     keep_jobs: usize,
     /// Runs on their way to a segment, and those that are there and wait for their sync.
     destages_writing: usize,
@@ -287,6 +289,7 @@ impl Owner {
             dirty,
             keep_queue: VecDeque::new(),
             hurrying: false,
+            relieved: Lsn(0),
             keep_jobs: 0,
             destages_writing: 0,
             destages_written: Vec::new(),
@@ -435,7 +438,7 @@ impl Owner {
         }
         if self.memory_at.is_some_and(|at| at <= now.mono) {
             self.memory_at = None;
-            if !self.parked.is_empty() {
+            if !self.parked.is_empty() && self.needs_room() {
                 self.hurry();
             }
             self.unpark(now);
@@ -597,6 +600,14 @@ impl Pin {
         } else {
             #[expect(clippy::cast_possible_truncation, reason = "only an index of 32 bits carries the mark")]
             Self::Legacy((pin & !LEGACY_MARK) as u32)
+        }
+    }
+
+    /// Whether it keeps the log of this life, up to the frame `until`, or one of an earlier life.
+    pub(super) fn holds_up(self, until: Lsn) -> bool {
+        match self {
+            Self::Frame(lsn) => lsn <= until,
+            Self::Legacy(_) => true,
         }
     }
 }

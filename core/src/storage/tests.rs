@@ -29,6 +29,8 @@ struct Bench {
     pins: Vec<(Offset, Lsn)>,
     /// Where the last write went.
     last_write: (u64, u64, usize),
+    /// How many files were made.
+    created: usize,
 }
 
 fn bench(file_bytes: u64) -> Bench {
@@ -47,6 +49,7 @@ fn bench(file_bytes: u64) -> Bench {
         next: Offset::ZERO,
         pins: Vec::new(),
         last_write: (0, 0, 0),
+        created: 0,
     }
 }
 
@@ -106,6 +109,7 @@ impl Bench {
             }
             WalOrder::Create { file, len } => {
                 self.files.insert(file, vec![0; usize::try_from(len).unwrap()]);
+                self.created += 1;
                 WalDone::Changed
             }
             WalOrder::Recycle { from, to } => {
@@ -126,6 +130,17 @@ impl Bench {
 
     fn write(&mut self, len: usize) {
         self.push(len);
+        self.run();
+    }
+
+    /// Writes until there is so much to relieve the log of, then lets all of it go.
+    fn swell(&mut self) {
+        while !self.wal.is_pressed() {
+            self.write(10_000);
+        }
+        for (_, lsn) in core::mem::take(&mut self.pins) {
+            self.wal.release(lsn);
+        }
         self.run();
     }
 
@@ -322,6 +337,32 @@ fn files_are_recycled_behind_the_checkpoint_and_stale_frames_do_not_come_back() 
         assert_eq!(walked.last, bench.wal.durable());
     }
     assert!(numbers.last() > numbers.first());
+}
+
+/// A new file costs as many bytes as are logged in it.
+#[test]
+fn a_log_that_swells_again_and_again_makes_no_more_files() {
+    let mut bench = bench(16 * BLOCK_BYTES as u64);
+    bench.swell();
+    let (created, files) = (bench.created, bench.files.len());
+    assert!(created >= 32, "half of the files that there may be");
+    for _ in 0..5 {
+        bench.swell();
+    }
+    assert!(bench.created <= created + 2, "one to write to and one behind it");
+    assert!(bench.files.len() <= files + 2);
+}
+
+#[test]
+fn a_log_is_relieved_again_when_it_has_grown_by_a_part() {
+    let mut bench = bench(16 * BLOCK_BYTES as u64);
+    (0..80).for_each(|_| bench.write(100));
+    let until = bench.wal.carry_until();
+    assert!(!bench.wal.has_aged(until));
+    (0..15).for_each(|_| bench.write(100));
+    assert!(!bench.wal.has_aged(until));
+    (0..20).for_each(|_| bench.write(100));
+    assert!(bench.wal.has_aged(until), "{until:?}, now {:?}", bench.wal.carry_until());
 }
 
 #[test]

@@ -224,7 +224,7 @@ impl Wal {
         if needed > pool.page_bytes_max() {
             return Err(NoRoom::Ever);
         }
-        if reason == Append::New && self.live_bytes() >= self.sizes.bytes_max / 4 * 3 {
+        if reason == Append::New && self.is_full() {
             return Err(NoRoom::Log);
         }
         if self.waiting_bytes + len > WAL_WAITING_BYTES_MAX && self.waiting_bytes > 0 {
@@ -263,7 +263,12 @@ impl Wal {
         self.full.iter().chain(&self.open).map(|group| group.builder.page_bytes()).sum()
     }
 
-    /// Whether the log grows faster than it is let go: destaging should hurry, and old batches be carried forward.
+    /// Whether the log takes no new batch before older ones are let go.
+    pub fn is_full(&self) -> bool {
+        self.live_bytes() >= self.sizes.bytes_max / 4 * 3
+    }
+
+    /// Whether the log grows faster than it is let go: what holds it up should be destaged or carried forward.
     pub fn is_pressed(&self) -> bool {
         self.full_disk || self.live_bytes() >= self.sizes.bytes_max / 2
     }
@@ -290,6 +295,12 @@ impl Wal {
     pub fn carry_until(&self) -> Lsn {
         let live = self.next_lsn.0 - self.first_live().0;
         Lsn(self.first_live().0 + live / 2)
+    }
+
+    /// Whether so much was written since the log was to lose its frames up to `until` that there is more to lose by now.
+    pub fn has_aged(&self, until: Lsn) -> bool {
+        let live = self.next_lsn.0 - self.first_live().0;
+        self.carry_until().0 >= until.0 + (live / 8).max(1)
     }
 
     pub fn live_bytes(&self) -> u64 {
@@ -483,12 +494,16 @@ impl Wal {
         if wanted && !self.full_disk {
             return self.order_file(needed, spare);
         }
-        // Files that cannot be of use again go; one of full length is kept to be recycled.
+        // Files that cannot be of use again go. Those of full length are kept to be recycled, up to what the log grows to before it
+        // is relieved: a new one costs as many bytes as are logged in it.
         let (number, len) = spare?;
-        (len < self.sizes.file_bytes_max || self.next.is_some()).then(|| {
-            self.change = Some(Change::Remove { number });
-            WalOrder::Remove { file: number }
-        })
+        let all: u64 = self.files.values().sum();
+        (len < self.sizes.file_bytes_max || self.next.is_some() && all > self.sizes.bytes_max / 2).then(
+            || {
+                self.change = Some(Change::Remove { number });
+                WalOrder::Remove { file: number }
+            },
+        )
     }
 
     fn order_file(&mut self, needed: u64, spare: Option<(u64, u64)>) -> Option<WalOrder> {

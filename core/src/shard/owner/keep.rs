@@ -9,7 +9,7 @@ use crate::buf::{PageMut, Slice};
 use crate::id::{FileId, Offset, PartitionId, ShardId, StreamId};
 use crate::limits::{
     BLOCK_BYTES, DESTAGE_BYTES_MAX, DESTAGE_JOBS_MAX, DESTAGE_MEMORY_PART, DESTAGE_RUN_BYTES_MIN,
-    DESTAGE_SYNCS_AT_ONCE, HEADS_MEMORY_PART, RETIRE_JOBS_MAX,
+    DESTAGE_SYNCS_AT_ONCE, DESTAGE_WRITE_BYTES_MAX, HEADS_MEMORY_PART, RETIRE_JOBS_MAX,
 };
 use crate::log::{CreateFile, Destage, DestagePlan, Ending, SegmentName};
 use crate::mutant::{self, Mutant};
@@ -45,8 +45,16 @@ pub(super) struct DestageJob {
     at: u64,
     until: u64,
     ending: Ending,
+    /// What is still to be written, of which at most so many bytes go to the disk at once.
     bytes: Slice,
     step: Step,
+}
+
+impl DestageJob {
+    /// What the next write takes.
+    fn chunk(&self) -> usize {
+        self.bytes.len().min(DESTAGE_WRITE_BYTES_MAX)
+    }
 }
 
 /// A WAL stream of an earlier life that still holds tails of this shard.
@@ -82,14 +90,31 @@ impl Owner {
             return;
         }
         self.hurrying = true;
+        self.hurry_those(|_| true);
+    }
+
+    /// A log that grows long is relieved of what holds it up, which may be little of partitions that nobody writes to any more.
+    /// The others go on in long runs.
+    fn relieve_wal(&mut self) {
+        if !self.hurrying && self.wal.is_pressed() && self.wal.has_aged(self.relieved) {
+            let until = self.wal.carry_until();
+            self.relieved = until;
+            self.hurry_those(|pin| pin.is_none_or(|pin| pin.holds_up(until)));
+        }
+    }
+
+    /// Hurries what is dirty and has such an oldest batch.
+    fn hurry_those(&mut self, choose: impl Fn(Option<Pin>) -> bool) {
         // Pages and files of the WAL come free in the order in which they were written.
         let pin = |id: &PartitionId| {
             let oldest = self.partitions.get(id).and_then(|p| p.replica.log.undestaged().next());
             oldest.map(|batch| batch.wal_file)
         };
-        let mut dirty: Vec<(Option<u64>, PartitionId)> = self.dirty.iter().map(|id| (pin(id), *id)).collect();
-        dirty.sort_unstable();
-        for (_, id) in dirty {
+        let dirty = self.dirty.iter().map(|id| (pin(id), *id));
+        let mut chosen: Vec<(Option<u64>, PartitionId)> =
+            dirty.filter(|(pin, _)| choose(pin.map(Pin::decode))).collect();
+        chosen.sort_unstable();
+        for (_, id) in chosen {
             if let Some(partition) = self.partitions.get_mut(&id) {
                 partition.urgency = Urgency::Hurried;
             }
@@ -97,10 +122,14 @@ impl Owner {
         }
     }
 
+    /// Whether produce waits, or will at once, for what destaging lets go.
+    pub(super) fn needs_room(&self) -> bool {
+        self.memory == Memory::Short || self.wal.is_full() || self.wal.is_disk_full()
+    }
+
     /// What of a partition goes to its segment now.
     fn destage_mode(&self, urgency: Urgency) -> Destage {
-        let needs_room = self.memory == Memory::Short || self.wal.is_pressed() || !self.parked.is_empty();
-        if needs_room || urgency == Urgency::Hurried {
+        if self.needs_room() || urgency == Urgency::Hurried {
             Destage::Blocks
         } else {
             Destage::Runs(self.run_bytes())
@@ -115,6 +144,7 @@ impl Owner {
         if self.stopping {
             return;
         }
+        self.relieve_wal();
         while self.retire_jobs < RETIRE_JOBS_MAX {
             let Some(id) = self.retire_due.pop_first() else { break };
             self.retire(now, id);
@@ -241,7 +271,7 @@ impl Owner {
     fn issue_step(&mut self, job: DestageJob) {
         self.destages_writing += usize::from(job.step != Step::Sync);
         let file = FileId::Segment { partition: job.partition, base: job.segment_base };
-        let (at, until, bytes) = (job.at, job.until, job.bytes.clone());
+        let (at, until, bytes) = (job.at, job.until, job.bytes.cut(0, job.chunk()));
         match job.step {
             Step::Create => self.issue_change(Op::Destage(job), file, FileChange::Create { len: 0 }),
             Step::Write => self.issue(Op::Destage(job), |op| {
@@ -286,6 +316,12 @@ impl Owner {
             Step::Create => {
                 let partition = self.partitions.get_mut(&id).expect("checked above");
                 partition.replica.log.on_file_created(job.segment_base);
+                Step::Write
+            }
+            Step::Write if job.chunk() < job.bytes.len() => {
+                let chunk = job.chunk();
+                job.at += chunk as u64;
+                job.bytes.advance(chunk);
                 Step::Write
             }
             Step::Write if job.ending == Ending::Cut => Step::Cut,
@@ -378,14 +414,10 @@ impl Owner {
             return;
         }
         let log = &partition.replica.log;
-        let holds_up = |pin: u64| match Pin::decode(pin) {
-            Pin::Frame(lsn) => lsn <= threshold,
-            Pin::Legacy(_) => true,
-        };
         let batches: Vec<(Entry, Slice)> = log
             .undestaged()
             .take_while(|batch| batch.last < log.durable_end())
-            .filter(|batch| holds_up(batch.wal_file))
+            .filter(|batch| Pin::decode(batch.wal_file).holds_up(threshold))
             .map(|batch| {
                 let entry = Entry {
                     partition: id,
@@ -403,7 +435,7 @@ impl Owner {
         for (entry, bytes) in batches {
             match self.wal.reserve(&mut self.wal_pool, bytes.len(), Append::CarriedForward) {
                 Ok(()) => {}
-                Err(NoRoom::Memory) => return self.end_segment(id),
+                Err(NoRoom::Memory) => return self.pad(id),
                 Err(NoRoom::Log | NoRoom::Write | NoRoom::Ever) => return,
             }
             self.wal.push(entry, &bytes, Append::CarriedForward, |_| {});

@@ -65,7 +65,9 @@ impl Owner {
             Verdict::NoRoom => {
                 self.events.push_back(Event::Marked(Mark::ProduceParked));
                 self.parked.push_back(call);
-                self.hurry();
+                if self.needs_room() {
+                    self.hurry();
+                }
             }
         }
     }
@@ -251,9 +253,14 @@ impl Owner {
         id: PartitionId,
         batch: &[u8],
     ) -> Result<Offset, NotAppended> {
-        self.reserve(batch.len()).inspect_err(|_| self.hurry()).map_err(|none| match none {
-            NoRoom::Ever => NotAppended::TooLarge,
-            NoRoom::Log | NoRoom::Write | NoRoom::Memory => NotAppended::NoRoom,
+        self.reserve(batch.len()).map_err(|none| {
+            if self.needs_room() {
+                self.hurry();
+            }
+            match none {
+                NoRoom::Ever => NotAppended::TooLarge,
+                NoRoom::Log | NoRoom::Write | NoRoom::Memory => NotAppended::NoRoom,
+            }
         })?;
         let info =
             BatchView::parse(batch).and_then(|(view, _)| view.info()).expect("the shard made the batch");
