@@ -65,7 +65,12 @@ LOADS = {
         ),
         ("Produce", 2000, 8000),
     ),
-    "fetch": (
+    "fetch-tail": (
+        bench("fetch", "--load-mib", "64", "--seconds", "0.5", "--warmup-seconds", "0"),
+        ("Fetch", 24, 240),
+    ),
+    # What follows these is in memory, however little there is of it.
+    "fetch-cold": (
         bench("fetch", "--load-mib", "64", "--seconds", "0.5", "--warmup-seconds", "0"),
         ("Fetch", 0, 24),
     ),

@@ -50,13 +50,13 @@ const MIB: usize = 1 << 20;
 
 const USUAL: Workload = Workload { name: "", transcript: "", memory_bytes: 512 * MIB, reads: Reads::Memory };
 
-/// What is counted. `fetch-cold` reads the same as `fetch-tail`, but a quarter of the memory is for the tails of logs, and it has so little
-/// that they are on the disk only.
+/// What is counted. `fetch-cold` is asked the first of what `fetch-tail` is, but a quarter of the memory is for the tails of logs, and it
+/// has so little that they are on the disk only.
 pub(crate) const WORKLOADS: [Workload; 8] = [
     Workload { name: "produce-64k", transcript: "produce-64k", ..USUAL },
     Workload { name: "produce-unbatched", transcript: "produce-unbatched", ..USUAL },
-    Workload { name: "fetch-tail", transcript: "fetch", ..USUAL },
-    Workload { name: "fetch-cold", transcript: "fetch", memory_bytes: 128 * MIB, reads: Reads::Disk },
+    Workload { name: "fetch-tail", transcript: "fetch-tail", ..USUAL },
+    Workload { name: "fetch-cold", transcript: "fetch-cold", memory_bytes: 128 * MIB, reads: Reads::Disk },
     Workload { name: "fetch-follow", transcript: "follow", ..USUAL },
     Workload { name: "metadata", transcript: "metadata", ..USUAL },
     Workload { name: "list-offsets", transcript: "list-offsets", ..USUAL },

@@ -95,7 +95,7 @@ impl Owner {
 
     /// A log that grows long is relieved of what holds it up, which may be little of partitions that nobody writes to any more.
     /// The others go on in long runs.
-    fn relieve_wal(&mut self) {
+    pub(super) fn relieve_wal(&mut self) {
         if !self.hurrying && self.wal.is_pressed() && self.wal.has_aged(self.relieved) {
             let until = self.wal.carry_until();
             self.relieved = until;
@@ -144,7 +144,6 @@ impl Owner {
         if self.stopping {
             return;
         }
-        self.relieve_wal();
         while self.retire_jobs < RETIRE_JOBS_MAX {
             let Some(id) = self.retire_due.pop_first() else { break };
             self.retire(now, id);

@@ -113,6 +113,7 @@ impl Owner {
         for (partition, end) in ends {
             self.on_durable(partition, end);
         }
+        self.relieve_wal();
         self.unpark(now);
     }
 
