@@ -14,6 +14,8 @@ use highwater_core::wire::messages::create_topics_request::{
     CreatableTopic, CreatableTopicConfig, CreateTopicsRequest,
 };
 use highwater_core::wire::messages::create_topics_response::CreateTopicsResponse;
+use highwater_core::wire::messages::delete_topics_request::DeleteTopicsRequest;
+use highwater_core::wire::messages::delete_topics_response::DeleteTopicsResponse;
 use highwater_core::wire::messages::list_offsets_request::{
     ListOffsetsPartition, ListOffsetsRequest, ListOffsetsTopic,
 };
@@ -28,6 +30,7 @@ use crate::groups::succeeded;
 
 pub(crate) const GREET_VERSION: i16 = 2;
 pub(crate) const CREATE_VERSION: i16 = 5;
+const DELETE_VERSION: i16 = 3;
 pub(crate) const METADATA_VERSION: i16 = 8;
 pub(crate) const LIST_OFFSETS_VERSION: i16 = 5;
 
@@ -217,6 +220,22 @@ impl Setup {
             }
         }
         Ok(())
+    }
+
+    /// One that is not there is no failure.
+    pub(crate) fn delete(&mut self, topic: &str) -> Result<(), Failure> {
+        let timeout_ms = 30_000;
+        let request =
+            DeleteTopicsRequest { topic_names: vec![topic], timeout_ms, ..DeleteTopicsRequest::default() };
+        let mut writer = begun(ApiKey::DeleteTopics, DELETE_VERSION)?;
+        request.encode(DELETE_VERSION, &mut writer)?;
+        let frame = self.ask(writer)?;
+        let mut reader = answer(ApiKey::DeleteTopics, DELETE_VERSION, &frame)?;
+        let response = DeleteTopicsResponse::decode(DELETE_VERSION, &mut reader)?;
+        let codes = response.responses.iter().map(|result| result.error_code);
+        let bad =
+            codes.into_iter().find(|&code| code != 0 && code != ErrorCode::UnknownTopicOrPartition.code());
+        bad.map_or(Ok(()), |code| Err(Failure(format!("cannot delete {topic}: error {code}"))))
     }
 
     /// Waits until all partitions have a leader.

@@ -101,6 +101,7 @@ pub(crate) struct RestartArgs {
     /// 2^30 bytes of batches that are written first. With 0 the broker begins each time with an empty directory.
     #[arg(long, default_value_t = 12.0)]
     pub(crate) gib: f64,
+    /// With data, only the first one counts.
     #[arg(long, default_value_t = 3)]
     pub(crate) times: u32,
     /// Where the brokers keep their data; emptied before.

@@ -4,8 +4,9 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use std::os::fd::OwnedFd;
 
-use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 
 use super::connection::{Asked, Connection};
 use super::role::{Calling, Consuming, Producing, Role};
@@ -117,13 +118,22 @@ impl Worker {
             now + SECOND_NANOS / 100
         };
         let nanos = next.min(over).saturating_sub(now);
-        let timeout = Timespec {
+        let mut timeout = Timespec {
             tv_sec: i64::try_from(nanos / SECOND_NANOS).unwrap_or(i64::MAX),
             tv_nsec: i64::try_from(nanos % SECOND_NANOS).expect("less than a second"),
         };
         events.clear();
+        // epoll waits for whole milliseconds, which would be in every latency of a low rate.
+        if next < over {
+            let mut ready = [PollFd::new(&self.epoll, PollFlags::IN)];
+            match poll(&mut ready, Some(&timeout)) {
+                Ok(0) | Err(Errno::INTR) => return Ok(()),
+                Ok(_) => timeout = Timespec::default(),
+                Err(error) => return Err(error.into()),
+            }
+        }
         match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(events), Some(&timeout)) {
-            Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
+            Ok(_) | Err(Errno::INTR) => Ok(()),
             Err(error) => Err(error.into()),
         }
     }
