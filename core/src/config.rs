@@ -10,7 +10,7 @@ use alloc::string::String;
 pub use self::loggers::{LOGGER_ROOT, LOGGERS, LogLevel};
 pub use self::topic::{BatchValidation, Cleanup, Compression, TimestampType, TopicConfig};
 use crate::id::{NodeId, Uuid};
-use crate::limits::DESTAGE_BYTES_MAX;
+use crate::limits::{DESTAGE_BYTES_MAX, DESTAGE_WRITE_BYTES_MAX};
 use crate::time::Duration;
 
 /// The configuration of a node, the same for all its shards.
@@ -52,6 +52,8 @@ pub struct WalConfig {
     pub bytes_max: u64,
     /// A run that goes to a segment without hurry is no longer than this, and as long as this while memory allows.
     pub run_bytes_max: u64,
+    /// ... and goes there in pieces of at most this many bytes (whole blocks), one after the other.
+    pub write_bytes_max: usize,
     /// Unsealed data is destaged at the latest after this long.
     pub destage_interval: Duration,
     /// Silence after a group that makes the shard write a `Seal` frame.
@@ -65,6 +67,7 @@ impl Default for WalConfig {
             file_bytes_max: 64 << 20,
             bytes_max: 1 << 30,
             run_bytes_max: DESTAGE_BYTES_MAX,
+            write_bytes_max: DESTAGE_WRITE_BYTES_MAX,
             destage_interval: Duration::from_secs(5),
             seal_after: Duration::from_millis(10),
         }

@@ -90,6 +90,8 @@ mutants! {
         "A read at the end of the log is out of range.";
     CutLosesBlock, "cut-loses-block", Log,
         "The last block of a full segment is cut off.";
+    DestagePieceLost, "destage-piece-lost", Log,
+        "Only the first piece of a run goes to its segment.";
     WrongBaseOffset, "wrong-base-offset", Log,
         "The first batch of a new segment is stamped with the next offset.";
     EpochStartsLate, "epoch-starts-late", Log,

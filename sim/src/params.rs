@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use std::str::FromStr;
 
 use highwater_core::id::NodeId;
-use highwater_core::limits::{DESTAGE_BYTES_MAX, DESTAGE_RUN_BYTES_MIN};
+use highwater_core::limits::{
+    BLOCK_BYTES, DESTAGE_BYTES_MAX, DESTAGE_RUN_BYTES_MIN, DESTAGE_WRITE_BYTES_MAX,
+};
 use highwater_core::mutant::Mutant;
 use highwater_core::prng::Prng;
 use highwater_core::shard::{Config, TopicConfig, WalConfig};
@@ -343,6 +345,12 @@ fn draw_config(prng: &mut Prng, tuning: &Tuning) -> Config {
                 DESTAGE_BYTES_MAX
             } else {
                 DESTAGE_RUN_BYTES_MIN
+            },
+            // Nor is this: runs are too short here for the pieces that a node makes of them.
+            write_bytes_max: if prng.clone().chance(500_000) {
+                8 * BLOCK_BYTES
+            } else {
+                DESTAGE_WRITE_BYTES_MAX
             },
             // A node that has a few bytes to destage looks at them at each interval, for as long as the run lasts.
             destage_interval: prng

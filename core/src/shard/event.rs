@@ -241,6 +241,8 @@ pub enum Mark {
     /// A block that is not full is written, because carrying its bytes forward would free neither the WAL nor memory; or its segment is ended.
     BlockPadded,
     SegmentEndedEarly,
+    /// A run goes to its segment in more than one write.
+    DestagedInPieces,
     /// A batch was destaged while it was carried forward.
     CarriedInVain,
     /// The end of the log gets a file of its own before the last one with batches is deleted.
@@ -262,8 +264,8 @@ names! {
     /// Every mark.
     Mark:
     ProduceParked ProduceRefused UnwrittenRefused CallBeforeImage DuplicateInFlight ReadStarved DestageStarved ConnectionStarved
-    ReadAgain WatchRipe ConnectionHeldBack BlockPadded SegmentEndedEarly CarriedInVain ActiveFileCreated DeletedAtWork
-    LegacyReleased StreamRemoved RecoveryResumed RecoveryPointRefused RecoveryPointsRenewed RecoveryPointsGivenUp
+    ReadAgain WatchRipe ConnectionHeldBack BlockPadded SegmentEndedEarly DestagedInPieces CarriedInVain ActiveFileCreated
+    DeletedAtWork LegacyReleased StreamRemoved RecoveryResumed RecoveryPointRefused RecoveryPointsRenewed RecoveryPointsGivenUp
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use crate::buf::{PageMut, Slice};
 use crate::id::{FileId, Offset, PartitionId, ShardId, StreamId};
 use crate::limits::{
     BLOCK_BYTES, DESTAGE_BYTES_MAX, DESTAGE_JOBS_MAX, DESTAGE_MEMORY_PART, DESTAGE_RUN_BYTES_MIN,
-    DESTAGE_SYNCS_AT_ONCE, DESTAGE_WRITE_BYTES_MAX, HEADS_MEMORY_PART, RETIRE_JOBS_MAX,
+    DESTAGE_SYNCS_AT_ONCE, HEADS_MEMORY_PART, RETIRE_JOBS_MAX,
 };
 use crate::log::{CreateFile, Destage, DestagePlan, Ending, SegmentName};
 use crate::mutant::{self, Mutant};
@@ -45,15 +45,16 @@ pub(super) struct DestageJob {
     at: u64,
     until: u64,
     ending: Ending,
-    /// What is still to be written, of which at most so many bytes go to the disk at once.
     bytes: Slice,
+    /// How many of `bytes` are in the file.
+    written: usize,
     step: Step,
 }
 
 impl DestageJob {
-    /// What the next write takes.
-    fn chunk(&self) -> usize {
-        self.bytes.len().min(DESTAGE_WRITE_BYTES_MAX)
+    /// Where in its bytes the next write ends.
+    fn write_end(&self, most: usize) -> usize {
+        self.bytes.len().min(self.written + most)
     }
 }
 
@@ -249,7 +250,16 @@ impl Owner {
         let (bytes, until) = (page, at + bytes as u64);
         self.partitions.get_mut(&id).expect("it was looked up").keeping = Keeping::Busy;
         self.keep_jobs += 1;
-        self.issue_step(DestageJob { partition: id, segment_base, at, until, ending, bytes, step });
+        self.issue_step(DestageJob {
+            partition: id,
+            segment_base,
+            at,
+            until,
+            ending,
+            bytes,
+            written: 0,
+            step,
+        });
     }
 
     /// Syncs what was written, many at once.
@@ -270,7 +280,8 @@ impl Owner {
     fn issue_step(&mut self, job: DestageJob) {
         self.destages_writing += usize::from(job.step != Step::Sync);
         let file = FileId::Segment { partition: job.partition, base: job.segment_base };
-        let (at, until, bytes) = (job.at, job.until, job.bytes.cut(0, job.chunk()));
+        let (at, until) = (job.at + job.written as u64, job.until);
+        let bytes = job.bytes.cut(job.written, job.write_end(self.config.wal.write_bytes_max));
         match job.step {
             Step::Create => self.issue_change(Op::Destage(job), file, FileChange::Create { len: 0 }),
             Step::Write => self.issue(Op::Destage(job), |op| {
@@ -311,16 +322,16 @@ impl Owner {
             self.end_job(id);
             return;
         }
+        let most = self.config.wal.write_bytes_max;
         job.step = match job.step {
             Step::Create => {
                 let partition = self.partitions.get_mut(&id).expect("checked above");
                 partition.replica.log.on_file_created(job.segment_base);
                 Step::Write
             }
-            Step::Write if job.chunk() < job.bytes.len() => {
-                let chunk = job.chunk();
-                job.at += chunk as u64;
-                job.bytes.advance(chunk);
+            Step::Write if job.write_end(most) < job.bytes.len() && !mutant::on(Mutant::DestagePieceLost) => {
+                self.events.push_back(Event::Marked(Mark::DestagedInPieces));
+                job.written = job.write_end(most);
                 Step::Write
             }
             Step::Write if job.ending == Ending::Cut => Step::Cut,
