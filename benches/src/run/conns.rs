@@ -23,8 +23,9 @@ pub(super) fn measure(args: &ConnsArgs) -> Result<RunResult, Failure> {
         idle.greet()?;
         Ok(idle)
     };
-    // What the first of all needs is not the price of the others.
+    // What the first of all needs is not the price of the others, nor what the broker needs to tell of itself.
     let first: Setup = open()?;
+    let mut result = without_load("conns", target);
     cpu::wait_until_idle(&target.pids)?;
     let before = cpu::used(&target.pids)?;
     let begun = Instant::now();
@@ -32,7 +33,6 @@ pub(super) fn measure(args: &ConnsArgs) -> Result<RunResult, Failure> {
     let seconds = begun.elapsed().as_secs_f64();
     let opened = cpu::used(&target.pids)?;
     cpu::wait_until_idle(&target.pids)?;
-    let mut result = without_load("conns", target);
     result.figures.insert("connections opened in s".into(), seconds);
     if !target.pids.is_empty() {
         let resting = Resting::watch(target)?;
