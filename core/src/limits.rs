@@ -48,6 +48,9 @@ pub const FRAME_STALL_MAX: Duration = Duration::from_secs(30);
 /// A frame that comes more slowly than this, after its first [`FRAME_STALL_MAX`], ends its connection too.
 pub const FRAME_BYTES_PER_SECOND_MIN: u64 = 1_024;
 
+/// All that is dirty is gone through for a produce that waits at most so often, for each partition: looking at one takes a fifth of it.
+pub const HURRY_PAUSE_PER_PARTITION: Duration = Duration::from_micros(1);
+
 /// How long a connection that got no page waits until it asks again, if nothing happens before.
 pub const MEMORY_RETRY: Duration = Duration::from_millis(5);
 

@@ -22,7 +22,7 @@ use alloc::vec::Vec;
 use self::compact::Cleaner;
 use self::delete_records::StartFile;
 pub(super) use self::keep::Legacy;
-use self::keep::{DestageJob, Remove};
+use self::keep::{DestageJob, Hurry, Remove};
 use self::points::Points;
 pub(super) use self::produce::NotAppended;
 use self::produce::PendingAck;
@@ -165,10 +165,7 @@ pub(super) struct Owner {
     /// Partitions that may hold bytes which are in the WAL alone.
     dirty: BTreeSet<PartitionId>,
     keep_queue: VecDeque<PartitionId>,
-    /// All that was dirty is in the queue and hurried; until it is empty there is no use in saying so again.
-    hurrying: bool,
-    /// What held up the log was hurried last so that it could lose its frames up to this one.
-    relieved: Lsn,
+    hurry: Hurry,
     keep_jobs: usize,
     /// Runs on their way to a segment, and those that are there and wait for their sync.
     destages_writing: usize,
@@ -288,8 +285,7 @@ impl Owner {
             partitions: BTreeMap::new(),
             dirty,
             keep_queue: VecDeque::new(),
-            hurrying: false,
-            relieved: Lsn(0),
+            hurry: Hurry::none(now),
             keep_jobs: 0,
             destages_writing: 0,
             destages_written: Vec::new(),
@@ -438,8 +434,8 @@ impl Owner {
         }
         if self.memory_at.is_some_and(|at| at <= now.mono) {
             self.memory_at = None;
-            if !self.parked.is_empty() && self.needs_room() {
-                self.hurry();
+            if !self.parked.is_empty() {
+                self.hurry_for_room(now);
             }
             self.unpark(now);
             self.feed_starved();

@@ -4,21 +4,21 @@
 
 use alloc::vec::Vec;
 
-use super::{Keeping, Memory, Op, Owner, Pin, Urgency};
+use super::{Keeping, Memory, Op, Owner, Partition, Pin, Urgency};
 use crate::buf::{PageMut, Slice};
 use crate::id::{FileId, Offset, PartitionId, ShardId, StreamId};
 use crate::limits::{
     BLOCK_BYTES, DESTAGE_BYTES_MAX, DESTAGE_JOBS_MAX, DESTAGE_MEMORY_PART, DESTAGE_RUN_BYTES_MIN,
-    DESTAGE_SYNCS_AT_ONCE, HEADS_MEMORY_PART, RETIRE_JOBS_MAX,
+    DESTAGE_SYNCS_AT_ONCE, HEADS_MEMORY_PART, HURRY_PAUSE_PER_PARTITION, RETIRE_JOBS_MAX,
 };
-use crate::log::{CreateFile, Destage, DestagePlan, Ending, SegmentName};
+use crate::log::{CreateFile, Destage, DestagePlan, Ending, Log, SegmentName};
 use crate::mutant::{self, Mutant};
 use crate::shard::message::ShardMessage;
 use crate::shard::{DiskError, DiskStep, Durability, Effect, Event, FileChange, Mark, Outcome};
 use crate::storage::checkpoint::Checkpoint;
 use crate::storage::frame::{Entry, Lsn};
 use crate::storage::wal::{Append, NoRoom};
-use crate::time::Now;
+use crate::time::{Duration, Instant, Now};
 
 /// Where a destaging stands: the step that is on its way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +58,25 @@ impl DestageJob {
     }
 }
 
+/// What is to be destaged before its time, because something waits for what that lets go.
+#[derive(Debug)]
+pub(super) struct Hurry {
+    /// What is hurried is in the queue; until it is empty there is no use in saying so again.
+    is_on: bool,
+    /// When all that is dirty may be gone through again for the sake of a produce that waits.
+    again_at: Instant,
+    /// Memory is held by nothing but parts of blocks.
+    only_parts: bool,
+    /// What held up the log was hurried last so that it could lose its frames up to this one.
+    relieved: Lsn,
+}
+
+impl Hurry {
+    pub(super) const fn none(now: Now) -> Self {
+        Self { is_on: false, again_at: now.mono, only_parts: false, relieved: Lsn(0) }
+    }
+}
+
 /// A WAL stream of an earlier life that still holds tails of this shard.
 #[derive(Debug)]
 pub(in crate::shard) struct Legacy {
@@ -87,40 +106,56 @@ impl Owner {
 
     /// Everything that is dirty shall be looked at now.
     pub(super) fn hurry(&mut self) {
-        if self.hurrying {
+        if self.hurry.is_on {
             return;
         }
-        self.hurrying = true;
-        self.hurry_those(|_| true);
+        self.hurry.is_on = true;
+        self.hurry_those(|_, _| true);
+    }
+
+    /// A produce waits for what destaging lets go. Where that is memory, those come first that have a block to write: of many partitions
+    /// that hold a few bytes each, none frees much, and each costs a sync.
+    pub(super) fn hurry_for_room(&mut self, now: Now) {
+        if self.hurry.is_on || !self.needs_room() || now.mono < self.hurry.again_at {
+            return;
+        }
+        let pause = HURRY_PAUSE_PER_PARTITION.as_nanos() * self.dirty.len() as u64;
+        self.hurry.again_at = now.mono + Duration::from_nanos(pause);
+        self.hurry.is_on = true;
+        let needs_log = self.wal.is_full() || self.wal.is_disk_full();
+        self.hurry.only_parts = self.hurry_those(|log, _| needs_log || log.can_destage(Destage::Blocks)) == 0;
+        if self.hurry.only_parts {
+            self.hurry_those(|_, _| true);
+        }
     }
 
     /// A log that grows long is relieved of what holds it up, which may be little of partitions that nobody writes to any more.
     /// The others go on in long runs.
     pub(super) fn relieve_wal(&mut self) {
-        if !self.hurrying && self.wal.is_pressed() && self.wal.has_aged(self.relieved) {
+        if !self.hurry.is_on && self.wal.is_pressed() && self.wal.has_aged(self.hurry.relieved) {
             let until = self.wal.carry_until();
-            self.relieved = until;
-            self.hurry_those(|pin| pin.is_none_or(|pin| pin.holds_up(until)));
+            self.hurry.relieved = until;
+            self.hurry_those(|_, pin| pin.is_none_or(|pin| pin.holds_up(until)));
         }
     }
 
-    /// Hurries what is dirty and has such an oldest batch.
-    fn hurry_those(&mut self, choose: impl Fn(Option<Pin>) -> bool) {
+    /// Hurries what is dirty and has such a log and oldest batch. Gives how many those are.
+    fn hurry_those(&mut self, choose: impl Fn(&Log, Option<Pin>) -> bool) -> usize {
+        let dirty = self.dirty.iter().filter_map(|id| {
+            let log = &self.partitions.get(id)?.replica.log;
+            let pin = log.undestaged().next().map(|batch| batch.wal_file);
+            choose(log, pin.map(Pin::decode)).then_some((pin, *id))
+        });
         // Pages and files of the WAL come free in the order in which they were written.
-        let pin = |id: &PartitionId| {
-            let oldest = self.partitions.get(id).and_then(|p| p.replica.log.undestaged().next());
-            oldest.map(|batch| batch.wal_file)
-        };
-        let dirty = self.dirty.iter().map(|id| (pin(id), *id));
-        let mut chosen: Vec<(Option<u64>, PartitionId)> =
-            dirty.filter(|(pin, _)| choose(pin.map(Pin::decode))).collect();
+        let mut chosen: Vec<(Option<u64>, PartitionId)> = dirty.collect();
         chosen.sort_unstable();
-        for (_, id) in chosen {
-            if let Some(partition) = self.partitions.get_mut(&id) {
+        for (_, id) in &chosen {
+            if let Some(partition) = self.partitions.get_mut(id) {
                 partition.urgency = Urgency::Hurried;
             }
-            self.queue_keep(id);
+            self.queue_keep(*id);
         }
+        chosen.len()
     }
 
     /// Whether produce waits, or will at once, for what destaging lets go.
@@ -129,12 +164,22 @@ impl Owner {
     }
 
     /// What of a partition goes to its segment now.
-    fn destage_mode(&self, urgency: Urgency) -> Destage {
-        if self.needs_room() || urgency == Urgency::Hurried {
-            Destage::Blocks
+    fn destage_mode(&self, partition: &Partition) -> Destage {
+        let run_bytes = self.run_bytes();
+        let is_hurried = self.needs_room() || partition.urgency == Urgency::Hurried;
+        let mode = if is_hurried { Destage::Blocks } else { Destage::Runs(run_bytes) };
+        // A batch whose last bytes stay behind keeps its pages. Of many partitions each would be written and synced twice.
+        let is_crowded = self.memory == Memory::Short || run_bytes == DESTAGE_RUN_BYTES_MIN;
+        if is_crowded && self.may_pad() && partition.replica.log.can_destage(mode) {
+            Destage::All
         } else {
-            Destage::Runs(self.run_bytes())
+            mode
         }
+    }
+
+    /// Whether what stands in blocks that are not full, and stays in memory for that, may become more.
+    fn may_pad(&self) -> bool {
+        self.head_bytes < self.config.memory_bytes / HEADS_MEMORY_PART
     }
 
     pub(super) fn turn_keep(&mut self, now: Now) {
@@ -154,7 +199,7 @@ impl Owner {
         }
         while self.keep_jobs < DESTAGE_JOBS_MAX && !self.destage_starved {
             let Some(id) = self.keep_queue.pop_front() else {
-                self.hurrying = false;
+                self.hurry.is_on = false;
                 break;
             };
             self.keep(id);
@@ -164,12 +209,12 @@ impl Owner {
 
     /// Starts what the partition needs most: a seal, a run to destage, or carrying its last bytes forward.
     fn keep(&mut self, id: PartitionId) {
-        let urgency = self.partitions.get(&id).map_or(Urgency::Usual, |partition| partition.urgency);
-        let mode = self.destage_mode(urgency);
-        let Some(partition) = self.partitions.get_mut(&id) else {
+        let Some(partition) = self.partitions.get(&id) else {
             self.dirty.remove(&id);
             return;
         };
+        let (urgency, mode) = (partition.urgency, self.destage_mode(partition));
+        let partition = self.partitions.get_mut(&id).expect("it is there");
         partition.queued = false;
         if partition.keeping == Keeping::Busy {
             return;
@@ -193,7 +238,9 @@ impl Owner {
             self.dirty.remove(&id);
         } else if mode != Destage::Blocks {
             // It waits for more, or until it has waited for long enough.
-        } else if self.memory == Memory::Short || self.wal.is_pressed() && !self.wal.carrying_pays() {
+        } else if self.memory == Memory::Short && self.hurry.only_parts
+            || self.wal.is_pressed() && !self.wal.carrying_pays()
+        {
             self.pad(id);
         } else {
             self.carry_forward(id);
@@ -204,7 +251,7 @@ impl Owner {
     fn pad(&mut self, id: PartitionId) {
         let log = &self.partitions[&id].replica.log;
         let plan = log.destage_plan(Destage::All);
-        match plan.filter(|_| self.head_bytes < self.config.memory_bytes / HEADS_MEMORY_PART) {
+        match plan.filter(|_| self.may_pad()) {
             Some(plan) => {
                 self.events.push_back(Event::Marked(Mark::BlockPadded));
                 self.start_destage(id, plan);

@@ -65,9 +65,7 @@ impl Owner {
             Verdict::NoRoom => {
                 self.events.push_back(Event::Marked(Mark::ProduceParked));
                 self.parked.push_back(call);
-                if self.needs_room() {
-                    self.hurry();
-                }
+                self.hurry_for_room(now);
             }
         }
     }
@@ -254,9 +252,7 @@ impl Owner {
         batch: &[u8],
     ) -> Result<Offset, NotAppended> {
         self.reserve(batch.len()).map_err(|none| {
-            if self.needs_room() {
-                self.hurry();
-            }
+            self.hurry_for_room(now);
             match none {
                 NoRoom::Ever => NotAppended::TooLarge,
                 NoRoom::Log | NoRoom::Write | NoRoom::Memory => NotAppended::NoRoom,
