@@ -192,6 +192,8 @@ mutants! {
         "A deletion is told before the file is gone.";
     LogStartToldEarly, "log-start-told-early", Retention,
         "DeleteRecords is answered before the log's new start is on disk.";
+    KeptStartNotProven, "kept-start-not-proven", Retention,
+        "A start that a file keeps is forgotten with the file, after a restart.";
     LogStartNotRead, "log-start-not-read", Recovery,
         "A restart forgets where a log begins within a segment.";
     LogStartOffByOne, "log-start-off-by-one", Retention,

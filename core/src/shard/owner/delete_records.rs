@@ -31,9 +31,10 @@ enum Change {
 
 impl StartFile {
     /// `first` is the base of the log's first segment as a start found it: names are on disk before they are listed, and nothing
-    /// before it comes back.
+    /// before it comes back. What the file says was told by an earlier life, and outlives the file.
     pub(super) fn new(kept: Option<Offset>, first: Offset) -> Self {
-        Self { kept, proven: first, ..Self::default() }
+        let told = kept.filter(|_| !mutant::on(Mutant::KeptStartNotProven));
+        Self { kept, proven: first.max(told.unwrap_or(Offset::ZERO)), ..Self::default() }
     }
 
     /// Whether there is a file, and nothing is about to change that.
