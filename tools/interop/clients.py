@@ -221,8 +221,8 @@ def run(options, directory):
         chosen = []
     flags = ["--listen", "{listen}", "--http", "127.0.0.1:0", "--data-dir", "{dir}", "--shards", "2", "--io", options.io, "{settings}"]
     homes = [tempfile.mkdtemp(dir=directory) for _ in range(2)]
-    ours = Broker([os.path.abspath(options.binary), "dev", *flags], homes[0], groups.SETTINGS)
-    sides = [("highwater", ours, []), ("kafka", kafka(homes[1], groups.SETTINGS), [])]
+    ours = Broker([os.path.abspath(options.binary), "dev", *flags], homes[0], groups.settings())
+    sides = [("highwater", ours, []), ("kafka", kafka(homes[1], groups.settings()), [])]
     sides = [side for side in sides if options.side in side[0]]
     threads = [threading.Thread(target=run_side, args=(name, broker, chosen, kinds, results)) for name, broker, results in sides]
     for thread in threads:

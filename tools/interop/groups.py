@@ -35,23 +35,26 @@ RECORDS_MIN = 50
 REST_SECONDS = 30
 LEAVE_SECONDS = 20
 
-# A broker for members that are missed soon.
-SETTINGS = (
-    "group.initial.rebalance.delay.ms=0",
-    "group.min.session.timeout.ms=1000",
-    "group.consumer.min.session.timeout.ms=1000",
-    f"group.consumer.session.timeout.ms={SESSION_MS}",
-    "group.consumer.min.heartbeat.interval.ms=100",
-    f"group.consumer.heartbeat.interval.ms={HEARTBEAT_MS}",
-    "offsets.topic.num.partitions=3",
-    "offsets.topic.replication.factor=1",
-)
 
 # What a coordinator that is about to be there says.
 NOT_YET = {"COORDINATOR_LOAD_IN_PROGRESS", "COORDINATOR_NOT_AVAILABLE", "NOT_COORDINATOR"}
 
 Handled = collections.namedtuple("Handled", "member time generation partition first last")
 Recruit = collections.namedtuple("Recruit", "name command tells_times")
+
+
+def settings(session_ms=SESSION_MS):
+    """A broker for members that are missed after so long."""
+    return (
+        "group.initial.rebalance.delay.ms=0",
+        "group.min.session.timeout.ms=1000",
+        "group.consumer.min.session.timeout.ms=1000",
+        f"group.consumer.session.timeout.ms={session_ms}",
+        "group.consumer.min.heartbeat.interval.ms=100",
+        f"group.consumer.heartbeat.interval.ms={HEARTBEAT_MS}",
+        "offsets.topic.num.partitions=3",
+        "offsets.topic.replication.factor=1",
+    )
 
 
 def recruit(name, *command, tells_times=True):

@@ -383,7 +383,7 @@ def hostile_groups_the_size_of_a_group_is_bounded(context):
 @check(seconds=240, own_broker=True, aside=True)
 def hostile_groups_ten_thousand_members_are_served(context):
     """Of both protocols; those of the classic one that ask for an id and do not come back are forgotten."""
-    broker = context.start(groups.SETTINGS)
+    broker = context.start(groups.settings())
     context.bootstrap = broker.bootstrap
     create(context.bootstrap, "t", partitions=100)
     with undisturbed(context) as link:
