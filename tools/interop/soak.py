@@ -30,7 +30,7 @@ SHARDS = 2
 MEMORY_BYTES = 128 * MIB
 # What a broker has beside its pools: its program and stacks, connections, topics, what is decoded and uncompressed, and what the allocator
 # does not give back.
-OVERHEAD_BYTES = 192 * MIB
+OVERHEAD_BYTES = 128 * MIB
 BOUND_BYTES = SHARDS * MEMORY_BYTES + OVERHEAD_BYTES
 SAMPLE_SECONDS = 5
 # A round of the other client is slower than this only if something holds it up.

@@ -110,7 +110,7 @@ impl Scratch {
 
     /// The bytes that `compressed` stands for. Borrowed from itself if there is no codec.
     pub fn decompress<'s>(&'s mut self, codec: Codec, compressed: &'s [u8]) -> Result<&'s [u8], BatchError> {
-        self.decompress_within(codec, compressed, expansion_max(compressed.len()))
+        self.decompress_at_most(codec, compressed, DECOMPRESSED_BYTES_MAX)
     }
 
     /// The same for what is not trusted, which is refused if it is longer than `bytes_max`.
