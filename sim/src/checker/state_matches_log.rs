@@ -45,7 +45,7 @@ struct Fold {
     trimmed: bool,
     /// The base of the newest segment that is known to be deleted.
     deleted: Option<Offset>,
-    /// As the last look said.
+    /// As the last look said, if nothing was altered since.
     kept_bytes: Option<u64>,
 }
 
@@ -252,6 +252,10 @@ impl Checker for StateMatchesLog {
         match fact {
             Fact::Core { node, event } => return self.on_event(*node, event),
             Fact::Steward { deed: Deed::Owns { ruled }, .. } => self.ruled = Some(*ruled),
+            // What brokers keep may be what topics keep that say nothing: the next look tells.
+            Fact::Steward { deed: Deed::Altering { .. } | Deed::Altered(_), .. } => {
+                self.folds.values_mut().for_each(|fold| fold.kept_bytes = None);
+            }
             Fact::Ended { node, .. } => {
                 let folds = self.folds.iter_mut().filter(|((of, _), _)| of == node);
                 folds.for_each(|(_, fold)| fold.unsure = true);

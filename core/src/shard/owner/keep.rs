@@ -217,6 +217,10 @@ impl Owner {
         let partition = self.partitions.get_mut(&id).expect("it is there");
         partition.queued = false;
         if partition.keeping == Keeping::Busy {
+            // What is at work on its files need not come back to this.
+            if !mutant::on(Mutant::BusyPassedOver) {
+                self.mark_dirty(id);
+            }
             return;
         }
         let log = &partition.replica.log;

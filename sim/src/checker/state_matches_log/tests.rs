@@ -9,7 +9,7 @@ use highwater_core::time::Timestamp;
 
 use super::super::samples::look;
 use super::{Checker, StateMatchesLog};
-use crate::history::{Ending, Fact};
+use crate::history::{Deed, Ending, Fact, Ruled};
 
 const P: PartitionId = PartitionId::METADATA;
 
@@ -120,4 +120,18 @@ fn deletion_that_leaves_too_little_is_found() {
         checker.on_fact(&Fact::Core { node: 0, event }).is_err()
     };
     assert!(!finds(200) && finds(201));
+}
+
+#[test]
+fn deletion_after_a_change_of_what_is_kept_waits_for_the_next_look() {
+    let mut checker = StateMatchesLog::default();
+    assert!([appended(0), appended(1)].iter().all(|fact| checker.on_fact(fact).is_ok()));
+    let mut look = look(0, [0, 4, 4, 4]);
+    look.partitions[0].log = LogView { kept_bytes: Some(201), ..sound() };
+    assert!(checker.on_look(&look).is_ok());
+    let changes = vec![("log.retention.bytes", Some("100".to_owned()))];
+    let deed = Deed::Altering { ruled: Ruled::Brokers, changes };
+    assert!(checker.on_fact(&Fact::Steward { node: 0, deed }).is_ok());
+    let event = Event::SegmentDeleted { partition: P, base: Offset(-1) };
+    assert!(checker.on_fact(&Fact::Core { node: 0, event }).is_ok());
 }
