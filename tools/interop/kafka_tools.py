@@ -273,10 +273,14 @@ def last_words(text):
 
 
 def in_sum(text):
-    """What a verifiable consumer tells, however many answers its records came in."""
+    """What a verifiable consumer tells, however many answers its records came in and however often its assignment was not ready yet."""
     lines, ranges, committed = [], {}, {}
-    for line in text.splitlines():
-        event = json.loads(line) if line.startswith("{") else {}
+    events = [(line, json.loads(line) if line.startswith("{") else {}) for line in text.splitlines()]
+    is_assignment = [event.get("name") == "partitions_assigned" for _, event in events]
+    has_partitions = any(event["partitions"] for (_, event), is_one in zip(events, is_assignment) if is_one)
+    for (line, event), is_one in zip(events, is_assignment):
+        if is_one and has_partitions and not event["partitions"]:
+            continue
         if event.get("name") == "records_consumed":
             for each in event["partitions"]:
                 place = (each["topic"], each["partition"])
