@@ -120,6 +120,8 @@ mutants! {
         "Frames that were read back are built on without a sync.";
     SegmentsBelieved, "segments-believed", Recovery,
         "What a segment shows is believed before what the WAL has, and not synced.";
+    FoundIsCut, "found-is-cut", Recovery,
+        "What the disk alone has of a log whose WAL has rotted is cut off until it is written again.";
     FooterCrcIgnored, "footer-crc-ignored", Recovery,
         "The CRC of a footer is not looked at.";
     RotEndsLog, "rot-ends-log", Recovery,

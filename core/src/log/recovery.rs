@@ -52,8 +52,11 @@ pub enum Intact {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WalState {
     Whole,
-    /// Frames have rotted, with batches that nothing else names.
-    Lacking,
+    /// Frames have rotted, with batches that nothing else names. What is to be known of this at the next start as well keeps
+    /// this file, which lacks them.
+    Lacking {
+        wal_file: u64,
+    },
 }
 
 /// One entry of the WAL.
@@ -91,7 +94,7 @@ pub struct RecoveryReport {
     pub rebuilt_footers: Vec<Offset>,
     /// Offsets that are lost here.
     pub faulty: Vec<Extent>,
-    /// Files to cut before anything is written to them.
+    /// Files to cut to the end of the log before anything is written to them.
     pub truncate: Vec<Cut>,
     /// Nothing tells any more of the producers whose batches were deleted.
     pub producers: ProducersOfDeleted,

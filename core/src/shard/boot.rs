@@ -412,7 +412,7 @@ impl Boot {
         let number = u32::try_from(self.streams.len()).expect("few streams stand at once");
         let stream = walked.stream;
         if checkpoint_lost || !walked.rotten.is_empty() {
-            self.wal_state = WalState::Lacking;
+            self.wal_state = WalState::Lacking { wal_file: Pin::Legacy(number).encode() };
         }
         if checkpoint_lost {
             self.events.push_back(Event::CheckpointLost { stream });

@@ -27,7 +27,7 @@ pub fn fuzz(data: &[u8]) {
         footer: None,
     });
     let wal = if wal % 2 == 0 { Vec::new() } else { in_wal(segments.last()) };
-    let state = if wal.len() % 2 == 0 { WalState::Whole } else { WalState::Lacking };
+    let state = if wal.len() % 2 == 0 { WalState::Whole } else { WalState::Lacking { wal_file: 1 } };
     let mut recovery = LogRecovery::new(config(), files.collect(), FootersLeft::default(), (wal, state));
     let mut reads = 0;
     while let Some(read) = recovery.next_read() {

@@ -233,12 +233,13 @@ impl Rebuild {
     }
 
     /// All up to the present end of the segment is on disk, last of all `found`: what the WAL had before it was destaged too.
-    /// Where the WAL lacks batches, the disk may have one of those and yet not what came before it.
+    /// Where the WAL lacks batches, the disk may have one of those and yet not what came before it. Until that is destaged nothing
+    /// else has it, and a start that finds nothing amiss with the WAL would take it for a proof.
     fn on_disk(&mut self, segment: &Segment, found: impl IntoIterator<Item = TailBatch>) {
         let mut found = found.into_iter().peekable();
-        if self.wal_state == WalState::Lacking
+        if let WalState::Lacking { wal_file } = self.wal_state
             && found.peek().is_some()
-            && let Some(wal_file) = self.staged.last().map(|batch| batch.wal_file)
+            && !self.staged.is_empty()
         {
             self.staged.extend(found.map(|batch| TailBatch { wal_file, ..batch }));
             return;
@@ -445,7 +446,9 @@ impl Rebuild {
                 log.segments.push_back(Segment::new(end));
             }
         } else if has_file && self.file_len > len {
-            report.truncate.push(Cut { segment_base: self.name.base, len: u64::from(destaged) });
+            // Of what is behind `destaged` the disk may have the only copy.
+            let len = if mutant::on(Mutant::FoundIsCut) { destaged } else { len };
+            report.truncate.push(Cut { segment_base: self.name.base, len: u64::from(len) });
         }
     }
 }

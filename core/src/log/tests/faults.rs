@@ -185,21 +185,26 @@ fn damage_behind_what_the_wal_has_does_not_prove_it_destaged() {
 
 #[test]
 fn where_frames_are_missing_a_batch_on_disk_says_nothing_of_those_before_it() {
-    let mut model = filled(30, 300, config());
-    // The page cache has written the segment back in part when the power goes.
-    assert!(model.disk.destage(&mut model.log, Destage::Blocks, Until::Write));
-    let file = model.disk.segments.get_mut(&Offset::ZERO).unwrap();
-    file[..model.kept[5].position as usize].fill(0);
-    model.disk.wal.remove(5);
-    model.disk.lacks = Some(WalState::Lacking);
-    recover(&mut model);
-    assert_eq!(lost(&model), [], "the disk has what the frame had");
-    let pinned = model.log.undestaged().next().map(|batch| batch.base);
-    assert_eq!(pinned, Some(Offset::ZERO), "the WAL is needed from its first batch on");
-    destage_all(&mut model);
-    assert_eq!(lost(&model), []);
-    recover(&mut model);
-    assert_eq!(lost(&model), [], "all of it was destaged again");
+    // The file ends before the log or, with what fills its last block, behind it.
+    for mode in [Destage::Blocks, Destage::All] {
+        let mut model = filled(30, 300, config());
+        // The page cache has written the segment back in part when the power goes.
+        assert!(model.disk.destage(&mut model.log, mode, Until::Write));
+        let file = model.disk.segments.get_mut(&Offset::ZERO).unwrap();
+        file[..model.kept[5].position as usize].fill(0);
+        model.disk.wal.remove(5);
+        model.disk.lacks = Some(WalState::Lacking { wal_file: 0 });
+        for start in 1..=2 {
+            recover(&mut model);
+            assert_eq!(lost(&model), [], "start {start}: the disk has what the frame had");
+        }
+        let pinned = model.log.undestaged().next().map(|batch| batch.base);
+        assert_eq!(pinned, Some(Offset::ZERO), "the WAL is needed from its first batch on");
+        destage_all(&mut model);
+        assert_eq!(lost(&model), []);
+        recover(&mut model);
+        assert_eq!(lost(&model), [], "all of it was destaged again");
+    }
 }
 
 #[test]

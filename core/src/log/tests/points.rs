@@ -91,7 +91,7 @@ fn refused(change: fn(&mut Model)) -> Model {
 
 #[test]
 fn what_the_wal_or_the_file_contradicts_is_not_believed() {
-    refused(|model| model.disk.lacks = Some(WalState::Lacking));
+    refused(|model| model.disk.lacks = Some(WalState::Lacking { wal_file: 0 }));
     refused(|model| model.disk.segments.values_mut().for_each(|file| file.truncate(BLOCK)));
     refused(|model| drop(model.disk.footers.insert(Offset::ZERO, alloc::vec![0; BLOCK])));
     let rotten = |model: &mut Model| {
