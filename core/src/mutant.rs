@@ -224,6 +224,8 @@ mutants! {
         "A restart forgets which producer ids were handed out.";
     TopicIdReused, "topic-id-reused", Controller,
         "A topic that is made again has the id of the old one.";
+    BusyPassedOver, "busy-passed-over", Configs,
+        "A segment that ends while files of its partition are at work is not looked at again.";
     AlterationForgotten, "alteration-forgotten", Configs,
         "A restart forgets which settings were altered.";
     TopicNotResolved, "topic-not-resolved", Configs,

@@ -65,7 +65,7 @@ pub(super) struct Hurry {
     is_on: bool,
     /// When all that is dirty may be gone through again for the sake of a produce that waits.
     again_at: Instant,
-    /// Memory is held by nothing but batches of partitions that hold less than a block.
+    /// Memory is held by nothing but parts of blocks.
     only_parts: bool,
     /// What held up the log was hurried last so that it could lose its frames up to this one.
     relieved: Lsn,
@@ -113,8 +113,8 @@ impl Owner {
         self.hurry_those(|_, _| true);
     }
 
-    /// A produce waits for what destaging lets go. Where that is memory, those come first whose batches hold a block and more: of many
-    /// partitions that hold a few bytes each, none frees much, and each costs a sync.
+    /// A produce waits for what destaging lets go. Where that is memory, those come first that have a block to write: of many partitions
+    /// that hold a few bytes each, none frees much, and each costs a sync.
     pub(super) fn hurry_for_room(&mut self, now: Now) {
         if self.hurry.is_on || !self.needs_room() || now.mono < self.hurry.again_at {
             return;
@@ -123,7 +123,7 @@ impl Owner {
         self.hurry.again_at = now.mono + Duration::from_nanos(pause);
         self.hurry.is_on = true;
         let needs_log = self.wal.is_full() || self.wal.is_disk_full();
-        self.hurry.only_parts = self.hurry_those(|log, _| needs_log || holds_a_block(log)) == 0;
+        self.hurry.only_parts = self.hurry_those(|log, _| needs_log || log.can_destage(Destage::Blocks)) == 0;
         if self.hurry.only_parts {
             self.hurry_those(|_, _| true);
         }
@@ -165,10 +165,15 @@ impl Owner {
 
     /// What of a partition goes to its segment now.
     fn destage_mode(&self, partition: &Partition) -> Destage {
-        if self.needs_room() || partition.urgency == Urgency::Hurried {
-            Destage::Blocks
+        let run_bytes = self.run_bytes();
+        let is_hurried = self.needs_room() || partition.urgency == Urgency::Hurried;
+        let mode = if is_hurried { Destage::Blocks } else { Destage::Runs(run_bytes) };
+        // A batch whose last bytes stay behind keeps its pages. Of many partitions each would be written and synced twice.
+        let is_crowded = self.memory == Memory::Short || run_bytes == DESTAGE_RUN_BYTES_MIN;
+        if is_crowded && self.may_pad() && partition.replica.log.can_destage(mode) {
+            Destage::All
         } else {
-            Destage::Runs(self.run_bytes())
+            mode
         }
     }
 
@@ -213,7 +218,9 @@ impl Owner {
         partition.queued = false;
         if partition.keeping == Keeping::Busy {
             // What is at work on its files need not come back to this.
-            self.mark_dirty(id);
+            if !mutant::on(Mutant::BusyPassedOver) {
+                self.mark_dirty(id);
+            }
             return;
         }
         let log = &partition.replica.log;
@@ -235,7 +242,7 @@ impl Owner {
             self.dirty.remove(&id);
         } else if mode != Destage::Blocks {
             // It waits for more, or until it has waited for long enough.
-        } else if self.memory == Memory::Short && (self.hurry.only_parts || holds_a_block(log))
+        } else if self.memory == Memory::Short && self.hurry.only_parts
             || self.wal.is_pressed() && !self.wal.carrying_pays()
         {
             self.pad(id);
@@ -666,12 +673,6 @@ impl Owner {
             }
         }
     }
-}
-
-/// Whether the batches that no segment holds yet, or not to their end, are a block and more.
-fn holds_a_block(log: &Log) -> bool {
-    let mut lens = log.undestaged().map(|batch| batch.len as usize);
-    lens.try_fold(0, |sum: usize, len| (sum + len < BLOCK_BYTES).then_some(sum + len)).is_none()
 }
 
 /// Copies the parts into the page up to `len`, and pads with zeroes from their end to there.
