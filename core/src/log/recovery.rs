@@ -234,6 +234,8 @@ impl LogRecovery {
             if log.active().is_empty() && log.active().file == File::Absent {
                 log.segments.pop_back();
             } else {
+                // Its footer keeps what the WAL will not name for ever.
+                log.active_mut().end = self.seen_end;
                 log.end_active();
             }
             log.segments.push_back(Segment::new(self.seen_end));
