@@ -1,5 +1,6 @@
 //! Where recovery of a WAL stream begins, and where it ends if the stream is closed. An accelerator and a fence: without it the
-//! stream is walked from its first file. Two copies in blocks of their own, so that one that rots costs nothing.
+//! stream is walked from its first file. Two copies in blocks of their own, so that one that rots costs nothing; each names its stream,
+//! so that a disk that answers with another file is found out.
 
 use rkyv::rancor::Failure;
 use rkyv::{Archive, Deserialize, Serialize};
@@ -7,13 +8,17 @@ use rkyv::{Archive, Deserialize, Serialize};
 use super::frame::Lsn;
 use super::wrap::Envelope;
 use crate::buf::Slice;
+use crate::id::StreamId;
 use crate::limits::BLOCK_BYTES;
 use crate::mutant::{self, Mutant};
 
 /// The file is no longer than that.
 pub const CHECKPOINT_BYTES_MAX: usize = 2 * BLOCK_BYTES;
 
-const ENVELOPE: Envelope = Envelope { magic: *b"HWCP", version: 1 };
+const ENVELOPE: Envelope = Envelope { magic: *b"HWCP", version: 2 };
+
+/// The first version named no stream.
+const VERSION_ONE: Envelope = Envelope { version: 1, ..ENVELOPE };
 
 /// The part of a stream that recovery has to walk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Archive, Serialize, Deserialize)]
@@ -27,6 +32,12 @@ pub struct Checkpoint {
     pub last_lsn: Option<u64>,
 }
 
+#[derive(Debug, Clone, Copy, Archive, Serialize, Deserialize)]
+struct Named {
+    stream: [u8; 16],
+    checkpoint: Checkpoint,
+}
+
 impl Checkpoint {
     /// Of a stream that nothing needs any more.
     pub const RELEASED: Self = Self { file: 0, at: 0, lsn: 1, last_lsn: Some(0) };
@@ -36,8 +47,9 @@ impl Checkpoint {
         self.last_lsn.is_some_and(|last| last < self.lsn)
     }
 
-    pub fn encode(&self) -> Slice {
-        let archive = rkyv::to_bytes::<Failure>(self).expect("a plain struct is always archived");
+    pub fn encode(&self, stream: StreamId) -> Slice {
+        let named = Named { stream: stream.0.0, checkpoint: *self };
+        let archive = rkyv::to_bytes::<Failure>(&named).expect("a plain struct is always archived");
         let copy = ENVELOPE.seal(&archive);
         let mut out = copy.to_vec();
         assert!(out.len() <= BLOCK_BYTES, "a copy fits its block");
@@ -46,18 +58,24 @@ impl Checkpoint {
         Slice::from_vec(out)
     }
 
-    /// Reads a checkpoint from untrusted bytes: the first copy that is sound. They were written as one.
-    pub fn decode(bytes: &[u8]) -> Option<Self> {
-        let first = Self::decode_copy(bytes);
+    /// Reads the checkpoint of this stream from untrusted bytes: the first copy that is sound. They were written as one.
+    pub fn decode(bytes: &[u8], stream: StreamId) -> Option<Self> {
+        let first = Self::decode_copy(bytes, stream);
         if mutant::on(Mutant::SecondCopyIgnored) {
             return first;
         }
-        first.or_else(|| Self::decode_copy(bytes.get(BLOCK_BYTES..)?))
+        first.or_else(|| Self::decode_copy(bytes.get(BLOCK_BYTES..)?, stream))
     }
 
-    fn decode_copy(bytes: &[u8]) -> Option<Self> {
-        let archive = ENVELOPE.open_first(bytes)?;
-        rkyv::from_bytes::<Self, Failure>(&archive).ok().filter(Self::is_sound)
+    fn decode_copy(bytes: &[u8], stream: StreamId) -> Option<Self> {
+        let checkpoint = match ENVELOPE.open_first(bytes) {
+            Some(archive) => {
+                let named = rkyv::from_bytes::<Named, Failure>(&archive).ok()?;
+                (named.stream == stream.0.0).then_some(named.checkpoint)?
+            }
+            None => rkyv::from_bytes::<Self, Failure>(&VERSION_ONE.open_first(bytes)?).ok()?,
+        };
+        Some(checkpoint).filter(Self::is_sound)
     }
 
     /// Whether frames can stand there: numbers of frames begin with 1 and never reach their limit, nor do places in files.
@@ -77,40 +95,61 @@ impl Checkpoint {
 
 /// Reads any bytes as a checkpoint, and as the archive in one whose CRC is right; for fuzzing.
 pub fn fuzz(data: &[u8]) {
-    if let Some(checkpoint) = Checkpoint::decode(data) {
-        assert_eq!(Checkpoint::decode(&checkpoint.encode()), Some(checkpoint));
-    }
-    if let Some(checkpoint) = Checkpoint::decode(&ENVELOPE.seal(data)) {
-        assert_eq!(Checkpoint::decode(&checkpoint.encode()), Some(checkpoint));
+    let stream = StreamId::default();
+    for bytes in [data, &ENVELOPE.seal(data), &VERSION_ONE.seal(data)] {
+        if let Some(checkpoint) = Checkpoint::decode(bytes, stream) {
+            assert_eq!(Checkpoint::decode(&checkpoint.encode(stream), stream), Some(checkpoint));
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{BLOCK_BYTES, Checkpoint};
+    use super::*;
+    use crate::id::Uuid;
+
+    const STREAM: StreamId = StreamId(Uuid([7; 16]));
+
+    fn decode(bytes: &[u8]) -> Option<Checkpoint> {
+        Checkpoint::decode(bytes, STREAM)
+    }
+
+    #[test]
+    fn a_checkpoint_of_another_stream_is_not_believed() {
+        let checkpoint = Checkpoint { file: 3, at: 8192, lsn: 77, last_lsn: Some(90) };
+        assert_eq!(decode(&checkpoint.encode(STREAM)), Some(checkpoint));
+        assert_eq!(decode(&checkpoint.encode(StreamId(Uuid([8; 16])))), None);
+    }
+
+    #[test]
+    fn a_checkpoint_of_the_first_version_is_read() {
+        let checkpoint = Checkpoint { file: 3, at: 8192, lsn: 77, last_lsn: None };
+        let archive = rkyv::to_bytes::<Failure>(&checkpoint).expect("a plain struct is always archived");
+        assert_eq!(decode(&VERSION_ONE.seal(&archive)), Some(checkpoint));
+    }
 
     #[test]
     fn a_checkpoint_with_any_bit_flipped_reads_from_its_other_copy() {
         let checkpoint = Checkpoint { file: 3, at: 8192, lsn: 77, last_lsn: Some(90) };
-        let bytes = checkpoint.encode().to_vec();
+        let bytes = checkpoint.encode(STREAM).to_vec();
         let copy = bytes.len() - BLOCK_BYTES;
-        assert_eq!(Checkpoint::decode(&bytes), Some(checkpoint));
+        assert_eq!(decode(&bytes), Some(checkpoint));
         for bit in 0..copy * 8 {
             for at in [0, BLOCK_BYTES] {
                 let mut broken = bytes.clone();
                 broken[at + bit / 8] ^= 1 << (bit % 8);
-                assert_eq!(Checkpoint::decode(&broken), Some(checkpoint), "bit {bit}");
+                assert_eq!(decode(&broken), Some(checkpoint), "bit {bit}");
                 broken[BLOCK_BYTES - at + 9] ^= 1;
-                assert_eq!(Checkpoint::decode(&broken), None, "both copies are broken");
+                assert_eq!(decode(&broken), None, "both copies are broken");
             }
         }
-        assert_eq!(Checkpoint::decode(&bytes[..copy]), Some(checkpoint), "as the first version wrote it");
-        assert_eq!(Checkpoint::decode(&bytes[..copy - 1]), None);
+        assert_eq!(decode(&bytes[..copy]), Some(checkpoint), "one copy is enough");
+        assert_eq!(decode(&bytes[..copy - 1]), None);
     }
 
     #[test]
     fn a_released_stream_is_read_back_as_released() {
-        let read = Checkpoint::decode(&Checkpoint::RELEASED.encode());
+        let read = decode(&Checkpoint::RELEASED.encode(STREAM));
         assert_eq!(read, Some(Checkpoint::RELEASED));
         assert!(read.is_some_and(|checkpoint| checkpoint.is_released()));
     }
@@ -125,7 +164,7 @@ mod tests {
             Checkpoint { lsn: u64::MAX, ..sound },
             Checkpoint { last_lsn: Some(u64::MAX), ..sound },
         ] {
-            assert_eq!(Checkpoint::decode(&checkpoint.encode()), None, "{checkpoint:?}");
+            assert_eq!(decode(&checkpoint.encode(STREAM)), None, "{checkpoint:?}");
         }
     }
 }

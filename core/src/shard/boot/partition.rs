@@ -219,7 +219,7 @@ impl PartitionBoot {
 
     pub(super) fn on_read(&mut self, bytes: Slice) {
         if matches!(self.start, Start::Unread { .. }) {
-            self.start = log_start::decode(&bytes).map_or(Start::Lost, Start::Kept);
+            self.start = log_start::decode(&bytes, self.partition).map_or(Start::Lost, Start::Kept);
             return;
         }
         match &mut self.at {

@@ -92,14 +92,14 @@ impl StreamBoot {
             return Step::Over;
         }
         self.at = At::Fence(walked);
-        let change = FileChange::Replace { bytes: checkpoint.encode() };
+        let change = FileChange::Replace { bytes: checkpoint.encode(self.stream) };
         Step::Do(Disk::Change { file: FileId::Checkpoint { stream: self.stream }, change })
     }
 
     pub(super) fn on_read(&mut self, bytes: Slice) {
         match &mut self.at {
             At::Checkpoint => {
-                let checkpoint = Checkpoint::decode(&bytes);
+                let checkpoint = Checkpoint::decode(&bytes, self.stream);
                 self.checkpoint_lost = checkpoint.is_none();
                 let walk = Walk::new(self.stream, self.files.files.clone(), checkpoint);
                 self.at = At::Walk(Box::new(walk), None);

@@ -106,7 +106,7 @@ impl Owner {
         if let Some(upto) = wanted.filter(|upto| *upto > on_disk) {
             partition.start_file.change = Some(Change::Write(upto));
             let kept = if mutant::on(Mutant::LogStartOffByOne) { Offset(upto.0.max(1) - 1) } else { upto };
-            let change = FileChange::Replace { bytes: log_start::encode(kept) };
+            let change = FileChange::Replace { bytes: log_start::encode(kept, id) };
             self.issue_change(Op::LogStart { partition: id }, FileId::LogStart { partition: id }, change);
         }
         for (call, _) in done {

@@ -652,7 +652,7 @@ impl Owner {
         if mutant::on(Mutant::ReleaseNotNoted) {
             return self.on_stream_step(stream, files, &Outcome::Done);
         }
-        let change = FileChange::Replace { bytes: Checkpoint::RELEASED.encode() };
+        let change = FileChange::Replace { bytes: Checkpoint::RELEASED.encode(stream) };
         self.issue_change(Op::RemoveStream { stream, files }, FileId::Checkpoint { stream }, change);
     }
 

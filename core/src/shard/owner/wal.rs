@@ -57,7 +57,7 @@ impl Owner {
                 self.issue_change(op, wal(file), FileChange::Delete);
             }
             WalOrder::Checkpoint(checkpoint) => {
-                let change = FileChange::Replace { bytes: checkpoint.encode() };
+                let change = FileChange::Replace { bytes: checkpoint.encode(stream) };
                 self.issue_change(Op::WalCheckpoint, FileId::Checkpoint { stream }, change);
                 self.events.push_back(Event::Checkpointed { stream, lsn: checkpoint.lsn });
             }

@@ -81,7 +81,7 @@ fn drive(disk: &Disk, first: Vec<u8>, mut second: Vec<u8>) {
         last_lsn: (disk.flags & 4 != 0).then_some(wide(disk.last_lsn)),
     };
     // What a checkpoint's decoder refuses never comes to a walk.
-    let checkpoint = Checkpoint::decode(&checkpoint.encode()).filter(|_| disk.flags & 2 != 0);
+    let checkpoint = Checkpoint::decode(&checkpoint.encode(STREAM), STREAM).filter(|_| disk.flags & 2 != 0);
     let mut walk = Walk::new(STREAM, files, checkpoint);
     let (first, second) = (Slice::from_vec(first), Slice::from_vec(second));
     let blocks = BLOCKS_MAX + 2;

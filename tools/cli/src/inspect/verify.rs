@@ -220,7 +220,7 @@ fn stream(dir: &Path, paths: &[PathBuf]) -> Result<Finding, Failure> {
     };
     let checkpoint = match fs::read(dir.join("checkpoint")) {
         Ok(bytes) => {
-            let checkpoint = Checkpoint::decode(&bytes);
+            let checkpoint = Checkpoint::decode(&bytes, StreamId(id));
             if checkpoint.is_none() {
                 finding.damage.push("the checkpoint is damaged".into());
             }
