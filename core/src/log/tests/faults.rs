@@ -193,10 +193,18 @@ fn where_frames_are_missing_a_batch_on_disk_says_nothing_of_those_before_it() {
         let file = model.disk.segments.get_mut(&Offset::ZERO).unwrap();
         file[..model.kept[5].position as usize].fill(0);
         model.disk.wal.remove(5);
-        model.disk.lacks = Some(WalState::Lacking { wal_file: 0 });
+        let rotten = model.disk.wal_file + 1;
+        model.disk.wal.last_mut().unwrap().wal_file = rotten;
+        model.disk.lacks = Some(WalState::Lacking { wal_file: rotten });
         for start in 1..=2 {
             recover(&mut model);
             assert_eq!(lost(&model), [], "start {start}: the disk has what the frame had");
+            let found = model.log.undestaged().find(|batch| batch.base == model.kept[5].base);
+            assert_eq!(
+                found.map(|batch| batch.wal_file),
+                Some(rotten),
+                "the next start is to know of the rot"
+            );
         }
         let pinned = model.log.undestaged().next().map(|batch| batch.base);
         assert_eq!(pinned, Some(Offset::ZERO), "the WAL is needed from its first batch on");
