@@ -195,7 +195,7 @@ mutants! {
     LogStartToldEarly, "log-start-told-early", Retention,
         "DeleteRecords is answered before the log's new start is on disk.";
     KeptStartNotProven, "kept-start-not-proven", Retention,
-        "A start that a file keeps is forgotten with the file, after a restart.";
+        "What a file says of a log's start is not held by the next life.";
     LogStartNotRead, "log-start-not-read", Recovery,
         "A restart forgets where a log begins within a segment.";
     LogStartOffByOne, "log-start-off-by-one", Retention,

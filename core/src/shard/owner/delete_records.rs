@@ -16,7 +16,8 @@ use crate::time::Now;
 pub(super) struct StartFile {
     /// What the file says, if there is one.
     kept: Option<Offset>,
-    /// The furthest start that was found to be on disk: what was answered once is not taken back.
+    /// The furthest start that is known to be on disk, in the file or as a segment's name: what was answered once is not taken back,
+    /// whatever becomes of the file.
     proven: Offset,
     change: Option<Change>,
     /// Calls that want the log to begin there, and wait for the change to end.
@@ -31,7 +32,7 @@ enum Change {
 
 impl StartFile {
     /// `first` is the base of the log's first segment as a start found it: names are on disk before they are listed, and nothing
-    /// before it comes back. What the file says was told by an earlier life, and outlives the file.
+    /// before it comes back. What the file says was told by an earlier life.
     pub(super) fn new(kept: Option<Offset>, first: Offset) -> Self {
         let told = kept.filter(|_| !mutant::on(Mutant::KeptStartNotProven));
         Self { kept, proven: first.max(told.unwrap_or(Offset::ZERO)), ..Self::default() }
@@ -51,7 +52,6 @@ impl Partition {
     /// The log begins there or later, whatever happens: where it begins in memory, the removal of a segment may not be on disk yet.
     fn proven_start(&mut self) -> Offset {
         let file = &mut self.start_file;
-        file.proven = file.proven.max(file.kept.unwrap_or(Offset::ZERO));
         if self.keeping == Keeping::Idle && self.unremoved.is_none() {
             file.proven = file.proven.max(self.replica.log.first_base());
         }
@@ -123,7 +123,9 @@ impl Owner {
         let change = partition.start_file.change.take().expect("one change was under way");
         match (change, outcome) {
             (Change::Write(upto), Outcome::Done | Outcome::Read { .. }) => {
-                partition.start_file.kept = Some(upto);
+                let file = &mut partition.start_file;
+                file.kept = Some(upto);
+                file.proven = file.proven.max(upto);
                 partition.replica.log.advance_start(upto);
                 self.events.push_back(Event::LogStartMoved { partition: id, log_start: upto });
             }
