@@ -353,7 +353,7 @@ impl Disk {
                     self.note_struck(Strike::Lie, file, at..at + parts_len(&parts));
                     Elsewhere { file, at }
                 } else {
-                    self.note_logged(file, at);
+                    self.note_logged(file, at..at + parts_len(&parts));
                     place
                 };
                 let completed = self.completed + 1;

@@ -221,10 +221,10 @@ pub struct Kept {
 #[derive(Debug, Clone)]
 pub enum DiskNote {
     Logging(Frame),
-    /// The write that began there is on disk.
+    /// What a write put there is on disk.
     Logged {
         file: FileId,
-        at: u64,
+        bytes: Range<u64>,
     },
     Struck {
         strike: Strike,

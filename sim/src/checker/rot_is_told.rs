@@ -6,6 +6,7 @@
 //! disk that has lost or misdirected an operation says nothing of it.
 
 mod atlas;
+mod offsets;
 #[cfg(test)]
 mod tests;
 
@@ -69,7 +70,7 @@ impl RotIsTold {
                     self.on_written(frame);
                 }
             }
-            DiskNote::Logged { file, at } => self.atlas.on_logged(*file, *at),
+            DiskNote::Logged { file, bytes } => self.atlas.on_logged(*file, bytes),
             DiskNote::Struck { strike, file, bytes } => self.atlas.on_struck(*strike, *file, bytes),
         }
     }

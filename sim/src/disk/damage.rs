@@ -70,7 +70,7 @@ pub enum Note {
     /// A write to the write-ahead log begins.
     Logging { file: FileId, at: u64, bytes: Vec<u8> },
     /// It is there.
-    Logged { file: FileId, at: u64 },
+    Logged { file: FileId, bytes: Range<u64> },
     /// These bytes are not what they should be.
     Struck { strike: Strike, file: FileId, bytes: Range<u64> },
 }
@@ -217,9 +217,9 @@ impl Disk {
         }
     }
 
-    pub(super) fn note_logged(&mut self, file: FileId, at: u64) {
+    pub(super) fn note_logged(&mut self, file: FileId, bytes: Range<u64>) {
         if let (Some(notes), FileId::Wal { .. }) = (&mut self.notes, file) {
-            notes.push(Note::Logged { file, at });
+            notes.push(Note::Logged { file, bytes });
         }
     }
 

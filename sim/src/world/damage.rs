@@ -20,7 +20,7 @@ impl World {
             for note in std::mem::take(notes) {
                 let facts = match note {
                     Note::Logging { file, at, bytes } => frames(file, at, &Slice::from_vec(bytes)),
-                    Note::Logged { file, at } => vec![DiskNote::Logged { file, at }],
+                    Note::Logged { file, bytes } => vec![DiskNote::Logged { file, bytes }],
                     Note::Struck { strike, file, bytes } => vec![DiskNote::Struck { strike, file, bytes }],
                 };
                 for note in facts {

@@ -6,6 +6,7 @@ use std::ops::Range;
 use highwater_core::id::{FileId, Offset, PartitionId, StreamId};
 use highwater_core::limits::INDEX_INTERVAL_BYTES_MAX;
 
+use super::offsets::Offsets;
 use crate::disk::Strike;
 use crate::history::Frame;
 
@@ -33,9 +34,9 @@ pub(super) struct Placed {
 /// Offsets of one partition: those that damage touched.
 #[derive(Debug, Clone, Default)]
 struct Touched {
-    all: BTreeSet<i64>,
+    all: Offsets,
     /// By what the disk did otherwise than it said, which need not leave a trace.
-    without_trace: BTreeSet<i64>,
+    without_trace: Offsets,
 }
 
 /// Bytes of a segment that one strike hides.
@@ -69,15 +70,12 @@ impl Atlas {
         is_new
     }
 
-    pub(super) fn on_logged(&mut self, file: FileId, at: u64) {
+    pub(super) fn on_logged(&mut self, file: FileId, bytes: &Range<u64>) {
         let FileId::Wal { stream, .. } = file else { return };
-        let log = self.logs.entry(stream).or_default();
-        let mut end = at;
-        for logged in log.values_mut().filter(|logged| logged.frame.file == file) {
-            if logged.frame.bytes.start == end {
-                logged.is_on_disk = true;
-                end = logged.frame.bytes.end;
-            }
+        for logged in self.logs.entry(stream).or_default().values_mut() {
+            let frame = &logged.frame;
+            let is_within = bytes.start <= frame.bytes.start && frame.bytes.end <= bytes.end;
+            logged.is_on_disk |= frame.file == file && is_within;
         }
     }
 
@@ -90,7 +88,7 @@ impl Atlas {
         for (strike, blind) in self.blind.get(&(placed.partition, placed.segment_base)).into_iter().flatten()
         {
             if blind.contains(&position) {
-                touch(&mut self.touched, *strike, placed.partition, placed.base..=placed.last);
+                touch(&mut self.touched, *strike, placed.partition, placed.base..placed.last + 1);
             }
         }
     }
@@ -105,7 +103,7 @@ impl Atlas {
             // Any of its records may have been there.
             FileId::Cleaned { partition, base, end, .. } => {
                 self.struck.insert(partition);
-                touch(&mut self.touched, strike, partition, base.0..=end.0 - 1);
+                touch(&mut self.touched, strike, partition, base.0..end.0);
             }
             FileId::Checkpoint { stream } => {
                 self.checkpoints.insert(stream);
@@ -129,7 +127,7 @@ impl Atlas {
             if frame.file == file && frame.bytes.start < bytes.end && bytes.start < frame.bytes.end {
                 logged.is_struck = true;
                 for batch in &frame.batches {
-                    touch(&mut self.touched, strike, batch.partition, batch.base..=batch.last);
+                    touch(&mut self.touched, strike, batch.partition, batch.base..batch.last + 1);
                 }
             }
         }
@@ -147,7 +145,7 @@ impl Atlas {
                 until = until.max(end + u64::from(INDEX_INTERVAL_BYTES_MAX));
                 self.blind.entry(at).or_default().push((strike, from..until));
             }
-            touch(&mut self.touched, strike, placed.partition, placed.base..=placed.last);
+            touch(&mut self.touched, strike, placed.partition, placed.base..placed.last + 1);
         }
     }
 
@@ -166,7 +164,7 @@ impl Atlas {
         self.fences.remove(&stream);
         for logged in self.logs.get(&stream).into_iter().flat_map(BTreeMap::values) {
             for batch in &logged.frame.batches {
-                touch(&mut self.touched, Strike::Rot, batch.partition, batch.base..=batch.last);
+                touch(&mut self.touched, Strike::Rot, batch.partition, batch.base..batch.last + 1);
             }
         }
         self.checkpoints.contains(&stream)
@@ -175,8 +173,8 @@ impl Atlas {
     /// These offsets were never durable, and are called lost: where damage has put bytes behind the end of a log, nobody can know that
     /// there was nothing. Such a loss may be forgotten again.
     pub(super) fn on_claimed(&mut self, partition: PartitionId, offsets: Range<i64>) {
-        if self.struck.contains(&partition) && !offsets.is_empty() {
-            touch(&mut self.touched, Strike::Lie, partition, offsets.start..=offsets.end - 1);
+        if self.struck.contains(&partition) {
+            touch(&mut self.touched, Strike::Lie, partition, offsets);
         }
     }
 
@@ -206,41 +204,40 @@ impl Atlas {
     }
 
     /// The offsets of a partition that may be gone with the damaged end of a log, which is no more to be seen.
-    fn torn_away(&self, partition: PartitionId) -> BTreeSet<i64> {
+    fn torn_away(&self, partition: PartitionId) -> Offsets {
         let ends = self.logs.keys().filter_map(|&stream| Some((stream, self.looks_torn_from(stream)?)));
         let batches = ends.flat_map(|(stream, from)| self.logs[&stream].range(from..));
         let batches = batches.flat_map(|(_, logged)| &logged.frame.batches);
-        batches
-            .filter(|batch| batch.partition == partition)
-            .flat_map(|batch| batch.base..=batch.last)
-            .collect()
+        let mut torn = Offsets::default();
+        for batch in batches.filter(|batch| batch.partition == partition) {
+            torn.add(batch.base..batch.last + 1);
+        }
+        torn
     }
 
     /// The first of these offsets that no damage touches.
     pub(super) fn untouched(&self, partition: PartitionId, offsets: Range<i64>) -> Option<i64> {
-        let torn = self.torn_away(partition);
-        let touched = self.touched.get(&partition);
-        let excused = |offset: &i64| {
-            torn.contains(offset) || touched.is_some_and(|touched| touched.all.contains(offset))
-        };
-        { offsets }.find(|offset| !excused(offset))
+        let mut excused = self.torn_away(partition);
+        if let Some(touched) = self.touched.get(&partition) {
+            excused.extend(&touched.all);
+        }
+        excused.first_missing(offsets)
     }
 
     /// The first of these offsets whose loss can be seen.
     pub(super) fn with_trace(&self, partition: PartitionId, offsets: Range<i64>) -> Option<i64> {
-        let torn = self.torn_away(partition);
-        let touched = self.touched.get(&partition);
-        let excused = |offset: &i64| {
-            torn.contains(offset) || touched.is_some_and(|touched| touched.without_trace.contains(offset))
-        };
-        { offsets }.find(|offset| !excused(offset))
+        let mut excused = self.torn_away(partition);
+        if let Some(touched) = self.touched.get(&partition) {
+            excused.extend(&touched.without_trace);
+        }
+        excused.first_missing(offsets)
     }
 
     /// From there on offsets are given anew.
     pub(super) fn on_cut(&mut self, partition: PartitionId, log_end: i64) {
         if let Some(touched) = self.touched.get_mut(&partition) {
-            touched.all.split_off(&log_end);
-            touched.without_trace.split_off(&log_end);
+            touched.all.cut(log_end);
+            touched.without_trace.cut(log_end);
         }
     }
 }
@@ -249,11 +246,11 @@ fn touch(
     touched: &mut BTreeMap<PartitionId, Touched>,
     strike: Strike,
     partition: PartitionId,
-    offsets: std::ops::RangeInclusive<i64>,
+    offsets: Range<i64>,
 ) {
     let touched = touched.entry(partition).or_default();
-    touched.all.extend(offsets.clone());
+    touched.all.add(offsets.clone());
     if strike == Strike::Lie {
-        touched.without_trace.extend(offsets);
+        touched.without_trace.add(offsets);
     }
 }

@@ -51,7 +51,7 @@ fn write(offset: u32) -> Vec<Fact> {
         sent(value, Promise::Once),
         core(appended),
         disk(DiskNote::Logging(frame)),
-        disk(DiskNote::Logged { file: WAL, at }),
+        disk(DiskNote::Logged { file: WAL, bytes: at..at + 4096 }),
         core(Event::DurableAdvanced { partition: P, durable_end: Offset(base + 1) }),
         acked(value, base),
     ]
@@ -133,6 +133,15 @@ fn proven_frames_do_not_go_in_silence() {
     };
     assert!(!lost(vec![]), "the third frame proves the second, and is whole");
     assert!(!lost(vec![rot(2, 2)]), "the third frame is not touched");
+}
+
+#[test]
+fn a_frame_that_is_written_again_proves_nothing_of_those_behind_it() {
+    let again = write(1).into_iter().filter(|fact| matches!(fact, Fact::Disk { .. }));
+    let in_flight = write(3).into_iter().take(3);
+    let hit = struck(Strike::Rot, WAL, 8192..8193);
+    let facts = in_flight.chain([hit, ended()]).chain(again).chain([recovered(2)]).collect();
+    assert!(run(facts, &[1, 2]), "the fourth frame, which proves the third, was under way");
 }
 
 #[test]
