@@ -346,7 +346,8 @@ impl Rebuild {
         }
         let Some(limit) = self.limit else { return self.lose_rest(log, &page[first..]) };
         self.scan_end = place;
-        if limit > base {
+        // Bytes that nobody can read do not prove that what the WAL has before them is on disk: then the segment ends there.
+        if limit > base && self.staged.is_empty() {
             log.lose(Extent { base, last: Offset(limit.0 - 1) });
             let segment = log.active_mut();
             segment.len = self.file_len;

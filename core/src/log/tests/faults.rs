@@ -184,6 +184,37 @@ fn damage_behind_what_the_wal_has_does_not_prove_it_destaged() {
 }
 
 #[test]
+fn damage_at_the_end_of_a_segment_does_not_prove_what_the_wal_has_before_it() {
+    // The file ends before the last batch of its segment, within it, where it ended, and at the end of its block.
+    for cut in [-1, 70, 0, i64::MAX] {
+        let mut model = filled(60, 300, LogConfig { segment_bytes: 9_000, ..config() });
+        while model.disk.destage(&mut model.log, Destage::Blocks, Until::Done) {}
+        let last = model.kept.iter().rposition(|kept| kept.segment_base == Offset::ZERO).unwrap();
+        let (from, at) = (model.kept[last - 3].position, model.kept[last].position as usize);
+        let file = model.disk.segments.get_mut(&Offset::ZERO).unwrap();
+        let end = match cut {
+            -1 => from as usize,
+            70 => at + 70,
+            0 => file.len(),
+            _ => file.len().next_multiple_of(BLOCK_BYTES),
+        };
+        file.resize(end, 0);
+        file[from as usize..].fill(0);
+        model.disk.wal.remove(last);
+        let extent = Extent { base: model.kept[last].base, last: model.kept[last].last };
+        recover(&mut model);
+        assert_eq!(lost(&model), [extent], "the WAL has the others, cut at {cut}");
+        let pinned = model.log.undestaged().next().map(|batch| batch.base);
+        assert_eq!(pinned, Some(Offset::ZERO), "the WAL is needed from its first batch on, cut at {cut}");
+        destage_all(&mut model);
+        assert_eq!(lost(&model), [extent], "all of it is on disk, cut at {cut}");
+        recover(&mut model);
+        assert_eq!(lost(&model), [extent], "all of it was on disk, cut at {cut}");
+        assert_eq!(model.log.log_end(), model.end());
+    }
+}
+
+#[test]
 fn where_frames_are_missing_a_batch_on_disk_says_nothing_of_those_before_it() {
     // The file ends before the log or, with what fills its last block, behind it.
     for mode in [Destage::Blocks, Destage::All] {
