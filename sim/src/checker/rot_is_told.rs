@@ -169,7 +169,6 @@ impl RotIsTold {
                 return wrong(format!("{event:?} without a word of {offset}, and the end was {before}"));
             }
             self.topics_lost |= partition == PartitionId::METADATA;
-            self.atlas.on_cut(partition, end.0);
         }
         if let Some(place) = self.places.get(&partition) {
             self.acked.entry(*place).or_default().split_off(&end.0);

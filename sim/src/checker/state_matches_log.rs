@@ -35,6 +35,8 @@ type Written = (Sequenced, Offset, Vec<(i32, i32, Offset)>);
 #[derive(Debug, Default, Clone)]
 struct Fold {
     batches: Vec<Batch>,
+    /// What the last start did not find, and nothing has taken the place of yet. A disk that answered with other bytes has it still.
+    beyond: Vec<Batch>,
     /// Something was lost and told: what is derived need not match any more.
     lossy: bool,
     /// Compaction took batches: a footer that is made anew from what is left knows less than the one before.
@@ -50,8 +52,22 @@ struct Fold {
 }
 
 impl Fold {
-    fn cut(&mut self, log_end: Offset) {
-        self.batches.truncate(self.batches.partition_point(|batch| batch.base < log_end));
+    /// Batches are given from there on.
+    fn cut(&mut self, base: Offset) {
+        self.batches.truncate(self.batches.partition_point(|batch| batch.base < base));
+        self.beyond.clear();
+        self.unsure = false;
+    }
+
+    /// A start found the log to end there. Only where bits rot it may find more than the start before.
+    fn found(&mut self, log_end: Offset, rot: bool) {
+        let mut all = std::mem::take(&mut self.batches);
+        all.append(&mut self.beyond);
+        self.beyond = all.split_off(all.partition_point(|batch| batch.base < log_end));
+        self.batches = all;
+        if !rot {
+            self.beyond.clear();
+        }
         self.unsure = false;
     }
 
@@ -209,8 +225,9 @@ impl StateMatchesLog {
                 fold.batches.push(batch);
             }
             Event::Recovered { partition, log_start, log_end } => {
+                let rot = self.rot;
                 let fold = self.fold(node, partition);
-                fold.cut(log_end);
+                fold.found(log_end, rot);
                 // A start that nobody was told of: the crash came between the file and the word.
                 let mut bases = fold.batches.iter().map(|batch| batch.segment_base);
                 fold.trimmed |= bases.any(|base| Some(base) > fold.deleted && base < log_start);
@@ -267,9 +284,10 @@ impl Checker for StateMatchesLog {
 
     fn on_look(&mut self, look: &Look) -> Result<(), Violation> {
         for view in &look.partitions {
+            let rot = self.rot;
             let fold = self.fold(look.node, view.partition);
             if fold.unsure {
-                fold.cut(view.log.log_end);
+                fold.found(view.log.log_end, rot);
             }
             fold.kept_bytes = view.log.kept_bytes;
             if fold.lossy || !view.log.faulty.is_empty() {

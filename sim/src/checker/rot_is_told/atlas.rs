@@ -79,7 +79,13 @@ impl Atlas {
         }
     }
 
+    /// From there on offsets are given anew. What a start did not find may come back until then: a disk that answered with other
+    /// bytes has the right ones still.
     pub(super) fn on_appended(&mut self, placed: Placed) {
+        if let Some(touched) = self.touched.get_mut(&placed.partition) {
+            touched.all.cut(placed.base);
+            touched.without_trace.cut(placed.base);
+        }
         let segment = self.segments.entry((placed.partition, placed.segment_base)).or_default();
         // What stood there is cut.
         segment.split_off(&placed.position);
@@ -231,14 +237,6 @@ impl Atlas {
             excused.extend(&touched.without_trace);
         }
         excused.first_missing(offsets)
-    }
-
-    /// From there on offsets are given anew.
-    pub(super) fn on_cut(&mut self, partition: PartitionId, log_end: i64) {
-        if let Some(touched) = self.touched.get_mut(&partition) {
-            touched.all.cut(log_end);
-            touched.without_trace.cut(log_end);
-        }
     }
 }
 

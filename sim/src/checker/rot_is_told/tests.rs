@@ -29,6 +29,20 @@ fn struck(strike: Strike, file: FileId, bytes: Range<u64>) -> Fact {
     disk(DiskNote::Struck { strike, file, bytes })
 }
 
+fn appended(offset: u32) -> Fact {
+    core(Event::Appended {
+        partition: P,
+        base: Offset(offset.into()),
+        last: Offset(offset.into()),
+        epoch: LeaderEpoch(0),
+        bytes: 100,
+        segment_base: Offset::ZERO,
+        position: offset * 100,
+        max_timestamp: Timestamp(0),
+        producer: None,
+    })
+}
+
 /// A record in a batch of 100 B and a frame of its own, from its sending to its durability.
 fn write(offset: u32) -> Vec<Fact> {
     let (base, lsn, value) = (i64::from(offset), u64::from(offset) + 1, u64::from(offset) + 1);
@@ -36,20 +50,9 @@ fn write(offset: u32) -> Vec<Fact> {
     let batches = vec![Logging { partition: P, base, last: base, values: vec![(base, Some(Value(value)))] }];
     let (stream, proves, bytes) = (STREAM, lsn - 1, at..at + 4096);
     let frame = Frame { stream, lsn, proves, file: WAL, bytes, batches };
-    let appended = Event::Appended {
-        partition: P,
-        base: Offset(base),
-        last: Offset(base),
-        epoch: LeaderEpoch(0),
-        bytes: 100,
-        segment_base: Offset::ZERO,
-        position: offset * 100,
-        max_timestamp: Timestamp(0),
-        producer: None,
-    };
     vec![
         sent(value, Promise::Once),
-        core(appended),
+        appended(offset),
         disk(DiskNote::Logging(frame)),
         disk(DiskNote::Logged { file: WAL, bytes: at..at + 4096 }),
         core(Event::DurableAdvanced { partition: P, durable_end: Offset(base + 1) }),
@@ -178,12 +181,31 @@ fn an_offset_that_is_given_anew_holds_what_it_is_given() {
         let (file, bytes) = (FileId::Wal { stream: STREAM, number: 1 }, 0..4096);
         let frame = Frame { stream: STREAM, lsn: 9, proves: 8, file, bytes, batches };
         let durable = core(Event::DurableAdvanced { partition: P, durable_end: Offset(3) });
-        let again = [sent(value, Promise::Once), disk(DiskNote::Logging(frame)), durable, acked(value, 2)];
+        let again = [
+            sent(value, Promise::Once),
+            appended(2),
+            disk(DiskNote::Logging(frame)),
+            durable,
+            acked(value, 2),
+        ];
         [lie, ended(), recovered(2)].into_iter().chain(again).collect()
     };
     assert!(run(anew(9), &[1, 2, 9]));
     assert!(!run(anew(9), &[1, 2, 3]), "what is lost is back");
     assert!(!run(anew(9), &[1, 2]), "damage excuses once");
+}
+
+#[test]
+fn what_the_disk_did_not_show_may_come_back_until_its_offsets_are_given_anew() {
+    let gone_and_back = |anew: Vec<Fact>| {
+        let lie = |at: u64| struck(Strike::Lie, SEGMENT, at..at + 1);
+        let mut facts = vec![lie(150), lie(250), ended(), recovered(1), ended()];
+        facts.extend(anew);
+        facts.extend([recovered(3), faulty(1, 1)]);
+        run(facts, &[1, 2, 3])
+    };
+    assert!(gone_and_back(vec![]));
+    assert!(!gone_and_back(vec![appended(1)]), "nothing has touched what is there now");
 }
 
 #[test]
