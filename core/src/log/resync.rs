@@ -42,6 +42,12 @@ fn frame_len(bytes: &[u8]) -> usize {
     usize::try_from(len).map_or(0, |len| len.min(bytes.len()))
 }
 
+/// Whether a rotten batch had the offsets that its header names: those of the next one follow, or nothing does and the two fields that
+/// tell how many there were agree. Where only one of the two is rot, the log would end a thousand million offsets further on.
+pub(super) fn is_told_twice(view: &BatchView<'_>, rest: &[u8]) -> bool {
+    BatchView::parse(rest).is_ok() || view.last_offset_delta().checked_add(1) == Some(view.count())
+}
+
 /// Whether the log goes on, or ends, right behind a rotten batch: then its length is right.
 pub(super) fn is_followed(rest: &[u8], next: Offset) -> bool {
     match BatchView::parse(rest) {

@@ -17,6 +17,7 @@ const MAGIC: usize = 16;
 const CRC: usize = 17;
 const ATTRIBUTES: usize = 21;
 pub(super) const LAST_OFFSET_DELTA: usize = 23;
+pub(super) const COUNT: usize = 57;
 
 /// One stand-in.
 pub(super) struct Hole {

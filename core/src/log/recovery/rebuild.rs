@@ -4,13 +4,13 @@
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
-use super::hole::{LAST_OFFSET_DELTA, holes, is_stand_in};
+use super::hole::{COUNT, LAST_OFFSET_DELTA, holes, is_stand_in};
 use super::{Cut, Intact, RecoveryRead, RecoveryReport, Source, WalBatch, WalState};
 use crate::batch::{BatchError, BatchInfo, BatchView, HEADER_BYTES, NO_PRODUCER};
 use crate::buf::Slice;
 use crate::id::{LeaderEpoch, Offset};
 use crate::limits::SEGMENT_READ_BYTES_MAX;
-use crate::log::resync::{is_followed, next_whole};
+use crate::log::resync::{is_followed, is_told_twice, next_whole};
 use crate::log::segment::{BLOCK, Cleaned, File, Padding, Segment, SegmentName, len_of};
 use crate::log::{EpochStart, Extent, Log, TailBatch, footer};
 use crate::mutant::{self, Mutant};
@@ -277,7 +277,7 @@ impl Rebuild {
                 Ok((view, _)) if self.continues(log, &view, bound) => {
                     let possible = newest.is_none_or(|newest| view.leader_epoch() <= newest);
                     let whole = possible && view.check_crc().is_ok();
-                    if !whole && !is_followed(&page[first + view.len()..], view.last_offset().next()) {
+                    if !whole && !self.is_framed(&view, &page[first + view.len()..]) {
                         return self.give_up(log, &page, first);
                     }
                     self.take_disk(log, &page, &view, view.info().ok().filter(|_| whole));
@@ -301,6 +301,12 @@ impl Rebuild {
         let extent = Extent { base: view.base_offset(), last: view.last_offset() };
         let joins = extent.base == log.log_end() || self.name.cleaned.is_some();
         joins && self.fits(log, extent, view.len()) && (bound - log.active().len) as usize >= view.len()
+    }
+
+    /// Whether the frame of a batch that is not whole is: where it ends, and with which offset.
+    fn is_framed(&self, view: &BatchView<'_>, rest: &[u8]) -> bool {
+        let keeps_count = self.name.cleaned.is_none() && !is_stand_in(view.bytes());
+        is_followed(rest, view.last_offset().next()) && (!keeps_count || is_told_twice(view, rest))
     }
 
     /// Without `info`, the batch is lost.
@@ -521,12 +527,14 @@ pub(super) fn staged_at(
     }
 }
 
-/// Where a batch that is lost ended if its header says so, and behind one offset if not.
+/// Where a batch that is lost ended if its header says so, by the later of what it says twice, and behind one offset if not.
 fn end_claimed(rest: &[u8], base: Offset) -> Offset {
-    let delta = rest.get(LAST_OFFSET_DELTA..LAST_OFFSET_DELTA + 4).and_then(|bytes| bytes.try_into().ok());
-    let delta = delta.map_or(0, i32::from_be_bytes);
-    let possible = usize::try_from(delta).is_ok_and(|delta| delta < rest.len());
-    Offset(base.0 + 1 + if possible { i64::from(delta) } else { 0 })
+    let field =
+        |at: usize| rest.get(at..at + 4).and_then(|bytes| bytes.try_into().ok()).map(i32::from_be_bytes);
+    let claims = [field(LAST_OFFSET_DELTA).and_then(|delta| delta.checked_add(1)), field(COUNT)];
+    let possible =
+        claims.into_iter().flatten().filter(|claim| usize::try_from(*claim).is_ok_and(|n| n <= rest.len()));
+    Offset(base.0 + i64::from(possible.max().unwrap_or(1).max(1)))
 }
 
 /// What the log keeps of a batch, if it is exactly the one that is expected.

@@ -262,6 +262,23 @@ fn rot_of_a_header_hides_no_batch_behind_it() {
 }
 
 #[test]
+fn a_rotten_number_of_offsets_at_the_end_of_the_log_is_not_believed_alone() {
+    for field in [23, 57] {
+        let mut model = filled(20, 300, config());
+        while model.disk.destage(&mut model.log, Destage::All, Until::Done) {}
+        model.disk.wal.clear();
+        model.disk.footers.clear();
+        let last = model.kept.last().unwrap().clone();
+        let file = model.disk.segments.get_mut(&last.segment_base).unwrap();
+        let header = &mut file[last.position as usize..][..HEADER_BYTES];
+        header[field..field + 4].copy_from_slice(b"WAL1");
+        recover(&mut model);
+        let extent = Extent { base: last.base, last: last.last };
+        assert_eq!((&lost(&model)[..], model.log.log_end()), (&[extent][..], model.end()), "at {field}");
+    }
+}
+
+#[test]
 fn rot_on_disk_loses_one_batch() {
     let small = LogConfig { segment_bytes: 9_000, ..config() };
     let mut model = filled(60, 300, small);
