@@ -184,7 +184,6 @@ impl Atlas {
         }
     }
 
-    /// Whether one of these frames is damaged, or may have been passed over as the checkpoint is.
     pub(super) fn has_struck_footer(&self, partition: PartitionId) -> bool {
         self.footers.contains(&partition)
     }
@@ -193,6 +192,7 @@ impl Atlas {
         self.starts.contains(&partition)
     }
 
+    /// Whether one of these frames is damaged, or may have been passed over as the checkpoint is.
     pub(super) fn has_struck(&self, stream: StreamId, (first, last): (u64, u64)) -> bool {
         let log = self.logs.get(&stream);
         let struck =
