@@ -30,8 +30,8 @@ use crate::lock::{DirLock, LockError};
 use crate::mesh::{Mesh, NoMesh, Node as MeshNode, RING_MESSAGES_MAX, mesh};
 use crate::rt::Rt as _;
 use crate::rt_monoio::{Clock, MonoioRt, Sockets, block_on};
-use crate::storage::{FDS_MAX, Options, Storage, check_ring, probe};
-use crate::sys;
+use crate::storage::{FDS_MAX, Options, Storage, probe};
+use crate::{sys, uring};
 
 /// Events of a shard that wait for whoever watches; more are counted and dropped.
 pub const EVENTS_MAX: usize = 4096;
@@ -322,7 +322,7 @@ impl Launch {
 
 /// Why the system refuses io_uring; `None` if it does not.
 fn ring_refusal() -> Option<String> {
-    match check_ring() {
+    match uring::check() {
         Ok(()) if monoio::utils::detect_uring() => None,
         Ok(()) => Some("this kernel's io_uring lacks operations that sockets need".to_owned()),
         Err(error) => {

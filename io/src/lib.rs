@@ -28,3 +28,5 @@ pub mod rt_monoio;
 pub mod storage;
 #[cfg(feature = "production")]
 mod sys;
+#[cfg(feature = "production")]
+mod uring;

@@ -16,7 +16,7 @@ use monoio::net::{ListenerOpts, TcpListener, TcpStream};
 
 use crate::bell::Bell;
 use crate::rt::{Gather, Lent, PARTS_MAX, Rt, Stream};
-use crate::sys;
+use crate::{sys, uring};
 
 /// Which system interface carries sockets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,8 +29,10 @@ pub enum Sockets {
 pub fn block_on<T>(sockets: Sockets, main: impl Future<Output = T>) -> io::Result<T> {
     match sockets {
         Sockets::Uring => {
-            let mut runtime =
-                monoio::RuntimeBuilder::<monoio::IoUringDriver>::new().enable_timer().build()?;
+            let mut runtime = monoio::RuntimeBuilder::<monoio::IoUringDriver>::new()
+                .uring_builder(uring::builder())
+                .enable_timer()
+                .build()?;
             Ok(runtime.block_on(main))
         }
         Sockets::Epoll => {

@@ -9,8 +9,6 @@ use highwater_core::id::{FileId, OpId};
 use highwater_core::shard::{Durability, FileChange, Outcome};
 
 #[cfg(feature = "production")]
-pub(crate) use native::check_ring;
-#[cfg(feature = "production")]
 pub use native::{CacheMode, Engine, FDS_MAX, Options, Storage, StorageMode, probe};
 
 /// What a driver needs of a disk.

@@ -27,7 +27,6 @@ use crate::storage::native::ring::Ring;
 
 pub use crate::storage::native::fds::FDS_MAX;
 pub use crate::storage::native::probe::probe;
-pub(crate) use crate::storage::native::ring::check as check_ring;
 
 /// How writes become durable in this directory; for the banner and the metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

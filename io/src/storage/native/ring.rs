@@ -15,6 +15,7 @@ use crate::rt::PARTS_MAX;
 use crate::rt_monoio::iovec;
 use crate::storage::native::fds::Access;
 use crate::storage::native::{OrderKind, Task};
+use crate::uring;
 
 /// Operations that are with the kernel at once; more wait their turn. The completion queue holds twice as many.
 const ENTRIES: u32 = 256;
@@ -51,14 +52,9 @@ pub(super) struct Ring {
     ended: VecDeque<(Task, io::Result<usize>)>,
 }
 
-/// Whether the kernel lets this process have a ring.
-pub(crate) fn check() -> io::Result<()> {
-    IoUring::new(2).map(drop)
-}
-
 impl Ring {
     pub(super) fn new(bell: &Bell) -> io::Result<Self> {
-        let ring = IoUring::new(ENTRIES)?;
+        let ring = uring::builder().build(ENTRIES)?;
         // Kernels before 5.15 have their own idea of it.
         let _ = ring.submitter().register_iowq_max_workers(&mut [WORKERS_MAX, 0]);
         ring.submitter().register_eventfd(bell.as_fd().as_raw_fd())?;
