@@ -37,6 +37,8 @@ struct Fold {
     batches: Vec<Batch>,
     /// What the last start did not find, and nothing has taken the place of yet. A disk that answered with other bytes has it still.
     beyond: Vec<Batch>,
+    /// What stood where batches were given that are not durable: such a disk has it still if they never come there.
+    displaced: Vec<Batch>,
     /// Something was lost and told: what is derived need not match any more.
     lossy: bool,
     /// Compaction took batches: a footer that is made anew from what is left knows less than the one before.
@@ -54,19 +56,35 @@ struct Fold {
 impl Fold {
     /// Batches are given from there on.
     fn cut(&mut self, base: Offset) {
-        self.batches.truncate(self.batches.partition_point(|batch| batch.base < base));
-        self.beyond.clear();
+        let mut replaced = self.batches.split_off(self.batches.partition_point(|batch| batch.base < base));
+        replaced.append(&mut self.beyond);
+        if self.displaced.is_empty() {
+            self.displaced = replaced;
+        }
         self.unsure = false;
+    }
+
+    /// What was given up to there is on disk.
+    fn durable(&mut self, end: Offset) {
+        if self.displaced.first().is_some_and(|first| first.base < end) {
+            self.displaced.clear();
+        }
     }
 
     /// A start found the log to end there. Only where bits rot it may find more than the start before.
     fn found(&mut self, log_end: Offset, rot: bool) {
         let mut all = std::mem::take(&mut self.batches);
         all.append(&mut self.beyond);
+        let ends_there = |batches: &[Batch]| batches.iter().any(|batch| batch.last.next() == log_end);
+        if rot && !ends_there(&all) && ends_there(&self.displaced) {
+            all.truncate(all.partition_point(|batch| batch.base < self.displaced[0].base));
+            all.append(&mut self.displaced);
+        }
         self.beyond = all.split_off(all.partition_point(|batch| batch.base < log_end));
         self.batches = all;
         if !rot {
             self.beyond.clear();
+            self.displaced.clear();
         }
         self.unsure = false;
     }
@@ -223,6 +241,9 @@ impl StateMatchesLog {
                 let batch =
                     Batch { base, last, bytes, segment_base, position, epoch, max_timestamp, producer };
                 fold.batches.push(batch);
+            }
+            Event::DurableAdvanced { partition, durable_end } => {
+                self.fold(node, partition).durable(durable_end);
             }
             Event::Recovered { partition, log_start, log_end } => {
                 let rot = self.rot;
