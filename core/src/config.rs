@@ -10,7 +10,7 @@ use alloc::string::String;
 pub use self::loggers::{LOGGER_ROOT, LOGGERS, LogLevel};
 pub use self::topic::{BatchValidation, Cleanup, Compression, TimestampType, TopicConfig};
 use crate::id::{NodeId, Uuid};
-use crate::limits::{DESTAGE_BYTES_MAX, DESTAGE_WRITE_BYTES_MAX};
+use crate::limits::{DESTAGE_BYTES_MAX, DESTAGE_WRITE_BYTES_MAX, WAL_BESIDE_BYTES_MIN};
 use crate::time::Duration;
 
 /// The configuration of a node, the same for all its shards.
@@ -54,6 +54,8 @@ pub struct WalConfig {
     pub run_bytes_max: u64,
     /// ... and goes there in pieces of at most this many bytes (whole blocks), one after the other.
     pub write_bytes_max: usize,
+    /// A group of at least so many bytes is written while the one before it is being written. A shorter one waits.
+    pub beside_bytes_min: usize,
     /// Unsealed data is destaged at the latest after this long.
     pub destage_interval: Duration,
     /// Silence after a group that makes the shard write a `Seal` frame.
@@ -68,6 +70,7 @@ impl Default for WalConfig {
             bytes_max: 1 << 30,
             run_bytes_max: DESTAGE_BYTES_MAX,
             write_bytes_max: DESTAGE_WRITE_BYTES_MAX,
+            beside_bytes_min: WAL_BESIDE_BYTES_MIN,
             destage_interval: Duration::from_secs(5),
             seal_after: Duration::from_millis(10),
         }

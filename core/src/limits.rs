@@ -249,6 +249,12 @@ pub const WAL_FRAME_BYTES_USUAL: usize = 256 * 1024;
 /// Bytes of frames in one write to the write-ahead log, unless a single frame is larger.
 pub const WAL_WRITE_BYTES_MAX: usize = 4 * 1024 * 1024;
 
+/// Writes of one shard to its write-ahead log at a time.
+pub const WAL_WRITES_AT_ONCE_MAX: usize = 3;
+
+/// So many bytes of frames do not wait for the write in flight. Less is not worth another flush.
+pub const WAL_BESIDE_BYTES_MIN: usize = 384 * 1024;
+
 /// Bytes of frames that may wait for the write in flight before produce waits.
 pub const WAL_WAITING_BYTES_MAX: usize = 32 * 1024 * 1024;
 

@@ -100,6 +100,8 @@ mutants! {
         "A batch is acknowledged before its write has ended.";
     AckOnRunningFlush, "ack-on-running-flush", Wal,
         "A write counts as durable by a flush that ran already when it completed.";
+    OlderWriteNotAwaited, "older-write-not-awaited", Wal,
+        "A write that ends before an older one is acknowledged at once.";
     WriteErrorIgnored, "write-error-ignored", Wal,
         "A failed write of the WAL counts as done.";
     TornBatchAccepted, "torn-batch-accepted", Wal,

@@ -238,6 +238,8 @@ pub enum Mark {
     WatchRipe,
     /// A connection is not read while its answers are not taken or its requests are too many.
     ConnectionHeldBack,
+    /// A write to the WAL ended before an older one.
+    WrittenEarly,
     /// A block that is not full is written, because carrying its bytes forward would free neither the WAL nor memory; or its segment is ended.
     BlockPadded,
     SegmentEndedEarly,
@@ -264,8 +266,9 @@ names! {
     /// Every mark.
     Mark:
     ProduceParked ProduceRefused UnwrittenRefused CallBeforeImage DuplicateInFlight ReadStarved DestageStarved ConnectionStarved
-    ReadAgain WatchRipe ConnectionHeldBack BlockPadded SegmentEndedEarly DestagedInPieces CarriedInVain ActiveFileCreated
-    DeletedAtWork LegacyReleased StreamRemoved RecoveryResumed RecoveryPointRefused RecoveryPointsRenewed RecoveryPointsGivenUp
+    ReadAgain WatchRipe ConnectionHeldBack WrittenEarly BlockPadded SegmentEndedEarly DestagedInPieces CarriedInVain
+    ActiveFileCreated DeletedAtWork LegacyReleased StreamRemoved RecoveryResumed RecoveryPointRefused RecoveryPointsRenewed
+    RecoveryPointsGivenUp
 }
 
 #[cfg(test)]

@@ -183,6 +183,8 @@ pub(super) struct Owner {
     removals: VecDeque<FileId>,
     removals_at_work: usize,
     wal: Wal,
+    /// Writes to the WAL that ended before an older one, by their last frame.
+    written_early: BTreeMap<Lsn, Vec<FrozenFrame>>,
     wal_pool: Pool,
     read_pool: Pool,
     destage_pool: Pool,
@@ -273,6 +275,7 @@ impl Owner {
             file_bytes_min: config.wal.file_bytes_min,
             file_bytes_max: config.wal.file_bytes_max,
             bytes_max: config.wal.bytes_max,
+            beside_bytes_min: config.wal.beside_bytes_min,
             seal_after: config.wal.seal_after,
         };
         let memory = config.memory_bytes;
@@ -297,6 +300,7 @@ impl Owner {
             removals: VecDeque::new(),
             removals_at_work: 0,
             wal: Wal::new(sizes, stream),
+            written_early: BTreeMap::new(),
             wal_pool: Pool::new(memory / 2),
             read_pool: Pool::new(memory / 8),
             destage_pool: Pool::new(memory / 8),
@@ -377,7 +381,7 @@ impl Owner {
             return;
         }
         match op {
-            Op::WalWrite { file, frames } => self.on_wal_written(now, file, &frames, outcome),
+            Op::WalWrite { file, frames } => self.on_wal_written(now, file, frames, outcome),
             Op::WalChange { file, step } => self.on_wal_changed(now, file, step, outcome),
             Op::WalCheckpoint => self.on_wal_checkpointed(now, outcome),
             Op::Read(job) => self.on_read_done(job, outcome),

@@ -11,11 +11,14 @@ use super::walk::{Walk, Walked};
 use crate::batch::{self, BatchBuilder, BatchHeader, NewRecord};
 use crate::buf::{Pool, Slice};
 use crate::id::{LeaderEpoch, Offset, PartitionId, StreamId, TopicId, Uuid};
-use crate::limits::BLOCK_BYTES;
+use crate::limits::{BLOCK_BYTES, WAL_WRITES_AT_ONCE_MAX};
 use crate::prng::Prng;
 use crate::time::{Duration, Instant, Timestamp};
 
 const STREAM: StreamId = StreamId(Uuid([3; 16]));
+
+/// So much does not wait for the write in flight.
+const BESIDE_BYTES: usize = 10_000;
 
 /// A log with its files in memory; orders are carried out at once.
 struct Bench {
@@ -38,6 +41,7 @@ fn bench(file_bytes: u64) -> Bench {
         file_bytes_min: file_bytes,
         file_bytes_max: file_bytes,
         bytes_max: file_bytes * 64,
+        beside_bytes_min: BESIDE_BYTES,
         seal_after: Duration::from_millis(10),
     };
     Bench {
@@ -102,10 +106,11 @@ impl Bench {
                 let from = usize::try_from(at).unwrap();
                 self.files.get_mut(&file).unwrap()[from..from + bytes.len()].copy_from_slice(&bytes);
                 self.last_write = (file, at, bytes.len());
+                let last = frames.last().unwrap().lsn;
                 for frame in frames {
                     self.pins.extend(frame.batches.iter().map(|batch| (batch.base, frame.lsn)));
                 }
-                WalDone::Written
+                WalDone::Written(last)
             }
             WalOrder::Create { file, len } => {
                 self.files.insert(file, vec![0; usize::try_from(len).unwrap()]);
@@ -126,6 +131,19 @@ impl Bench {
                 WalDone::Checkpointed
             }
         }
+    }
+
+    /// Adds a batch and begins to write it, if it may be written now. What to say when the write ends.
+    fn begin(&mut self, len: usize) -> Option<WalDone> {
+        self.push(len);
+        while let Some(order) = self.wal.next_order(self.now, &mut self.pool) {
+            let done = self.perform(order);
+            if matches!(done, WalDone::Written(_)) {
+                return Some(done);
+            }
+            self.wal.on_done(self.now, done);
+        }
+        None
     }
 
     fn write(&mut self, len: usize) {
@@ -314,6 +332,36 @@ fn frames_of_one_write_prove_nothing_of_each_other() {
     bench.flip(file, usize::try_from(at).unwrap() + 20);
     let walked = bench.walk();
     assert_eq!((offsets(&walked), walked.rotten.len(), walked.last), (vec![0], 0, Lsn(1)));
+}
+
+#[test]
+fn a_long_group_is_written_beside_an_older_one_and_durable_behind_it() {
+    let mut bench = bench(1 << 20);
+    bench.write(100);
+    let older = bench.begin(100).expect("nothing is in flight");
+    let (file, at, _) = bench.last_write;
+    assert!(bench.begin(100).is_none(), "it is not worth a flush of its own");
+    let newer = bench.begin(BESIDE_BYTES).expect("more and more waits");
+    assert_eq!(bench.wal.on_done(bench.now, newer), Lsn(1), "the older one may yet be lost");
+
+    let older_bytes = bench.files[&file].clone();
+    bench.flip(file, usize::try_from(at).unwrap() + 20);
+    let walked = bench.walk();
+    assert_eq!((offsets(&walked), walked.last, walked.rotten.len()), (vec![0], Lsn(1), 0));
+
+    bench.files.insert(file, older_bytes);
+    let newest = bench.begin(BESIDE_BYTES).expect("one of two has ended");
+    assert_eq!(WalDone::Written(bench.wal.on_done(bench.now, older)), newer, "both are there");
+    assert_eq!(WalDone::Written(bench.wal.on_done(bench.now, newest)), newest);
+    assert_eq!(offsets(&bench.walk()), [0, 1, 2, 3, 4]);
+}
+
+#[test]
+fn no_more_is_written_at_once_than_may_be() {
+    let mut bench = bench(1 << 20);
+    let begun = (0..20).filter_map(|_| bench.begin(BESIDE_BYTES)).count();
+    assert_eq!(begun, WAL_WRITES_AT_ONCE_MAX);
+    assert!(!bench.wal.is_idle());
 }
 
 #[test]

@@ -1,8 +1,9 @@
 //! One shard's write-ahead log while it is written: group commit, files, pins, seals, checkpoints. Gives orders and is told of
 //! their ends; holds no operation ids and knows nothing of what a batch means.
 //!
-//! One write is in flight at a time; what is appended meanwhile is the next group, so batching adapts by itself. A group is one
-//! or more frames, each in a page of its own, because the pages become the tail cache of the partitions.
+//! What is appended while a write is in flight is the next group, so batching adapts by itself. A long group does not wait for that write:
+//! a few are in flight at once, and frames become durable in their order, whichever write ends first. A group is one or more frames, each
+//! in a page of its own, because the pages become the tail cache of the partitions.
 
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
@@ -13,6 +14,7 @@ use crate::buf::{Pool, Slice};
 use crate::id::{Offset, PartitionId, StreamId};
 use crate::limits::{
     BLOCK_BYTES, WAL_FRAME_BYTES_MAX, WAL_FRAME_BYTES_USUAL, WAL_WAITING_BYTES_MAX, WAL_WRITE_BYTES_MAX,
+    WAL_WRITES_AT_ONCE_MAX,
 };
 use crate::mutant::{self, Mutant};
 use crate::time::{Duration, Instant};
@@ -23,10 +25,12 @@ pub struct WalSizes {
     pub file_bytes_min: u64,
     pub file_bytes_max: u64,
     pub bytes_max: u64,
+    /// So much is written while other writes are in flight.
+    pub beside_bytes_min: usize,
     pub seal_after: Duration,
 }
 
-/// What the log wants done. At most one of each kind is in flight.
+/// What the log wants done. At most one of each kind is in flight, of writes [`WAL_WRITES_AT_ONCE_MAX`].
 #[derive(Debug)]
 pub enum WalOrder {
     /// Write durably. The frames' batches are told with it.
@@ -53,7 +57,8 @@ pub enum WalOrder {
 /// The end of an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WalDone {
-    Written,
+    /// The write that ends with this frame.
+    Written(Lsn),
     /// A file was created, recycled or removed.
     Changed,
     Checkpointed,
@@ -133,6 +138,13 @@ struct FrameRecord {
     pinned_bytes: u64,
 }
 
+/// A write to the log.
+#[derive(Debug, Clone, Copy)]
+struct Writing {
+    last: Lsn,
+    is_done: bool,
+}
+
 #[derive(Debug, Clone, Copy)]
 enum Change {
     Create { number: u64, len: u64 },
@@ -156,7 +168,8 @@ pub struct Wal {
     next_lsn: Lsn,
     durable: Lsn,
     prev_crc: u32,
-    writing: Option<Lsn>,
+    /// The writes in flight, and those that ended before an older one.
+    writing: VecDeque<Writing>,
     current: Option<WalFile>,
     next: Option<WalFile>,
     change: Option<Change>,
@@ -190,7 +203,7 @@ impl Wal {
             next_lsn: Lsn(1),
             durable: Lsn(0),
             prev_crc: 0,
-            writing: None,
+            writing: VecDeque::new(),
             current: None,
             next: None,
             change: None,
@@ -255,7 +268,7 @@ impl Wal {
 
     /// Whether anything waits to be written or is being written.
     pub fn is_idle(&self) -> bool {
-        self.open.is_none() && self.full.is_empty() && self.writing.is_none()
+        self.open.is_none() && self.full.is_empty() && self.writing.is_empty()
     }
 
     /// Bytes of the pages of groups that are not on their way to the disk yet.
@@ -288,7 +301,7 @@ impl Wal {
         let needed = self.needed_bytes();
         let fits = |file: &WalFile| file.len - file.at >= needed;
         let has_file = self.current.iter().chain(&self.next).any(fits);
-        self.full_disk && self.writing.is_none() && !self.is_idle() && self.change.is_none() && !has_file
+        self.full_disk && self.writing.is_empty() && !self.is_idle() && self.change.is_none() && !has_file
     }
 
     /// Frames up to this one should lose their pins for the log to shrink: the older half of what is live.
@@ -311,7 +324,7 @@ impl Wal {
 
     /// The next thing to do, or `None` until an order ends or something is appended.
     pub fn next_order(&mut self, now: Instant, pool: &mut Pool) -> Option<WalOrder> {
-        if self.writing.is_none()
+        if self.may_write()
             && let Some(order) = self.next_write(now, pool)
         {
             return Some(order);
@@ -332,14 +345,23 @@ impl Wal {
     /// An order is done. Returns the newest durable frame.
     pub fn on_done(&mut self, now: Instant, done: WalDone) -> Lsn {
         match done {
-            WalDone::Written => {
-                self.durable = self.writing.take().expect("a write was in flight");
-                self.seal_at = (!self.sealing).then(|| now + self.sizes.seal_after);
-            }
+            WalDone::Written(last) => self.on_written(now, last),
             WalDone::Changed => self.on_changed(),
             WalDone::Checkpointed => self.checkpoint = self.checkpointing.take(),
         }
         self.durable
+    }
+
+    /// What is in a write is durable once all before it is: a walk after a crash ends at the first frame that is missing.
+    fn on_written(&mut self, now: Instant, last: Lsn) {
+        let writing = self.writing.iter_mut().find(|writing| writing.last == last);
+        writing.expect("the write was in flight").is_done = true;
+        while let Some(first) = self.writing.pop_front_if(|writing| writing.is_done) {
+            self.durable = first.last;
+        }
+        if self.writing.is_empty() {
+            self.seal_at = (!self.sealing).then(|| now + self.sizes.seal_after);
+        }
     }
 
     /// The disk had no room for the file that was ordered. [`Self::retry_full`] tries again.
@@ -376,6 +398,14 @@ impl Wal {
         }
     }
 
+    /// Whether what waits may go to disk: at once if nothing is on its way, and beside it only if it is worth a flush of its own.
+    fn may_write(&self) -> bool {
+        match self.writing.len() {
+            0 => true,
+            at_once => at_once < WAL_WRITES_AT_ONCE_MAX && self.waiting_bytes >= self.sizes.beside_bytes_min,
+        }
+    }
+
     fn next_write(&mut self, now: Instant, pool: &mut Pool) -> Option<WalOrder> {
         let mut group = self.take_group(now, pool)?;
         let needed = group.builder.used().next_multiple_of(BLOCK_BYTES) as u64;
@@ -401,7 +431,7 @@ impl Wal {
                 Some(next) => group = next,
             }
         }
-        self.writing = Some(Lsn(self.next_lsn.0 - 1));
+        self.writing.push_back(Writing { last: Lsn(self.next_lsn.0 - 1), is_done: false });
         self.sealing = frames.last().is_some_and(|frame| frame.batches.is_empty());
         self.seal_at = None;
         Some(WalOrder::Write { file: file.number, at: file.at, parts, frames })

@@ -1,11 +1,12 @@
 //! Driving the write-ahead log: its orders become effects, their ends become acknowledgements and cached tails.
 
 use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
 
 use super::{Memory, Op, Owner, Pin};
 use crate::id::{FileId, Offset, PartitionId};
 use crate::mutant::{self, Mutant};
-use crate::shard::{DiskError, DiskStep, Durability, Effect, Event, FileChange, Outcome};
+use crate::shard::{DiskError, DiskStep, Durability, Effect, Event, FileChange, Mark, Outcome};
 use crate::storage::wal::{Append, FrozenFrame, WalDone, WalOrder};
 use crate::time::Now;
 
@@ -86,7 +87,7 @@ impl Owner {
         }
     }
 
-    pub(super) fn on_wal_written(&mut self, now: Now, file: u64, frames: &[FrozenFrame], outcome: Outcome) {
+    pub(super) fn on_wal_written(&mut self, now: Now, file: u64, frames: Vec<FrozenFrame>, outcome: Outcome) {
         if let Outcome::Failed { error, .. } = outcome
             && !mutant::on(Mutant::WriteErrorIgnored)
         {
@@ -94,7 +95,22 @@ impl Owner {
             self.halt(FileId::Wal { stream, number: file }, error, DiskStep::Write);
             return;
         }
-        self.wal.on_done(now.mono, WalDone::Written);
+        let last = frames.last().expect("a write has frames").lsn;
+        self.written_early.insert(last, frames);
+        let durable = self.wal.on_done(now.mono, WalDone::Written(last));
+        let durable = if mutant::on(Mutant::OlderWriteNotAwaited) { last } else { durable };
+        if durable < last {
+            self.events.push_back(Event::Marked(Mark::WrittenEarly));
+        }
+        while let Some(first) = self.written_early.first_entry().filter(|first| *first.key() <= durable) {
+            let frames = first.remove();
+            self.on_frames_durable(&frames);
+        }
+        self.relieve_wal();
+        self.unpark(now);
+    }
+
+    fn on_frames_durable(&mut self, frames: &[FrozenFrame]) {
         self.commits += 1;
         let mut ends: BTreeMap<PartitionId, Offset> = BTreeMap::new();
         for frame in frames {
@@ -113,8 +129,6 @@ impl Owner {
         for (partition, end) in ends {
             self.on_durable(partition, end);
         }
-        self.relieve_wal();
-        self.unpark(now);
     }
 
     fn report(&mut self, frame: &FrozenFrame) {
