@@ -39,6 +39,8 @@ pub(crate) fn measure(
     let mut results: Vec<Vec<RunResult>> = brokers.iter().map(|_| Vec::new()).collect();
     for round in 0..rounds.count {
         for (broker, results) in brokers.iter().zip(&mut results) {
+            // What another one has left to the page cache goes to the disk before, not in this one's time.
+            rustix::fs::sync();
             let mut what = what.clone();
             let target = what.target_mut();
             broker.describe(target);
