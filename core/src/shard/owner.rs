@@ -105,9 +105,10 @@ struct Call {
 /// What a disk effect was for.
 #[derive(Debug)]
 enum Op {
+    /// The write that ends with this frame.
     WalWrite {
         file: u64,
-        frames: Vec<FrozenFrame>,
+        last: Lsn,
     },
     WalChange {
         file: u64,
@@ -183,8 +184,8 @@ pub(super) struct Owner {
     removals: VecDeque<FileId>,
     removals_at_work: usize,
     wal: Wal,
-    /// Writes to the WAL that ended before an older one, by their last frame.
-    written_early: BTreeMap<Lsn, Vec<FrozenFrame>>,
+    /// What each write to the WAL holds that is not durable yet, oldest first.
+    wal_writes: VecDeque<Vec<FrozenFrame>>,
     wal_pool: Pool,
     read_pool: Pool,
     destage_pool: Pool,
@@ -300,7 +301,7 @@ impl Owner {
             removals: VecDeque::new(),
             removals_at_work: 0,
             wal: Wal::new(sizes, stream),
-            written_early: BTreeMap::new(),
+            wal_writes: VecDeque::new(),
             wal_pool: Pool::new(memory / 2),
             read_pool: Pool::new(memory / 8),
             destage_pool: Pool::new(memory / 8),
@@ -381,7 +382,7 @@ impl Owner {
             return;
         }
         match op {
-            Op::WalWrite { file, frames } => self.on_wal_written(now, file, frames, outcome),
+            Op::WalWrite { file, last } => self.on_wal_written(now, file, last, outcome),
             Op::WalChange { file, step } => self.on_wal_changed(now, file, step, outcome),
             Op::WalCheckpoint => self.on_wal_checkpointed(now, outcome),
             Op::Read(job) => self.on_read_done(job, outcome),

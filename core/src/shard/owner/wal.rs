@@ -1,12 +1,12 @@
 //! Driving the write-ahead log: its orders become effects, their ends become acknowledgements and cached tails.
 
 use alloc::collections::BTreeMap;
-use alloc::vec::Vec;
 
 use super::{Memory, Op, Owner, Pin};
 use crate::id::{FileId, Offset, PartitionId};
 use crate::mutant::{self, Mutant};
 use crate::shard::{DiskError, DiskStep, Durability, Effect, Event, FileChange, Mark, Outcome};
+use crate::storage::frame::Lsn;
 use crate::storage::wal::{Append, FrozenFrame, WalDone, WalOrder};
 use crate::time::Now;
 
@@ -36,7 +36,8 @@ impl Owner {
         match order {
             WalOrder::Write { file, at, parts, frames } => {
                 self.attach(&frames);
-                let op = Op::WalWrite { file, frames };
+                let op = Op::WalWrite { file, last: last_of(&frames) };
+                self.wal_writes.push_back(frames);
                 let running = mutant::on(Mutant::AckOnRunningFlush);
                 let durability = if running { Durability::Cached } else { Durability::Durable };
                 self.issue(op, |op| Effect::Write { op, file: wal(file), at, parts, durability });
@@ -87,7 +88,7 @@ impl Owner {
         }
     }
 
-    pub(super) fn on_wal_written(&mut self, now: Now, file: u64, frames: Vec<FrozenFrame>, outcome: Outcome) {
+    pub(super) fn on_wal_written(&mut self, now: Now, file: u64, last: Lsn, outcome: Outcome) {
         if let Outcome::Failed { error, .. } = outcome
             && !mutant::on(Mutant::WriteErrorIgnored)
         {
@@ -95,15 +96,12 @@ impl Owner {
             self.halt(FileId::Wal { stream, number: file }, error, DiskStep::Write);
             return;
         }
-        let last = frames.last().expect("a write has frames").lsn;
-        self.written_early.insert(last, frames);
         let durable = self.wal.on_done(now.mono, WalDone::Written(last));
         let durable = if mutant::on(Mutant::OlderWriteNotAwaited) { last } else { durable };
         if durable < last {
             self.events.push_back(Event::Marked(Mark::WrittenEarly));
         }
-        while let Some(first) = self.written_early.first_entry().filter(|first| *first.key() <= durable) {
-            let frames = first.remove();
+        while let Some(frames) = self.wal_writes.pop_front_if(|frames| last_of(frames) <= durable) {
             self.on_frames_durable(&frames);
         }
         self.relieve_wal();
@@ -207,4 +205,8 @@ impl Owner {
             Pin::Legacy(index) => self.release_legacy(index),
         }
     }
+}
+
+fn last_of(frames: &[FrozenFrame]) -> Lsn {
+    frames.last().expect("a write has frames").lsn
 }
