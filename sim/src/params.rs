@@ -352,13 +352,13 @@ fn draw_config(prng: &mut Prng, tuning: &Tuning) -> Config {
             } else {
                 DESTAGE_WRITE_BYTES_MAX
             },
-            // A node that has a few bytes to destage looks at them at each interval, for as long as the run lasts.
             // Nor this: groups are shorter here than a node's would have to be.
             beside_bytes_min: match Prng::keyed(prng.clone().next_u64(), 0).below(3) {
                 0 => 1,
                 1 => 4 * BLOCK_BYTES,
                 _ => WAL_BESIDE_BYTES_MIN,
             },
+            // A node that has a few bytes to destage looks at them at each interval, for as long as the run lasts.
             destage_interval: prng
                 .micros(5_000, 2_000_000)
                 .max(Duration::from_micros(2_500 * tuning.rest_factor)),
