@@ -166,7 +166,9 @@ impl<R: Rt, A: Machine, D: Disk, M: Mesh> Driver<R, A, D, M> {
                 break end;
             }
             let cut_short = self.cut_short && !self.mesh.is_full();
-            if worked || cut_short { yield_now().await } else { self.sleep().await }
+            // What goes out must not wait while this spins. Without that, to sleep is what sends it: one system call does both.
+            let spins_next = worked && self.mesh.spins() > 0;
+            if cut_short || spins_next { yield_now().await } else { self.sleep().await }
         };
         let Self { rt, machine, mut disk, mesh, conns, inbox, listener, .. } = self;
         // The other shards must not wait for this one any more.
@@ -272,12 +274,13 @@ impl<R: Rt, A: Machine, D: Disk, M: Mesh> Driver<R, A, D, M> {
             }
             std::hint::spin_loop();
         }
-        if self.disk.has_completion() || !self.mesh.park() {
+        let until = [self.machine_deadline(), self.conns.linger_until()].into_iter().flatten().min();
+        let is_due = until.is_some_and(|at| at <= self.rt.now().mono);
+        if is_due || self.disk.has_completion() || !self.mesh.park() {
             self.mesh.unpark();
             yield_now().await;
             return;
         }
-        let until = [self.machine_deadline(), self.conns.linger_until()].into_iter().flatten().min();
         self.inbox.notify.notified_until(&self.rt, until).await;
         self.mesh.unpark();
     }
