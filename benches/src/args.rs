@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use highwater_core::batch::Codec;
 
 pub(crate) use self::brokers::{
-    AbArgs, FailoverArgs, GoalsArgs, RecoveryArgs, RestartArgs, SuiteArgs, SweepArgs, TargetSpec,
+    AbArgs, FailoverArgs, GoalsArgs, PageCache, RecoveryArgs, RestartArgs, SuiteArgs, SweepArgs, TargetSpec,
 };
 
 /// Load on any Kafka broker, with latencies from the time at which a request was meant to be sent.

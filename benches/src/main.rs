@@ -17,6 +17,7 @@ mod lifecycle;
 mod load;
 mod measure;
 mod pace;
+mod page_cache;
 mod print;
 mod progress;
 mod report;

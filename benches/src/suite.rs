@@ -10,12 +10,13 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use self::standard::{Length, STANDARD, Standard, Who};
-use crate::args::{Cli, Command, GoalsArgs, Measure, RestartArgs, SuiteArgs, TargetSpec};
+use crate::args::{Cli, Command, GoalsArgs, Measure, PageCache, RestartArgs, SuiteArgs, TargetSpec};
 use crate::broker::Broker;
 use crate::environment::Environment;
 use crate::failure::Failure;
 use crate::goals;
 use crate::lifecycle::restart;
+use crate::page_cache::Filler;
 use crate::report::{self, Section};
 use crate::result::RunResult;
 use crate::rounds::{self, Rounds, figures, ratios, spread, values};
@@ -32,7 +33,13 @@ pub(crate) fn run(args: &SuiteArgs) -> Result<ExitCode, Failure> {
     let brokers = args.targets.iter().map(start).collect::<Result<Vec<_>, _>>()?;
     let floors = args.floors.iter().map(start).collect::<Result<Vec<_>, _>>()?;
     let machine = Environment::of_this_machine().machine();
-    let mut table = format!("{machine}; {} rounds of {} s\n", args.rounds, args.seconds);
+    let filler = match args.page_cache {
+        PageCache::Full => Some(Filler::of_this_machine(&args.dir)?),
+        PageCache::AsIs => None,
+    };
+    let cache = if filler.is_some() { "full" } else { "as it is" };
+    let (rounds, seconds) = (args.rounds, args.seconds);
+    let mut table = format!("{machine}; {rounds} rounds of {seconds} s; page cache {cache} before\n");
     let mut sections = Vec::new();
     for standard in chosen {
         println!("{}", standard.name);
@@ -41,6 +48,9 @@ pub(crate) fn run(args: &SuiteArgs) -> Result<ExitCode, Failure> {
             Who::Targets => brokers.iter().collect(),
             Who::First => brokers.iter().take(1).collect(),
         };
+        if let Some(filler) = filler.as_ref().filter(|_| standard.length == Length::Short) {
+            filler.fill()?;
+        }
         let results = measure(standard, &measured, args)?;
         // What all workloads wrote would fill a disk; floors keep nothing.
         let targets = measured.iter().take(brokers.len()).filter(|_| !own_brokers(standard));
@@ -209,6 +219,7 @@ mod tests {
             rounds: 1,
             seconds: 2.5,
             only: None,
+            page_cache: PageCache::AsIs,
             dir: PathBuf::new(),
             out: PathBuf::new(),
             quiet: true,

@@ -46,7 +46,7 @@ pub(crate) struct SuiteArgs {
     #[arg(long, default_value_t = 10.0)]
     pub(crate) seconds: f64,
     /// Seconds of warm-up in the first round, for brokers that compile what they run.
-    #[arg(long, default_value_t = 20.0)]
+    #[arg(long, default_value_t = 30.0)]
     pub(crate) first_warmup_seconds: f64,
     /// The long ones too: 10,000 connections, 100,000 partitions, 12 GiB to start with. They are measured once.
     #[arg(long)]
@@ -54,6 +54,9 @@ pub(crate) struct SuiteArgs {
     /// Only workloads whose names contain this, long or not.
     #[arg(long)]
     pub(crate) only: Option<String>,
+    /// What the page cache holds before each workload but the long ones.
+    #[arg(long, value_enum, default_value_t = PageCache::Full)]
+    pub(crate) page_cache: PageCache,
     /// Where the brokers keep their data; emptied before.
     #[arg(long, default_value = "target/bench-suite")]
     pub(crate) dir: PathBuf,
@@ -63,6 +66,14 @@ pub(crate) struct SuiteArgs {
     /// No word of how far it is.
     #[arg(long, short)]
     pub(crate) quiet: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PageCache {
+    /// As much as there is memory, as on a machine that has run for a while.
+    Full,
+    /// What happens to be there.
+    AsIs,
 }
 
 #[derive(Debug, Clone, Args)]
